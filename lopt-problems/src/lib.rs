@@ -1,1 +1,101 @@
-//! lopt-problems.
+//! Problems for training and testing optimizers.
+//!
+//! A learned optimizer is as good as the problems it has met. This crate holds the ensemble of
+//! Wichrowska et al. 2017 ("Learned Optimizers that Scale and Generalize"): small functions that
+//! each teach one lesson of optimization, transformations that multiply them, and, held out from
+//! training, the networks that people actually train.
+//!
+//! # One problem
+//!
+//! A [`Problem`] writes its loss once, generic over the scalar: the same code gives values and
+//! gradients in `f32`, finite-difference checks in `f64`, Hessian-vector products in dual numbers,
+//! and 16 instances at once in SIMD lanes. What is random about it is its [`Instance`], drawn from
+//! a seed; [`Evaluation`] puts the two together for training:
+//!
+//! ```
+//! use lopt_core::rng::stream;
+//! use lopt_problems::{Evaluation, lookup};
+//! # fn main() -> Result<(), lopt_problems::ProblemError> {
+//! let problem = lookup("quadratic-20", None)?;
+//! let mut rng = stream(7, &[]);
+//! let instance = problem.instance(&mut rng);
+//! let mut params = problem.init(&instance, &mut rng);
+//! let mut evaluation = Evaluation::new(problem, instance);
+//! let start = evaluation.loss(&params, None);
+//! for _ in 0..100 {
+//!     let (_, gradient) = evaluation.value_and_gradient(&params, None);
+//!     params.iter_mut().zip(gradient).for_each(|(x, g)| *x -= 0.01 * g);
+//! }
+//! assert!(evaluation.loss(&params, None) < 0.1 * start);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # All problems
+//!
+//! * [`paper_list`]: 131 entries without a neural network; [`released_list`]: the 101 of the
+//!   published code. [`training_ensemble`] has both, and a wide list of the same families in many
+//!   sizes.
+//! * [`validation_suite`]: cheap held-out networks, to choose between trained optimizers.
+//! * [`race_problem`]: networks on generated digits, MNIST and CIFAR-10, with a test set;
+//!   [`released_test_set`]: the published test problems.
+//! * [`lookup`] finds all of them by name, [`names`] lists them.
+//!
+//! A problem by itself has no step, no noise and no order of batches: [`BatchStream`] draws rows,
+//! [`corrupt_gradient`] adds the noise that the problem asks for, and which optimizer runs on it
+//! is not this crate's business.
+//!
+//! # What differs from the published code
+//!
+//! Losses are the published ones, rearranged where single precision went wrong
+//! ([`SumOfQuadratics`], [`MinMaxWell`], Ackley). Data that a loss reads through sums enter as
+//! sums. Labels of random networks are drawn again when lopsided. A transformation passes on the
+//! noise of its inner problem, except [`SumTask`], whose noise the published lists rely on being
+//! inert. Matrix multiplications have a small ridge.
+//!
+//! # Generated digits
+//!
+//! `digits-mlp` needs no files: its images of 16 x 16 pixels are drawn by our own code from
+//! strokes, turned, bent and smudged ([`Recipe::Digits`]).
+
+mod batch;
+mod classifier;
+mod data;
+mod error;
+mod evaluation;
+mod instance;
+mod lanes;
+mod literature;
+mod matmul;
+#[macro_use]
+mod transform;
+mod noise;
+mod problem;
+mod quadratic;
+mod race;
+mod registry;
+mod slow;
+mod stochastic;
+mod validation;
+
+pub use batch::BatchStream;
+pub use classifier::{Activation, ConvNet, EmbeddingRegression, Init, Mlp, Stage};
+pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
+pub use error::ProblemError;
+pub use evaluation::Evaluation;
+pub use instance::{Array, Dataset, Instance};
+pub use lanes::{LaneArray, pack_arrays, pack_lanes, pack_slices};
+pub use literature::Literature;
+pub use matmul::MatMulAlgorithm;
+pub use noise::{Noisy, corrupt_gradient};
+pub use problem::{AnyProblem, Problem, Scalar};
+pub use quadratic::{Bowl, Norm, Quadratic};
+pub use race::{RACES, RaceProblem, race_problem};
+pub use registry::{
+    Ensemble, Entry, ReleasedTest, lookup, names, paper_list, paper_list_without_matmul,
+    released_list, released_test_set, training_ensemble,
+};
+pub use slow::{DependencyChain, MinMaxWell};
+pub use stochastic::{OutwardSnake, ProjectionQuadratic, SumOfQuadratics};
+pub use transform::{LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};
+pub use validation::{ValidationTask, validation_suite};

@@ -1,0 +1,144 @@
+//! The command line as data (clap).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A pretrained learned optimizer: race it, look into it, train your own.
+///
+/// Without a command: `lopt race digits-mlp`.
+#[derive(Debug, Parser)]
+#[command(name = "lopt", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train one model with the learned optimizer and with tuned hand-designed ones
+    Race(RaceArgs),
+    /// List the problems that can be raced on, with their sizes
+    Problems(ProblemsArgs),
+    /// Look into a file of weights
+    #[command(subcommand)]
+    Weights(WeightsCommand),
+    /// Meta-train new weights
+    Train(TrainArgs),
+}
+
+/// Arguments of `lopt race`.
+#[derive(Debug, Clone, Args)]
+pub struct RaceArgs {
+    /// What to train; `lopt problems` lists the names
+    #[arg(default_value = DEFAULT_PROBLEM)]
+    pub problem: String,
+    /// Optimizer steps of every run [default: depends on the problem]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Repetitions with other initial parameters and batches; results are their means
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub seeds: usize,
+    /// Rows per batch [default: depends on the problem]
+    #[arg(long, value_name = "B")]
+    pub batch: Option<usize>,
+    /// Folder with the files of the MNIST or CIFAR-10 data
+    #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Folder for race.html and race.json
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Weights of the learned optimizer: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub weights: Option<String>,
+    /// Only these contenders, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Runs at a time; each run uses one thread [default: the cores of the machine]
+    #[arg(long, value_name = "T")]
+    pub threads: Option<usize>,
+}
+
+impl Default for RaceArgs {
+    fn default() -> Self {
+        Self {
+            problem: DEFAULT_PROBLEM.to_owned(),
+            steps: None,
+            seeds: 3,
+            batch: None,
+            data: None,
+            out: PathBuf::from("."),
+            weights: None,
+            only: Vec::new(),
+            threads: None,
+        }
+    }
+}
+
+/// Arguments of `lopt problems`.
+#[derive(Debug, Clone, Args)]
+pub struct ProblemsArgs {
+    /// Show only names that contain this text
+    #[arg(value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Folder with the files of the MNIST or CIFAR-10 data
+    #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+/// Commands about weights.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// Describe weights: configuration, counts, norms, how they were trained
+    Inspect(InspectArgs),
+}
+
+/// Arguments of `lopt weights inspect`.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// A file of weights, or the name of built-in ones
+    #[arg(value_name = "FILE|NAME")]
+    pub weights: String,
+}
+
+/// Arguments of `lopt train`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainArgs {
+    /// Recipe (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Folder for checkpoints and weights
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Continue from the last checkpoint in the folder
+    #[arg(long)]
+    pub resume: bool,
+    /// Worker threads [default: the cores of the machine]
+    #[arg(long, value_name = "T")]
+    pub threads: Option<usize>,
+}
+
+/// The problem of the main job: needs no download.
+const DEFAULT_PROBLEM: &str = "digits-mlp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_clap() {
+        let Some(Command::Race(parsed)) = Cli::parse_from(["lopt", "race"]).command else {
+            panic!("`lopt race` is a race");
+        };
+        let without_environment = RaceArgs { data: None, ..parsed };
+        assert_eq!(format!("{without_environment:?}"), format!("{:?}", RaceArgs::default()));
+    }
+}

@@ -1,0 +1,77 @@
+//! The commands: what each of them reads, does and prints.
+
+mod problems;
+mod race;
+mod train;
+mod weights;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::args::{Cli, Command, RaceArgs, WeightsCommand};
+use crate::error::CliError;
+
+/// Runs the command line of this process.
+///
+/// Results go to standard output; progress and, if something is wrong, one sentence go to standard
+/// error. The exit code is 0, 1 for a command that failed, or 2 for one that was typed wrongly.
+pub fn main() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(cli, &mut io::stdout().lock()),
+        Err(error) if wants_help(&error) => {
+            return match error.print() {
+                Ok(()) if error.use_stderr() => ExitCode::from(2),
+                _ => ExitCode::SUCCESS,
+            };
+        }
+        Err(error) => Err(CliError::Usage(sentence(&error))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // `lopt problems | head` is no failure.
+        Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // Without standard error the exit code must do.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Runs a command; what it finds out is written to `out`.
+///
+/// # Errors
+///
+/// If the command fails; the error is a sentence.
+pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
+    match cli.command {
+        None => race::run(&RaceArgs::default(), out),
+        Some(Command::Race(args)) => race::run(&args, out),
+        Some(Command::Problems(args)) => problems::run(&args, out),
+        Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
+        Some(Command::Train(args)) => train::run(&args, out),
+    }
+}
+
+fn wants_help(error: &clap::Error) -> bool {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand)
+}
+
+/// What clap has to say, without its paragraphs about usage.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n");
+    let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let complaint = words(paragraphs.next().unwrap_or_default());
+    let complaint = complaint.strip_prefix("error: ").unwrap_or(&complaint).to_owned();
+    match paragraphs.find(|paragraph| paragraph.trim_start().starts_with("tip:")) {
+        Some(tip) => format!("{complaint} ({})", words(tip).replacen("tip: ", "", 1)),
+        None => format!("{complaint} (see `lopt --help`)"),
+    }
+}

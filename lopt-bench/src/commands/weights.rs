@@ -1,0 +1,65 @@
+//! `lopt weights`.
+
+use std::io::Write;
+
+use lopt_core::meta_params::MetaLayout;
+
+use crate::args::InspectArgs;
+use crate::error::CliError;
+use crate::learned::LearnedSource;
+use crate::report::number::count_text;
+
+/// Describes weights: where from, which optimizer, how large each block is.
+pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let source = LearnedSource::load(Some(&args.weights))?;
+    let (weights, record) = (&source.weights, &source.weights.record);
+    writeln!(out, "weights          {}", source.label)?;
+    writeln!(out, "meta-parameters  {}", count_text(weights.psi.len()))?;
+    writeln!(out, "norm             {:.4}", norm(&weights.psi))?;
+
+    writeln!(out, "\ntrained by")?;
+    writeln!(out, "  meta-updates    {}", record.updates)?;
+    writeln!(out, "  instance-steps  {}", record.instance_steps)?;
+    writeln!(out, "  seed            {}", record.seed)?;
+    writeln!(out, "  validation      {}", record.validation)?;
+    writeln!(out, "  commit          {}", or_dash(&record.commit))?;
+
+    writeln!(out, "\nconfiguration")?;
+    for line in format!("{:#?}", weights.config).lines().filter(|line| line.starts_with(' ')) {
+        writeln!(out, "{}", line.replacen("  ", "", 1).trim_end_matches(','))?;
+    }
+
+    writeln!(out, "\nblocks")?;
+    writeln!(
+        out,
+        "  {:32}  {:>12}  {:>8}  {:>9}  {:>9}",
+        "name", "shape", "count", "rms", "largest"
+    )?;
+    for block in MetaLayout::new(&weights.config).blocks {
+        let values = &weights.psi[block.range.clone()];
+        let shape: Vec<String> = block.shape.iter().map(usize::to_string).collect();
+        let rms = norm(values) / (values.len().max(1) as f64).sqrt();
+        let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        writeln!(
+            out,
+            "  {:32}  {:>12}  {:>8}  {rms:>9.4}  {largest:>9.4}",
+            block.name,
+            shape.join(" x "),
+            values.len(),
+        )?;
+    }
+
+    if !record.recipe.is_empty() {
+        writeln!(out, "\nrecipe\n{}", record.recipe.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Euclidean norm.
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}

@@ -1,0 +1,58 @@
+//! Where the learned optimizer of a race comes from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lopt_core::weights::EMBEDDED;
+use lopt_core::{HierarchicalRnn, Layout, Optimizer, Weights, WeightsError};
+
+use crate::error::CliError;
+
+/// Weights, loaded once and used for every run.
+#[derive(Debug, Clone)]
+pub struct LearnedSource {
+    /// The built-in name or the path.
+    pub label: String,
+    /// The weights.
+    pub weights: Arc<Weights>,
+}
+
+impl LearnedSource {
+    /// The built-in default weights, or those of a built-in name or a file.
+    ///
+    /// # Errors
+    ///
+    /// If there are no such weights or the file is damaged.
+    pub fn load(asked: Option<&str>) -> Result<Self, CliError> {
+        let label = asked.unwrap_or(EMBEDDED[0]);
+        let path = Path::new(label);
+        let weights = if EMBEDDED.contains(&label) {
+            Weights::embedded(label)
+        } else if path.exists() {
+            Weights::read(path)
+        } else {
+            return Err(CliError::Weights(format!(
+                "there is no file `{label}` and no built-in weights of that name, only {}",
+                EMBEDDED.join(", ")
+            )));
+        };
+        let weights = weights.map_err(|error| match error {
+            // These name the file themselves.
+            WeightsError::Read { .. } | WeightsError::TooLarge { .. } => {
+                CliError::Weights(error.to_string())
+            }
+            _ => CliError::Weights(format!("`{label}`: {error}")),
+        })?;
+        Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
+    }
+
+    /// The setting in words.
+    pub fn describe(&self) -> String {
+        format!("weights {}, nothing to tune", self.label)
+    }
+
+    /// A fresh optimizer.
+    pub fn build(&self, layout: &Layout) -> Box<dyn Optimizer> {
+        Box::new(HierarchicalRnn::from_weights(&self.weights, layout))
+    }
+}

@@ -1,0 +1,82 @@
+//! Output folder and files, each written in full or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::CliError;
+
+/// A folder that could be written to when it was opened.
+#[derive(Debug, Clone)]
+pub struct OutputFolder {
+    path: PathBuf,
+}
+
+impl OutputFolder {
+    /// Creates the folder if need be, and tries a file in it: before minutes of work, not after.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created, is not a folder, or cannot be written to.
+    pub fn open(path: &Path) -> Result<Self, CliError> {
+        let refused = |source| CliError::NotWritable { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(refused)?;
+        let probe = path.join(format!(".lopt-{}.tmp", std::process::id()));
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(refused)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `name` through a temporary file and a rename; returns its path.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses; an earlier file of that name is then untouched.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, CliError> {
+        let path = self.path.join(name);
+        write_atomically(&path, bytes)
+            .map_err(|source| CliError::NotWritable { path: path.clone(), source })?;
+        Ok(path)
+    }
+}
+
+/// Temporary file beside the target, fsync, rename.
+fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report; a leftover has the ending .tmp.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_appear_whole_and_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(&dir.path().join("a/b")).unwrap();
+        folder.write("x.json", b"one").unwrap();
+        let path = folder.write("x.json", b"two").unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = OutputFolder::open(&file).unwrap_err().to_string();
+        assert!(error.contains("cannot write") && error.contains("file"), "{error}");
+    }
+}

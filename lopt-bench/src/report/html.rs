@@ -1,0 +1,231 @@
+//! `race.html`: one file without any other, for a browser on a desk or in a hand.
+
+use std::fmt::Write as _;
+
+use crate::contender::LEARNED;
+use crate::error::CliError;
+use crate::record::{ContenderRecord, RaceContext, RaceRecord};
+use crate::report::number::{count_text, seconds_text};
+use crate::report::plot::chart::{Chart, Screen};
+use crate::report::race_plots::{colour_of, loss_curves, rate_curves};
+use crate::report::table;
+use crate::report::verdict::verdict;
+
+/// The whole page.
+///
+/// # Errors
+///
+/// If a chart cannot be drawn.
+pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliError> {
+    let problem = escape(&record.problem);
+    let mut body = format!(
+        "<h1>Race on {problem}</h1>\n<p class=\"summary\">{}</p>\n",
+        escape(&table::summary(record, context))
+    );
+    let verdict = verdict(record);
+    if !verdict.is_empty() {
+        push(&mut body, format_args!("<p class=\"verdict\">{}</p>\n", escape(&verdict)));
+    }
+    body.push_str("<h2>Training loss</h2>\n");
+    body.push_str(&legend(record.contenders.iter().enumerate()));
+    let band = if record.seeds > 1 {
+        "Mean over the seeds; the shade reaches from the best to the worst seed. "
+    } else {
+        ""
+    };
+    let caption = format!("{band}Both axes are logarithmic. Lower is better.");
+    body.push_str(&figure(&loss_curves(record), &caption)?);
+    push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record, context)));
+    if let Some(chart) = rate_curves(record) {
+        body.push_str("<h2>What a learning rate decides</h2>\n");
+        let shown = |(_, c): &(usize, &ContenderRecord)| c.tuned || c.name == LEARNED;
+        body.push_str(&legend(record.contenders.iter().enumerate().filter(shown)));
+        let caption = "Final training loss of every learning rate that was tried; runs that \
+                       diverged have no mark. The level line is the learned optimizer, which has \
+                       no rate to choose.";
+        body.push_str(&figure(&chart, caption)?);
+    }
+    push(&mut body, format_args!("<h2>Settings</h2>\n{}", settings(record, context)));
+    push(
+        &mut body,
+        format_args!(
+            "<h2>Repeat it</h2>\n<pre>{}</pre>\n<footer>lopt {}. The same numbers are in \
+             race.json.</footer>\n",
+            escape(&context.command),
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>lopt race: {problem}</title>\n<style>\n{CSS}</style>\n</head>\n\
+         <body>\n{body}</body>\n</html>\n"
+    ))
+}
+
+const CSS: &str = include_str!("race.css");
+
+/// A chart drawn for both kinds of screen, of which the page shows one.
+fn figure(chart: &Chart, caption: &str) -> Result<String, CliError> {
+    let (wide, narrow) = (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?);
+    Ok(format!(
+        "<figure>\n<div class=\"wide\">{wide}</div>\n<div class=\"narrow\">{narrow}</div>\n\
+         <figcaption>{}</figcaption>\n</figure>\n",
+        escape(caption)
+    ))
+}
+
+/// Names with their colours.
+fn legend<'a>(contenders: impl Iterator<Item = (usize, &'a ContenderRecord)>) -> String {
+    let mut html = String::from("<ul class=\"legend\">");
+    for (index, contender) in contenders {
+        let name = escape(&contender.name);
+        push(&mut html, format_args!("<li>{}{name}</li>", swatch(index, contender)));
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+fn swatch(index: usize, contender: &ContenderRecord) -> String {
+    let class = if contender.name == LEARNED { "swatch ours" } else { "swatch" };
+    format!("<span class=\"{class}\" style=\"background:var(--c{})\"></span>", colour_of(index))
+}
+
+/// The table of the terminal, without the settings; the best of each checkpoint underlined.
+fn numbers(record: &RaceRecord, context: &RaceContext) -> String {
+    let cells = table::cells(record, context);
+    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
+    for (_, cell) in cells[0].iter().enumerate().filter(|&(column, _)| column != 1) {
+        push(&mut html, format_args!("<th>{}</th>", escape(cell)));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (index, contender) in record.contenders.iter().enumerate() {
+        let row = &cells[index + 1];
+        let ours = if contender.name == LEARNED { " class=\"ours\"" } else { "" };
+        let name = escape(&row[0]);
+        push(&mut html, format_args!("<tr{ours}><td>{}{name}</td>", swatch(index, contender)));
+        for (column, cell) in row.iter().enumerate().skip(2) {
+            let step = context.table_steps.get(column - 2).filter(|&&step| step > 0);
+            let best = step.is_some_and(|&step| is_best(record, contender, step));
+            let class = if best { " class=\"best\"" } else { "" };
+            push(&mut html, format_args!("<td{class}>{}</td>", escape(cell)));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str(
+        "</tbody></table></div>\n<p class=\"summary\">Training loss at checkpoints, means over the \
+         seeds; the best of each step is underlined. Seconds are wall time of one run on one \
+         thread, gradients and optimizer, without the measuring of losses.</p>\n",
+    );
+    html
+}
+
+/// Whether nobody has a lower loss at this step.
+fn is_best(record: &RaceRecord, contender: &ContenderRecord, step: usize) -> bool {
+    let losses = record.contenders.iter().filter_map(|other| other.loss_at(step));
+    let best = losses.reduce(f64::min);
+    contender.loss_at(step).is_some() && contender.loss_at(step) == best
+}
+
+/// Everything that decides the result.
+fn settings(record: &RaceRecord, context: &RaceContext) -> String {
+    let mut html = String::from("<dl>\n");
+    for (index, contender) in record.contenders.iter().enumerate() {
+        let mut setting = contender.setting.clone();
+        if let Some(range) = table::grid_text(contender) {
+            let count = contender.grid.len();
+            let _ = write!(setting, "; the best of {count} rates {range} by final training loss");
+        }
+        if let Some(reason) = &contender.diverged {
+            let _ = write!(setting, "; {reason}");
+        }
+        let name = format!("{}{}", swatch(index, contender), escape(&contender.name));
+        push(&mut html, format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&setting)));
+    }
+    html.push_str("</dl>\n<dl>\n");
+    for (term, meaning) in facts(record, context) {
+        push(&mut html, format_args!("<dt>{term}</dt><dd>{}</dd>\n", escape(&meaning)));
+    }
+    html.push_str("</dl>\n");
+    html
+}
+
+/// Facts about the race, in words.
+fn facts(record: &RaceRecord, context: &RaceContext) -> Vec<(&'static str, String)> {
+    let (parameters, tensors) = (count_text(context.parameters), context.tensors);
+    let plural = if tensors == 1 { "" } else { "s" };
+    let mut facts = vec![("Model", format!("{parameters} parameters in {tensors} tensor{plural}"))];
+    if let (Some(batch), Some(rows)) = (context.batch, context.train_rows) {
+        let epochs = record.steps as f64 * batch as f64 / rows as f64;
+        let rows = count_text(rows);
+        facts.push(("Batches", format!("{batch} of {rows} rows, {epochs:.1} passes in all")));
+    }
+    if let Some(rows) = context.loss_rows {
+        let part = if Some(rows) == context.train_rows { "all" } else { "the same" };
+        let rows = count_text(rows);
+        facts.push(("Training loss", format!("measured on {part} {rows} training rows")));
+    }
+    if let Some(rows) = context.test_rows {
+        facts.push(("Test set", format!("{} rows", count_text(rows))));
+    }
+    facts.push((
+        "Fairness",
+        "every contender starts from the same parameters and sees the same batches, seed by seed"
+            .to_owned(),
+    ));
+    facts.push((
+        "Timing",
+        format!(
+            "{} runs, {} at a time, each on one thread, {} s in all; runs beside each other slow \
+             each other down",
+            context.runs,
+            context.threads,
+            seconds_text(context.elapsed_seconds)
+        ),
+    ));
+    let step_times = record.contenders.iter().map(|contender| {
+        let milliseconds = 1e3 * contender.optimizer_seconds / record.steps as f64;
+        format!("{} {}", contender.name, seconds_text(milliseconds))
+    });
+    let step_times = step_times.collect::<Vec<_>>().join(", ");
+    facts.push(("Optimizer", format!("milliseconds per step without the gradient: {step_times}")));
+    facts
+}
+
+/// Appends; writing to a string cannot fail.
+fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = html.write_fmt(text);
+}
+
+/// Text that is safe between tags and in quoted attributes.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::table::tests::context;
+    use crate::report::verdict::tests::record;
+
+    #[test]
+    fn the_page_is_whole_and_needs_nothing_else() {
+        let html = page(&record(), &context()).unwrap();
+        for part in ["<!doctype html>", "</html>", "4.0 times below adam-1e-3", "lopt race toy"] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("<svg").count(), 4);
+        assert!(html.matches("<polyline").count() > 10);
+        assert!(html.contains("&lt;loss&gt;") && !html.contains("<loss>"));
+        let outside = ["<script", "<link", "src=", "@import", "url("];
+        assert!(outside.iter().all(|part| !html.contains(part)));
+    }
+
+    #[test]
+    fn the_best_of_a_checkpoint_is_marked_once() {
+        let html = page(&record(), &context()).unwrap();
+        assert!(html.contains("<td class=\"best\">0.1000</td>"));
+        assert!(!html.contains("<td class=\"best\">0.1100</td>"));
+    }
+}

@@ -1,0 +1,8 @@
+//! The result of a race for people: a table for the terminal and a page for the browser.
+
+pub mod html;
+pub mod number;
+pub mod plot;
+pub mod race_plots;
+pub mod table;
+pub mod verdict;

@@ -1,0 +1,150 @@
+//! Logarithmic axes: range, tick marks and their labels.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+
+/// A logarithmic axis; positions are decimal logarithms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogAxis {
+    /// Logarithm at the low end.
+    pub low: f64,
+    /// Logarithm at the high end, above `low`.
+    pub high: f64,
+    /// Logarithms of the labelled ticks.
+    pub labelled: Vec<f64>,
+    /// Logarithms of the ticks without a label.
+    pub minor: Vec<f64>,
+}
+
+impl LogAxis {
+    /// An axis that just holds these values, at most about `labels` labels.
+    ///
+    /// Values that are not positive and finite are passed over; without any the axis is `1..10`.
+    pub fn around(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
+        let logs = values.into_iter().filter(|v| v.is_finite() && *v > 0.0).map(f64::log10);
+        let (mut low, mut high) = logs
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        if low > high {
+            (low, high) = (0.0, 1.0);
+        }
+        // A flat curve still needs an axis with some height.
+        let pad = (margin * (high - low)).max(if high - low < 1e-3 { 0.05 } else { 0.0 });
+        (low, high) = (low - pad, high + pad);
+        let (labelled, minor) = ticks(low, high, labels);
+        Self { low, high, labelled, minor }
+    }
+
+    /// Position of a value, kept inside the axis; values that are not positive lie at the low end.
+    pub fn position(&self, value: f64) -> f64 {
+        if value > 0.0 { value.log10().clamp(self.low, self.high) } else { self.low }
+    }
+}
+
+/// How plotters sees the axis: a linear range of logarithms.
+impl Ranged for LogAxis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
+        let fraction = (value - self.low) / (self.high - self.low);
+        start + (fraction * f64::from(end - start)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { self.minor.clone() } else { self.labelled.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+/// Label of a tick: `100`, `0.02`, `1e-6`; at most four digits.
+pub fn tick_label(log: f64) -> String {
+    let value = 10_f64.powf(log);
+    let exponent = (log + 1e-9).floor() as i32;
+    let digits = |value: f64, decimals: i32| {
+        let decimals = usize::try_from(decimals).unwrap_or(0);
+        let text = format!("{value:.decimals$}");
+        if !text.contains('.') {
+            return text;
+        }
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    if (-3..5).contains(&exponent) {
+        digits(value, 3 - exponent)
+    } else {
+        format!("{}e{exponent}", digits(value / 10_f64.powi(exponent), 3))
+    }
+}
+
+/// Labelled and minor ticks: whole decades in a wide range, then digits, then even steps.
+fn ticks(low: f64, high: f64, labels: usize) -> (Vec<f64>, Vec<f64>) {
+    let (first, last) = (low.floor() as i32, high.ceil() as i32);
+    let inside = |mantissas: &[f64], every: i32| -> Vec<f64> {
+        (first..=last)
+            .filter(|exponent| exponent % every == 0)
+            .flat_map(|exponent| mantissas.iter().map(move |m| f64::from(exponent) + m.log10()))
+            .filter(|&log| (low - 1e-9..=high + 1e-9).contains(&log))
+            .collect()
+    };
+    let fine = inside(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 1);
+    if fine.len() < 3 {
+        let even = even_ticks(10_f64.powf(low), 10_f64.powf(high), labels);
+        return (even.clone(), even);
+    }
+    let choices = [fine.clone(), inside(&[1.0, 2.0, 5.0], 1), inside(&[1.0, 3.0], 1)];
+    if let Some(labelled) = choices.into_iter().find(|ticks| ticks.len() <= labels) {
+        return (labelled, fine);
+    }
+    let every = (1..).find(|&every| inside(&[1.0], every).len() <= labels).unwrap_or(1);
+    let minor = if last - first <= 6 { fine } else { inside(&[1.0], 1) };
+    (inside(&[1.0], every), minor)
+}
+
+/// Logarithms of the multiples of 1, 2 or 5 times a power of ten between two near values.
+fn even_ticks(low: f64, high: f64, labels: usize) -> Vec<f64> {
+    let widest = (high - low) / labels.max(2) as f64;
+    let decade = 10_f64.powf(widest.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .map(|mantissa| mantissa * decade)
+        .into_iter()
+        .find(|&step| step >= widest)
+        .unwrap_or(10.0 * decade);
+    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    (first..=last).map(|multiple| (multiple as f64 * step).log10()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(low: f64, high: f64, count: usize) -> Vec<String> {
+        let axis = LogAxis::around([low, high], count, 0.0);
+        axis.labelled.iter().map(|&log| tick_label(log)).collect()
+    }
+
+    #[test]
+    fn wide_ranges_have_decades() {
+        assert_eq!(labels(1.0, 1000.0, 5), ["1", "10", "100", "1000"]);
+        assert_eq!(labels(1e-8, 1.0, 5), ["1e-8", "1e-6", "1e-4", "0.01", "1"]);
+    }
+
+    #[test]
+    fn narrow_ranges_have_more_than_one_label() {
+        assert_eq!(labels(0.09, 2.4, 8), ["0.1", "0.2", "0.5", "1", "2"]);
+        assert_eq!(labels(0.21, 0.58, 8), ["0.3", "0.4", "0.5"]);
+        assert_eq!(labels(2.301, 2.311, 5), ["2.302", "2.304", "2.306", "2.308", "2.31"]);
+    }
+
+    #[test]
+    fn odd_values_do_no_harm() {
+        let axis = LogAxis::around([f64::NAN, 0.0, -1.0], 5, 0.1);
+        assert!(axis.low < axis.high);
+        assert_eq!(axis.position(0.0), axis.low);
+        assert_eq!(axis.position(1e9), axis.high);
+        let flat = LogAxis::around([2.0, 2.0], 5, 0.1);
+        assert!(flat.low < flat.high);
+    }
+}

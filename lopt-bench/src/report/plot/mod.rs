@@ -1,0 +1,4 @@
+//! Line charts as SVG.
+
+pub mod axis;
+pub mod chart;

@@ -1,0 +1,134 @@
+//! The table on the terminal.
+
+use std::fmt::Write as _;
+
+use crate::record::{ContenderRecord, RaceContext, RaceRecord};
+use crate::report::number::{count_text, loss_text, percent_text, rate_text, seconds_text};
+use crate::report::verdict::verdict;
+
+/// The whole result as plain text.
+pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
+    let mut text = format!("{}\n\n", summary(record, context));
+    let rows = cells(record, context);
+    let columns = rows[0].len();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            // Names to the left, numbers to the right. Writing to a string cannot fail.
+            let _ = if column < 2 {
+                write!(line, "{cell:<width$}  ")
+            } else {
+                write!(line, "{cell:>width$}  ")
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    for contender in &record.contenders {
+        if let Some(reason) = &contender.diverged {
+            let _ = write!(text, "\n{}: {reason}", contender.name);
+        }
+    }
+    let verdict = verdict(record);
+    let _ = write!(text, "\n{verdict}");
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// One line about the problem.
+pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
+    let batch = context.batch.map_or("exact gradients".to_owned(), |b| format!("batches of {b}"));
+    let rows = match (context.loss_rows, context.train_rows) {
+        (Some(shown), Some(all)) if shown < all => {
+            format!("; loss on {} of {} training rows", count_text(shown), count_text(all))
+        }
+        (_, Some(all)) => format!("; loss on all {} training rows", count_text(all)),
+        _ => String::new(),
+    };
+    format!(
+        "{}: {} parameters, {batch}, {} steps, {} seed{}{rows}",
+        record.problem,
+        count_text(context.parameters),
+        record.steps,
+        record.seeds,
+        if record.seeds == 1 { "" } else { "s" },
+    )
+}
+
+/// Header and one row per contender.
+pub fn cells(record: &RaceRecord, context: &RaceContext) -> Vec<Vec<String>> {
+    let accuracy = record.contenders.iter().any(|contender| contender.test_accuracy.is_some());
+    let mut header = vec!["contender".to_owned(), "setting".to_owned()];
+    header.extend(context.table_steps.iter().map(|step| format!("step {step}")));
+    if accuracy {
+        header.push("test accuracy".to_owned());
+    }
+    header.push("seconds".to_owned());
+    let mut rows = vec![header];
+    for contender in &record.contenders {
+        let mut row = vec![contender.name.clone(), short_setting(contender)];
+        for &step in &context.table_steps {
+            row.push(contender.loss_at(step).map_or("diverged".to_owned(), loss_text));
+        }
+        if accuracy {
+            row.push(contender.test_accuracy.map_or("-".to_owned(), percent_text));
+        }
+        row.push(seconds_text(contender.seconds));
+        rows.push(row);
+    }
+    rows
+}
+
+/// The first words of the setting, and out of how many it was chosen.
+fn short_setting(contender: &ContenderRecord) -> String {
+    let first = contender.setting.split(',').next().unwrap_or_default();
+    if contender.tuned {
+        format!("{first}, best of {}", contender.grid.len())
+    } else {
+        first.to_owned()
+    }
+}
+
+/// `1e-5 to 1e-1`, the range of a grid.
+pub fn grid_text(contender: &ContenderRecord) -> Option<String> {
+    let (first, last) = (contender.grid.first()?, contender.grid.last()?);
+    Some(format!("{} to {}", rate_text(first.rate), rate_text(last.rate)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::report::verdict::tests::record;
+
+    pub(crate) fn context() -> RaceContext {
+        RaceContext {
+            command: "lopt race toy".to_owned(),
+            parameters: 1234,
+            tensors: 4,
+            batch: Some(32),
+            train_rows: Some(9000),
+            test_rows: Some(1000),
+            loss_rows: Some(4096),
+            table_steps: vec![1, 10, 100],
+            runs: 42,
+            threads: 2,
+            elapsed_seconds: 12.5,
+        }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let text = render(&record(), &context());
+        let expected = "\
+toy: 1 234 parameters, batches of 32, 100 steps, 2 seeds; loss on 4 096 of 9 000 training rows
+
+contender     setting               step 1  step 10  step 100  test accuracy  seconds
+lopt          rate 1e-3              2.300   0.5030    0.1100        90.00 %     1.50
+";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("\nsgd-momentum: 1 of 2 runs: <loss> at step 3\n"), "{text}");
+    }
+}

@@ -1,0 +1,60 @@
+//! "Did you mean": the known names nearest to a mistyped one.
+
+/// At most three names that `wanted` may have meant, nearest first.
+///
+/// A name is near if a third of its letters (at least two) need an edit, or if one contains the
+/// other.
+pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let wanted = wanted.to_lowercase();
+    let mut near: Vec<(usize, &str)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let edits = edit_distance(&wanted, &lower);
+            let contained =
+                wanted.len() >= 3 && (lower.contains(&wanted) || wanted.contains(&lower));
+            let limit = 2.max(wanted.chars().count() / 3);
+            (edits <= limit || contained).then_some((edits, name))
+        })
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Fewest insertions, deletions and substitutions that turn `a` into `b` (Levenshtein 1966).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", "abc"), 0);
+    }
+
+    #[test]
+    fn typing_errors_are_understood() {
+        let names = ["digits-mlp", "mnist-mlp", "mnist-conv", "rosenbrock"];
+        assert_eq!(near_names("digit-mlp", names), ["digits-mlp"]);
+        assert_eq!(near_names("Rosenbrok", names), ["rosenbrock"]);
+        assert_eq!(near_names("mnist", names), ["mnist-mlp", "mnist-conv"]);
+        assert!(near_names("xyzzy-plugh", names).is_empty());
+    }
+}

@@ -1,0 +1,235 @@
+//! What all contenders face alike: problem, seeds, starting points, batches, checkpoints.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lopt_core::rng::{Rng, shuffle, stream};
+use lopt_problems::{AnyProblem, BatchStream, Dataset, Evaluation, Instance, race_problem};
+
+use crate::args::RaceArgs;
+use crate::error::CliError;
+use crate::suggest::near_names;
+
+/// A problem with everything that decides a run but the optimizer.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// Name on the command line.
+    pub name: String,
+    /// The problem.
+    pub problem: Arc<dyn AnyProblem>,
+    /// Rows of the test set, for the accuracy.
+    pub test: Option<Arc<Dataset>>,
+    /// Rows per batch; `None` if the gradient is exact.
+    pub batch: Option<usize>,
+    /// Optimizer steps of every run.
+    pub steps: usize,
+    /// Repetitions.
+    pub seeds: usize,
+    /// Steps after which the training loss is measured: evenly spaced logarithms, 0 and the last.
+    pub checkpoints: Vec<usize>,
+    /// The checkpoints of the table.
+    pub table_steps: Vec<usize>,
+    /// Rows of the training set.
+    rows: Option<usize>,
+    /// The rows on which the training loss is measured, cut into parts of bounded size.
+    measured: Vec<Vec<usize>>,
+}
+
+/// Where the runs of one seed begin.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Number of the seed.
+    pub seed: usize,
+    /// What is random about the problem.
+    pub instance: Instance,
+    /// Initial parameters, `[P]`.
+    pub params: Vec<f32>,
+}
+
+impl Workload {
+    /// The workload that the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// If the problem is unknown, its data are missing, or a number makes no sense.
+    pub fn new(args: &RaceArgs) -> Result<Self, CliError> {
+        let counts = [("--steps", args.steps), ("--seeds", Some(args.seeds))];
+        for (flag, count) in counts.into_iter().chain([("--batch", args.batch)]) {
+            if count == Some(0) {
+                return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
+            }
+        }
+        let known = lopt_problems::names();
+        if !known.contains(&args.problem) {
+            let near = near_names(&args.problem, known.iter().map(String::as_str));
+            return Err(CliError::UnknownProblem { name: args.problem.clone(), near });
+        }
+        let chosen = race_problem(&args.problem, args.data.as_deref())?;
+        let instance = chosen.problem.instance(&mut stream(0, &[INSTANCE]));
+        let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
+        let batch = match (args.batch, chosen.batch, rows) {
+            (Some(_), None, _) | (Some(_), _, None) => {
+                let name = &args.problem;
+                let sentence = format!("`{name}` has no data to take batches from, omit --batch");
+                return Err(CliError::Usage(sentence));
+            }
+            (Some(asked), _, Some(rows)) if asked > rows => {
+                let sentence = format!("--batch must be at most the {rows} rows, got {asked}");
+                return Err(CliError::Usage(sentence));
+            }
+            (asked, usual, _) => asked.or(usual),
+        };
+        let steps = args.steps.unwrap_or_else(|| usual_steps(&args.problem));
+        let table_steps = table_steps(steps);
+        Ok(Self {
+            name: args.problem.clone(),
+            problem: chosen.problem,
+            test: chosen.test,
+            batch,
+            steps,
+            seeds: args.seeds,
+            checkpoints: checkpoints(steps, &table_steps),
+            table_steps,
+            rows,
+            measured: rows.map_or_else(Vec::new, measured_rows),
+        })
+    }
+
+    /// Rows of the training set, if there is one.
+    pub fn train_rows(&self) -> Option<usize> {
+        self.rows
+    }
+
+    /// Rows on which the training loss is measured, if there is a training set.
+    pub fn measured_rows(&self) -> Option<usize> {
+        self.rows.map(|_| self.measured.iter().map(Vec::len).sum())
+    }
+
+    /// Draws the start of a seed.
+    pub fn start(&self, seed: usize) -> Start {
+        let instance = self.problem.instance(&mut random(seed, INSTANCE));
+        let params = self.problem.init(&instance, &mut random(seed, INITIAL));
+        Start { seed, instance, params }
+    }
+
+    /// The training loss: on all rows, or on a fixed part of a large training set.
+    pub fn training_loss(&self, evaluation: &mut Evaluation, params: &[f32]) -> f64 {
+        if self.measured.is_empty() {
+            return f64::from(evaluation.loss(params, None));
+        }
+        let parts = self
+            .measured
+            .iter()
+            .map(|rows| rows.len() as f64 * f64::from(evaluation.loss(params, Some(rows))));
+        let sum: f64 = parts.sum();
+        sum / self.measured.iter().map(Vec::len).sum::<usize>() as f64
+    }
+}
+
+impl Start {
+    /// The problem at this seed's instance.
+    pub fn evaluation(&self, workload: &Workload) -> Evaluation {
+        Evaluation::new(Arc::clone(&workload.problem), self.instance.clone())
+    }
+
+    /// This seed's batches from their beginning; `None` if the gradient is exact.
+    pub fn batches(&self, workload: &Workload) -> Option<BatchStream> {
+        let (rows, batch) = (workload.rows?, workload.batch?);
+        Some(BatchStream::new(rows, batch, random(self.seed, BATCHES)))
+    }
+
+    /// This seed's gradient noise from its beginning.
+    pub fn noise(&self) -> Rng {
+        random(self.seed, NOISE)
+    }
+}
+
+/// The stream of a purpose at a seed; seeds count from 1 on, 0 is for what all seeds share.
+fn random(seed: usize, purpose: u64) -> Rng {
+    stream(seed as u64 + 1, &[purpose])
+}
+
+// Purposes of random streams.
+const INSTANCE: u64 = 0;
+const INITIAL: u64 = 1;
+const BATCHES: u64 = 2;
+const NOISE: u64 = 3;
+const MEASURED: u64 = 4;
+
+/// Steps of a race if none are asked for; chosen so that nobody waits long on two cores.
+fn usual_steps(problem: &str) -> usize {
+    match problem {
+        "mnist-mlp" => 2000,
+        "mnist-conv" | "cifar-conv" => 500,
+        _ => 1000,
+    }
+}
+
+/// 0, about six steps per decade, those of the table, and the last.
+fn checkpoints(steps: usize, table_steps: &[usize]) -> Vec<usize> {
+    let spaced = (0..)
+        .map(|sixth| 10_f64.powf(f64::from(sixth) / 6.0).round() as usize)
+        .take_while(|&step| step < steps);
+    let all: BTreeSet<usize> =
+        spaced.chain(table_steps.iter().copied()).chain([0, steps]).collect();
+    all.into_iter().collect()
+}
+
+/// 0 and the last five of 1, 3, 10, 30, ... and the last step.
+fn table_steps(steps: usize) -> Vec<usize> {
+    let decades = std::iter::successors(Some(1_usize), |decade| decade.checked_mul(10));
+    let mut round: Vec<usize> = decades
+        .flat_map(|decade| [decade, decade.saturating_mul(3)])
+        .take_while(|&step| step < steps)
+        .collect();
+    round.drain(..round.len().saturating_sub(5));
+    round.insert(0, 0);
+    round.push(steps);
+    round
+}
+
+/// All rows, or a fixed random choice of a large data set, in parts that fit the cache.
+fn measured_rows(rows: usize) -> Vec<Vec<usize>> {
+    let mut chosen: Vec<usize> = (0..rows).collect();
+    if rows > MEASURED_ROWS {
+        shuffle(&mut stream(0, &[MEASURED]), &mut chosen);
+        chosen.truncate(MEASURED_ROWS);
+    }
+    chosen.chunks(PART).map(<[usize]>::to_vec).collect()
+}
+
+/// Most rows on which the training loss is measured.
+const MEASURED_ROWS: usize = 2048;
+/// Rows of one part of a measurement.
+const PART: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_spaced_like_logarithms() {
+        assert_eq!(table_steps(1000), [0, 3, 10, 30, 100, 300, 1000]);
+        assert_eq!(table_steps(1), [0, 1]);
+        assert_eq!(table_steps(5), [0, 1, 3, 5]);
+        let steps = checkpoints(1000, &table_steps(1000));
+        assert!(steps.is_sorted() && steps.starts_with(&[0, 1, 2, 3, 4, 6]), "{steps:?}");
+        assert_eq!((steps.last(), steps.len() < 30), (Some(&1000), true));
+        assert!(
+            table_steps(2000)
+                .iter()
+                .all(|step| checkpoints(2000, &table_steps(2000)).contains(step))
+        );
+    }
+
+    #[test]
+    fn a_large_set_is_measured_in_part() {
+        let parts = measured_rows(10_000);
+        let mut rows: Vec<usize> = parts.concat();
+        assert_eq!((rows.len(), parts.len()), (2048, 8));
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), 2048);
+        assert_eq!(measured_rows(300).concat(), (0..300).collect::<Vec<_>>());
+    }
+}

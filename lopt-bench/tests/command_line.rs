@@ -1,0 +1,136 @@
+//! The command as a user meets it: exit codes, one sentence on standard error, files.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn lopt(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lopt"))
+        .args(args)
+        .env_remove("LOPT_DATA")
+        .output()
+        .expect("the binary starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("standard error is text")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("standard output is text")
+}
+
+/// The command fails with this code and one line that holds all of the words.
+#[track_caller]
+fn refuses(args: &[&str], code: i32, words: &[&str]) {
+    let output = lopt(args);
+    let sentence = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {sentence}");
+    assert_eq!(sentence.trim_end().lines().count(), 1, "{args:?}: {sentence}");
+    assert!(sentence.starts_with("error: ") && !sentence.contains("panicked"), "{sentence}");
+    for word in words {
+        assert!(sentence.contains(word), "expected `{word}` in: {sentence}");
+    }
+    assert_eq!(stdout(&output), "");
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("temporary folders have plain names")
+}
+
+#[test]
+fn numbers_of_nothing_are_refused() {
+    refuses(&["race", "--steps", "0"], 2, &["--steps must be at least 1"]);
+    refuses(&["race", "--seeds", "0"], 2, &["--seeds must be at least 1"]);
+    refuses(&["race", "--batch", "0"], 2, &["--batch must be at least 1"]);
+    refuses(&["race", "--threads", "0"], 2, &["--threads must be at least 1"]);
+    refuses(&["race", "--steps", "many"], 2, &["--steps", "many"]);
+}
+
+#[test]
+fn batches_must_fit_the_problem() {
+    refuses(&["race", "digits-mlp", "--batch", "1000000"], 2, &["--batch", "1000000", "4000"]);
+    refuses(&["race", "quadratic-20", "--batch", "5"], 2, &["quadratic-20", "--batch"]);
+}
+
+#[test]
+fn unknown_names_get_a_suggestion() {
+    refuses(&["race", "digit-mlp"], 2, &["digit-mlp", "did you mean `digits-mlp`?"]);
+    refuses(&["race", "xyzzy"], 2, &["xyzzy", "lopt problems"]);
+    refuses(&["race", "--only", "adam-tune"], 2, &["adam-tune", "did you mean adam-tuned?"]);
+    refuses(&["rce"], 2, &["rce", "race"]);
+    refuses(&["race", "--stps", "3"], 2, &["--stps", "--steps"]);
+    refuses(&["problems", "no-such-text"], 2, &["no-such-text"]);
+}
+
+#[test]
+fn missing_data_are_named() {
+    refuses(&["race", "mnist-mlp"], 1, &["mnist-mlp", "--data", "LOPT_DATA"]);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let folder = path(empty.path());
+    refuses(&["race", "mnist-mlp", "--data", folder], 1, &["found none", folder]);
+    refuses(&["race", "cifar-conv", "--data", "/no/such/folder"], 1, &["/no/such/folder"]);
+}
+
+#[test]
+fn an_output_folder_must_be_writable() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("taken");
+    fs::write(&file, "mine").expect("a file");
+    let file = path(&file);
+    refuses(&["race", "rosenbrock", "--out", file], 1, &["cannot write", file]);
+    assert_eq!(fs::read_to_string(file).expect("still there"), "mine");
+}
+
+#[test]
+fn bad_weights_are_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("weights.lopt");
+    fs::write(&file, "these are no weights").expect("a file");
+    let file = path(&file);
+    refuses(&["weights", "inspect", file], 1, &[file]);
+    refuses(&["weights", "inspect", "/no/such/file"], 1, &["/no/such/file"]);
+    refuses(&["race", "rosenbrock", "--weights", file], 1, &[file]);
+}
+
+#[test]
+fn built_in_weights_are_described() {
+    let output = lopt(&["weights", "inspect", "recommended"]);
+    let text = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for word in ["meta-parameters", "validation", "parameter_hidden", "blocks", "rms"] {
+        assert!(text.contains(word), "expected `{word}` in: {text}");
+    }
+}
+
+#[test]
+fn training_needs_a_recipe() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let out = path(out.path());
+    let missing = ["train", "--config", "/no/such.toml", "--out", out];
+    refuses(&missing, 1, &["cannot read `/no/such.toml`"]);
+    refuses(&["train", "--config", "x.toml"], 2, &["--out"]);
+}
+
+#[test]
+fn problems_are_listed_with_sizes() {
+    let output = lopt(&["problems"]);
+    let list = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut lines = list.lines();
+    assert!(lines.next().is_some_and(|header| header.contains("parameters")));
+    assert!(lines.next().is_some_and(|line| line.starts_with("digits-mlp")));
+    assert!(list.contains("mnist-conv") && list.contains("needs data"), "{list}");
+    assert!(list.lines().count() > 131);
+    let part = stdout(&lopt(&["problems", "rosenbrock"]));
+    assert!(part.lines().skip(1).all(|line| line.contains("rosenbrock")), "{part}");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["--version"], &["race", "--help"]] {
+        let output = lopt(args);
+        assert!(output.status.success() && stderr(&output).is_empty());
+        assert!(stdout(&output).contains("lopt"));
+    }
+}

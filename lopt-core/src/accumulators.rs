@@ -1,0 +1,174 @@
+//! Gradient averages at S timescales and their mean squares (eq. 1, 2, 17).
+//!
+//! `avg_s = a_s avg_s + (1 - a_s) g` with `a_s = a^(2^-s)`, and
+//! `ms_s = b_s ms_s + (1 - b_s)(avg_s^2 + 1e-12)`. The decays `a`, `b` come from the hidden state of
+//! the step before and are exactly zero at the first step. With previous-scale normalisation the
+//! first mean square is that of the raw gradient, with decay `b^2`.
+
+use crate::config::HierarchicalRnnConfig;
+use crate::simd::{Row, Simd, TILE};
+
+/// Added to squares inside the mean squares.
+const EPSILON: f64 = 1e-12;
+
+/// The first step of the square-root chain of mean-square decays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scales {
+    /// S.
+    pub timescales: usize,
+    /// `b_s = b^(2^-s)` rather than `b`.
+    per_scale: bool,
+    /// One mean square of the raw gradient in front.
+    previous: bool,
+}
+
+impl Scales {
+    pub(crate) fn new(config: &HierarchicalRnnConfig) -> Self {
+        Self {
+            timescales: config.timescales,
+            per_scale: config.rms_decay_per_scale,
+            previous: config.previous_scale,
+        }
+    }
+
+    /// Decay of the first mean square, given `b`.
+    #[inline(always)]
+    fn first<S: Simd>(self, s: S, b: S::V) -> S::V {
+        if self.previous && self.per_scale { s.mul(b, b) } else { b }
+    }
+
+    /// Decay of the next mean square, given that of the one before.
+    #[inline(always)]
+    fn next<S: Simd>(self, s: S, decay: S::V) -> S::V {
+        if self.per_scale { s.sqrt(decay) } else { decay }
+    }
+}
+
+/// Updates `avg` (S rows) and `ms` (M rows) in place with the gradient `g`.
+#[inline(always)]
+pub(crate) fn forward<S: Simd>(
+    s: S,
+    scales: Scales,
+    g: &Row<S>,
+    a: &Row<S>,
+    b: &Row<S>,
+    avg: &mut [Row<S>],
+    ms: &mut [Row<S>],
+    cols: usize,
+) {
+    let epsilon = s.constant(EPSILON);
+    let averaged = scales.timescales > 1;
+    for c in 0..cols {
+        let mut decay_a = a[c];
+        let mut decay_b = scales.first(s, b[c]);
+        let mut slot = 0;
+        if scales.previous {
+            ms[0][c] = mix(s, decay_b, s.fma(g[c], g[c], epsilon), ms[0][c]);
+            decay_b = scales.next(s, decay_b);
+            slot = 1;
+        }
+        for row in avg.iter_mut() {
+            let mean = if averaged { mix(s, decay_a, g[c], row[c]) } else { g[c] };
+            row[c] = mean;
+            ms[slot][c] = mix(s, decay_b, s.fma(mean, mean, epsilon), ms[slot][c]);
+            decay_a = s.sqrt(decay_a);
+            decay_b = scales.next(s, decay_b);
+            slot += 1;
+        }
+    }
+}
+
+/// `(1 - d) new + d old`.
+#[inline(always)]
+fn mix<S: Simd>(s: S, d: S::V, new: S::V, old: S::V) -> S::V {
+    s.fma(d, s.sub(old, new), new)
+}
+
+/// Adjoint of [`forward`].
+///
+/// `avg`, `ms` are the values before the step and `avg_new` those after; `adj_avg`, `adj_ms` hold
+/// the adjoints of the new values on entry and of the old ones on exit; `adj_g`, `adj_a`, `adj_b`
+/// are written.
+#[inline(always)]
+pub(crate) fn adjoint<S: Simd>(
+    s: S,
+    scales: Scales,
+    g: &Row<S>,
+    a: &Row<S>,
+    b: &Row<S>,
+    avg: &[Row<S>],
+    ms: &[Row<S>],
+    avg_new: &[Row<S>],
+    adj_avg: &mut [Row<S>],
+    adj_ms: &mut [Row<S>],
+    adj_g: &mut Row<S>,
+    adj_a: &mut Row<S>,
+    adj_b: &mut Row<S>,
+    cols: usize,
+) {
+    let n = scales.timescales;
+    let first = usize::from(scales.previous);
+    let averaged = n > 1;
+    let epsilon = s.constant(EPSILON);
+    let zero = s.zero();
+    for c in 0..cols {
+        let mut chain_a = [zero; TILE + 1];
+        let mut chain_b = [zero; TILE + 1];
+        chain_a[0] = a[c];
+        chain_b[0] = scales.first(s, b[c]);
+        for k in 1..n {
+            chain_a[k] = s.sqrt(chain_a[k - 1]);
+        }
+        for k in 1..n + first {
+            chain_b[k] = scales.next(s, chain_b[k - 1]);
+        }
+        let mut adj_chain_a = [zero; TILE + 1];
+        let mut adj_chain_b = [zero; TILE + 1];
+        let mut total_g = zero;
+        for k in (0..n).rev() {
+            let slot = k + first;
+            let (mean, up) = (avg_new[k][c], adj_ms[slot][c]);
+            let decay = chain_b[slot];
+            adj_chain_b[slot] = s.mul(up, s.sub(ms[slot][c], s.fma(mean, mean, epsilon)));
+            adj_ms[slot][c] = s.mul(up, decay);
+            let square = s.sub(up, s.mul(up, decay));
+            let adj_mean = s.fma(square, s.add(mean, mean), adj_avg[k][c]);
+            if averaged {
+                adj_chain_a[k] = s.mul(adj_mean, s.sub(avg[k][c], g[c]));
+                adj_avg[k][c] = s.mul(adj_mean, chain_a[k]);
+                total_g = s.add(total_g, s.nma(adj_mean, chain_a[k], adj_mean));
+            } else {
+                adj_avg[k][c] = zero;
+                total_g = s.add(total_g, adj_mean);
+            }
+        }
+        if scales.previous {
+            let (up, decay) = (adj_ms[0][c], chain_b[0]);
+            adj_chain_b[0] = s.mul(up, s.sub(ms[0][c], s.fma(g[c], g[c], epsilon)));
+            adj_ms[0][c] = s.mul(up, decay);
+            let square = s.sub(up, s.mul(up, decay));
+            total_g = s.fma(square, s.add(g[c], g[c]), total_g);
+        }
+        adj_g[c] = total_g;
+        for k in (1..n).rev() {
+            let through = through_root(s, chain_a[k], adj_chain_a[k]);
+            adj_chain_a[k - 1] = s.add(adj_chain_a[k - 1], through);
+        }
+        adj_a[c] = adj_chain_a[0];
+        for k in (1..n + first).rev() {
+            let up = adj_chain_b[k];
+            let through = if scales.per_scale { through_root(s, chain_b[k], up) } else { up };
+            adj_chain_b[k - 1] = s.add(adj_chain_b[k - 1], through);
+        }
+        let up = adj_chain_b[0];
+        let squared = scales.previous && scales.per_scale;
+        adj_b[c] = if squared { s.mul(up, s.add(b[c], b[c])) } else { up };
+    }
+}
+
+/// Adjoint through `root = sqrt(x)`: `up / (2 root)`, and zero at the literal zeros of step 0.
+#[inline(always)]
+fn through_root<S: Simd>(s: S, root: S::V, up: S::V) -> S::V {
+    let half = s.mul(up, s.constant(0.5));
+    s.select_gt(root, s.zero(), s.div(half, root), s.zero())
+}

@@ -1,0 +1,226 @@
+//! Adjoints carried backward through an unroll, and what happens to them at its two ends.
+
+use crate::buffer::Buffer;
+use crate::columns::LevelColumns;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::readout;
+use crate::record::StepRecord;
+use crate::simd::{Element, Simd};
+use crate::state::Work;
+use crate::step::load_row;
+use crate::tile_pass::{TileScratch, out_count};
+
+/// Adjoints of the state, of parameters and gradient, and the buffers of the sweep.
+#[derive(Clone, Debug)]
+pub struct Adjoint<E: Element> {
+    pub(crate) tiles: Buffer<E>,
+    pub(crate) tensor: Buffer<E>,
+    pub(crate) global: Buffer<E>,
+    /// Adjoint of theta, flat.
+    pub theta: Buffer<E>,
+    /// Adjoint of the attended point, flat; without attention the caller leaves it at zero.
+    pub phi: Buffer<E>,
+    /// Adjoint of the gradient, flat; written by every step.
+    pub grads: Buffer<E>,
+    /// `[tile][out]`: adjoints of direction, \[attended direction\], log rate.
+    pub(crate) out: Buffer<E>,
+    /// `[group][3 H_P]`: deltas of the Parameter RNN summed over each tensor.
+    pub(crate) parameter_delta: Buffer<E>,
+    /// `[group][H_P + F]`: adjoint of the Tensor RNN's input.
+    pub(crate) tensor_input: Buffer<E>,
+    pub(crate) columns: LevelColumns<E>,
+    pub(crate) work: Work<E>,
+    pub(crate) upper: UpperAdjoint<E>,
+    pub(crate) tile: TileAdjoint<E>,
+}
+
+/// Rows of one tile on the way back.
+#[derive(Clone, Debug)]
+pub(crate) struct TileAdjoint<E: Element> {
+    pub scratch: TileScratch<E>,
+    pub averages: Buffer<E>,
+    pub mean_squares: Buffer<E>,
+    pub delta: Buffer<E>,
+    pub xh: Buffer<E>,
+    pub x: Buffer<E>,
+    pub outputs: Buffer<E>,
+}
+
+/// Rows of the upper levels on the way back.
+#[derive(Clone, Debug)]
+pub(crate) struct UpperAdjoint<E: Element> {
+    /// Adjoint of the Global RNN's input and state.
+    pub global_xh: Buffer<E>,
+    /// Deltas of the Global RNN, in column 0.
+    pub global_delta: Buffer<E>,
+    /// Adjoint of input and state of one group of Tensor RNNs.
+    pub tensor_xh: Buffer<E>,
+    /// Deltas of one group of Tensor RNNs.
+    pub tensor_delta: Buffer<E>,
+    /// Sum of the Tensor RNNs' deltas, in column 0.
+    pub to_tensor: Buffer<E>,
+    /// Sum of the Parameter RNNs' deltas, in column 0.
+    pub to_parameter: Buffer<E>,
+}
+
+impl<E: Element> Adjoint<E> {
+    /// Zero adjoints for a plan in the shape of instances.
+    #[must_use]
+    pub fn new(net: &Network<E>, plan: &Plan, scalars: usize) -> Self {
+        let (c, width) = (&net.config, plan.width);
+        let rows = |n: usize| Buffer::rows(n, width);
+        let groups = plan.groups();
+        let inputs = net.parameter.inputs;
+        Self {
+            tiles: rows(plan.tiles * net.fields().count()),
+            tensor: rows(groups * c.tensor_hidden),
+            global: rows(c.global_hidden),
+            theta: Buffer::zeros(scalars),
+            phi: Buffer::zeros(scalars),
+            grads: Buffer::zeros(scalars),
+            out: rows(plan.tiles * out_count(net)),
+            parameter_delta: rows(groups * 3 * c.parameter_hidden),
+            tensor_input: rows(groups * net.tensor.inputs),
+            columns: LevelColumns::new(net, width),
+            work: Work::new(net, plan, 1),
+            upper: UpperAdjoint {
+                global_xh: rows(c.tensor_hidden + c.global_hidden),
+                global_delta: rows(3 * c.global_hidden),
+                tensor_xh: rows(net.tensor.inputs + c.tensor_hidden),
+                tensor_delta: rows(3 * c.tensor_hidden),
+                to_tensor: rows(3 * c.tensor_hidden),
+                to_parameter: rows(3 * c.parameter_hidden),
+            },
+            tile: TileAdjoint {
+                scratch: TileScratch::new(net, width),
+                averages: rows(c.timescales),
+                mean_squares: rows(c.mean_squares()),
+                delta: rows(3 * c.parameter_hidden),
+                xh: rows(inputs + c.parameter_hidden),
+                x: rows(inputs),
+                outputs: rows(readout::MOST_OUTPUTS),
+            },
+        }
+    }
+
+    /// Zeroes everything: the end of an unroll.
+    pub fn clear(&mut self) {
+        let zero = E::from_f64(0.0);
+        for buffer in
+            [&mut self.tiles, &mut self.tensor, &mut self.global, &mut self.theta, &mut self.phi]
+        {
+            buffer.fill(zero);
+        }
+    }
+
+    /// Limits each lane's norm over hidden vectors, log rates and parameters measured in steps
+    /// (`adj_theta * exp(l)` is free of scale) to `limit`, before the way back through `record`.
+    #[inline(always)]
+    pub fn clip_lanes<S: Simd<E = E>>(
+        &mut self,
+        s: S,
+        net: &Network<E>,
+        plan: &Plan,
+        record: &StepRecord<'_, E>,
+        limit: f64,
+    ) {
+        let (fields, outs) = (net.fields(), out_count(net));
+        let mut squares = s.zero();
+        for job in &plan.jobs {
+            for span in plan.spans(job) {
+                let n = fields.count();
+                let rows = &self.tiles.as_rows::<S>()[span.tile * n..(span.tile + 1) * n];
+                let adj = fields.split(rows);
+                for row in adj.hidden.iter().chain([adj.log_rate]) {
+                    for c in 0..span.cols {
+                        squares = s.fma(row[c], row[c], squares);
+                    }
+                }
+                let theta = load_row::<S>(&self.theta[span.scalars.clone()]);
+                let l = &s.rows(record.out)[span.tile * outs + outs - 1];
+                for c in 0..span.cols {
+                    let per_step = s.mul(theta[c], s.exp(l[c]));
+                    squares = s.fma(per_step, per_step, squares);
+                }
+            }
+        }
+        let (one, limit) = (s.constant(1.0), s.constant(limit));
+        let norm = s.sqrt(squares);
+        let scale = s.select_gt(norm, limit, s.div(limit, norm), one);
+        if s.lanes(&s.sub(scale, one)).iter().all(|&x| x == E::from_f64(0.0)) {
+            return;
+        }
+        for buffer in
+            [&mut self.tiles, &mut self.tensor, &mut self.global, &mut self.theta, &mut self.phi]
+        {
+            for v in buffer.as_vectors_mut::<S>() {
+                *v = s.mul(*v, scale);
+            }
+        }
+    }
+
+    /// Adds the adjoint of the initial hidden vectors of fresh lanes, flushes what waits in column
+    /// buffers, and completes biases that share a gradient. Ends an unroll.
+    #[inline(always)]
+    pub fn finish<S: Simd<E = E>>(
+        &mut self,
+        s: S,
+        net: &Network<E>,
+        plan: &Plan,
+        fresh: S::V,
+        grad: &mut [S::V],
+    ) {
+        self.columns.flush_parameter(s, net, grad);
+        self.columns.flush_tensor(s, net, grad);
+        self.columns.flush_global(s, net, grad);
+        let l = &net.layout;
+        let copies = [
+            (l.tensor_to_parameter.bias.clone(), l.global_to_parameter.bias.start),
+            (
+                l.tensor_to_parameter.bias.start
+                    ..l.tensor_to_parameter.bias.start + l.parameter.gates_bias.len(),
+                l.parameter.gates_bias.start,
+            ),
+            (
+                l.tensor_to_parameter.bias.start + l.parameter.gates_bias.len()
+                    ..l.tensor_to_parameter.bias.end,
+                l.parameter.candidate_bias.start,
+            ),
+            (l.tensor.gates_bias.clone(), l.global_to_tensor.bias.start),
+            (
+                l.tensor.candidate_bias.clone(),
+                l.global_to_tensor.bias.start + l.tensor.gates_bias.len(),
+            ),
+        ];
+        for (from, to) in copies {
+            grad.copy_within(from, to);
+        }
+        let fields = net.fields();
+        let tiles = self.tiles.as_rows::<S>();
+        for job in &plan.jobs {
+            for span in plan.spans(job) {
+                let rows = &tiles[span.tile * fields.count()..];
+                let to = &mut grad[l.parameter_initial.clone()];
+                for (total, row) in to.iter_mut().zip(rows) {
+                    for c in 0..span.cols {
+                        *total = s.fma(fresh, row[c], *total);
+                    }
+                }
+            }
+        }
+        for group in 0..plan.groups() {
+            let rows = &self.tensor.as_rows::<S>()[group * net.tensor.hidden..];
+            let to = &mut grad[l.tensor_initial.clone()];
+            for (total, row) in to.iter_mut().zip(rows) {
+                for c in 0..plan.group_columns(group) {
+                    *total = s.fma(fresh, row[c], *total);
+                }
+            }
+        }
+        let to = &mut grad[l.global_initial.clone()];
+        for (total, row) in to.iter_mut().zip(self.global.as_rows::<S>()) {
+            *total = s.fma(fresh, row[0], *total);
+        }
+    }
+}

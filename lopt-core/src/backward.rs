@@ -1,0 +1,405 @@
+//! The way back through one step: adjoint of [`step::forward`](crate::step::forward).
+//!
+//! Takes the adjoint of everything after the step and gives that of everything before it, of the
+//! gradient (from which the caller makes a Hessian-vector product) and of psi, lane by lane. Only
+//! in the shape of instances, where reductions do not cross lanes.
+
+use crate::adjoint::Adjoint;
+use crate::config::{GlobalInput, RelativeRate, StepOffset};
+use crate::network::Network;
+use crate::plan::{Plan, TileSpan};
+use crate::record::StepRecord;
+use crate::simd::{Element, Row, Simd, TILE};
+use crate::step::{load_row, store_row, tensor_bias};
+use crate::tile::{Start, affine, column_sums};
+use crate::tile_pass::{self, out_count};
+use crate::{accumulators, features, gru, readout, update};
+use bytemuck::Zeroable;
+
+/// Goes back through one step. `grad`: lane-wise sums over psi, added to.
+#[inline(always)]
+pub fn backward<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    record: &StepRecord<'_, S::E>,
+    adj: &mut Adjoint<S::E>,
+    grad: &mut [S::V],
+) {
+    record.unpack::<S>(net, plan, &mut adj.work);
+    upper_levels(s, net, plan, adj);
+    update_adjoint(s, net, plan, record, adj, grad);
+    let mut to_mean = [s.zero(); 2];
+    adj.parameter_delta.fill(<S::E as Element>::from_f64(0.0));
+    let means = bytemuck::cast_slice::<S::E, S::V>(record.mean_rate);
+    for (t, tensor) in plan.tensors.iter().enumerate() {
+        let bias = tensor_bias(
+            s,
+            adj.work.parameter_bias.as_rows::<S>(),
+            net.parameter_bias.len(),
+            t,
+        );
+        let mut of_tensor = s.zero();
+        let mut delta_sum = [s.zero(); 96];
+        for job in &plan.jobs[tensor.jobs.clone()] {
+            for span in plan.spans(job) {
+                let sum = tile_adjoint(
+                    s, net, record, adj, &span, t, tensor.elements, &bias, means[t],
+                    &mut delta_sum, grad,
+                );
+                of_tensor = s.add(of_tensor, sum);
+            }
+        }
+        let n = 3 * net.parameter.hidden;
+        let rows = &mut adj.parameter_delta.as_rows_mut::<S>()[t / TILE * n..(t / TILE + 1) * n];
+        for (row, &v) in rows.iter_mut().zip(&delta_sum) {
+            row[t % TILE] = v;
+        }
+        to_mean[0] = s.add(to_mean[0], of_tensor);
+        if net.config.relative_rate == RelativeRate::Tensor {
+            owe_mean(s, net, plan, adj, t..t + 1, of_tensor, tensor.elements);
+        }
+    }
+    if net.config.relative_rate == RelativeRate::Problem {
+        owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean[0], plan.parameters);
+    }
+    downward_maps(s, net, plan, adj, grad);
+}
+
+/// Subtracts `total / n` from the log-rate adjoints: what the reference mean passes on.
+#[inline(always)]
+fn owe_mean<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    adj: &mut Adjoint<S::E>,
+    tensors: std::ops::Range<usize>,
+    total: S::V,
+    n: f64,
+) {
+    let share = s.mul(total, s.constant(1.0 / n));
+    let fields = net.fields();
+    let tiles = adj.tiles.as_rows_mut::<S>();
+    for tensor in &plan.tensors[tensors] {
+        for job in &plan.jobs[tensor.jobs.clone()] {
+            for span in plan.spans(job) {
+                let rows = &mut tiles[span.tile * fields.count()..(span.tile + 1) * fields.count()];
+                let rate = fields.split_mut(rows).log_rate;
+                for c in 0..span.cols {
+                    rate[c] = s.sub(rate[c], share);
+                }
+            }
+        }
+    }
+}
+
+/// Global RNN, then Tensor RNNs.
+#[inline(always)]
+fn upper_levels<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, adj: &mut Adjoint<S::E>) {
+    let (ht, hg) = (net.tensor.hidden, net.global.hidden);
+    let up = &mut adj.upper;
+    let level = &adj.work.global;
+    gru::adjoint(
+        s,
+        &net.global,
+        level.xh.as_rows::<S>(),
+        level.gates.as_rows::<S>(),
+        level.candidate.as_rows::<S>(),
+        adj.global.as_rows_mut::<S>(),
+        up.global_xh.as_rows_mut::<S>(),
+        up.global_delta.as_rows_mut::<S>(),
+        1,
+    );
+    let last = plan.tensors.len() - 1;
+    let scale = match net.config.global_input {
+        GlobalInput::MeanOfTensors => 1.0 / plan.tensors.len() as f64,
+        GlobalInput::LastTensor => 1.0,
+    };
+    let scale = s.constant(scale);
+    let sums = up.to_tensor.as_rows_mut::<S>();
+    sums.iter_mut().for_each(|row| row[0] = s.zero());
+    let rows = net.tensor.inputs + ht;
+    for group in 0..plan.groups() {
+        let cols = plan.group_columns(group);
+        let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
+        for (row, from) in hidden.iter_mut().zip(up.global_xh.as_rows::<S>()) {
+            for c in 0..cols {
+                let counts = match net.config.global_input {
+                    GlobalInput::MeanOfTensors => true,
+                    GlobalInput::LastTensor => group * TILE + c == last,
+                };
+                if counts {
+                    row[c] = s.fma(from[0], scale, row[c]);
+                }
+            }
+        }
+        let level = &adj.work.tensor;
+        let delta = up.tensor_delta.as_rows_mut::<S>();
+        let back = up.tensor_xh.as_rows_mut::<S>();
+        gru::adjoint(
+            s,
+            &net.tensor,
+            &level.xh.as_rows::<S>()[group * rows..(group + 1) * rows],
+            &level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht],
+            &level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht],
+            hidden,
+            back,
+            delta,
+            cols,
+        );
+        for (sum, row) in sums.iter_mut().zip(delta.iter()) {
+            for c in 0..cols {
+                sum[0] = s.add(sum[0], row[c]);
+            }
+        }
+        let n = net.tensor.inputs;
+        adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n]
+            .copy_from_slice(&back[..n]);
+        // the gates are no longer needed: their rows keep the deltas for the weight gradients
+        adj.work.tensor.gates.as_rows_mut::<S>()[2 * group * ht..2 * (group + 1) * ht]
+            .copy_from_slice(&delta[..2 * ht]);
+        adj.work.tensor.candidate.as_rows_mut::<S>()[group * ht..(group + 1) * ht]
+            .copy_from_slice(&delta[2 * ht..3 * ht]);
+    }
+    let map = &net.global_to_tensor;
+    let global = adj.global.as_rows_mut::<S>();
+    debug_assert_eq!(global.len(), hg, "one row per hidden unit");
+    affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
+}
+
+/// Adjoint of the parameter update: of unit directions and log rates, into `adj.out`.
+#[inline(always)]
+fn update_adjoint<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    record: &StepRecord<'_, S::E>,
+    adj: &mut Adjoint<S::E>,
+    grad: &mut [S::V],
+) {
+    let outs = out_count(net);
+    let l_row = outs - 1;
+    let (w, kind) = (&net.update, net.update.normalization);
+    let inverse = bytemuck::cast_slice::<S::E, S::V>(record.inverse);
+    let record_out = s.rows(record.out);
+    let attention = net.config.attention;
+    for (t, tensor) in plan.tensors.iter().enumerate() {
+        let mut totals = [s.zero(); 2];
+        for job in &plan.jobs[tensor.jobs.clone()] {
+            for span in plan.spans(job) {
+                let out = &record_out[span.tile * outs..(span.tile + 1) * outs];
+                let rows = &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
+                rows[l_row] = Zeroable::zeroed();
+                let (directions, l) = rows.split_at_mut(l_row);
+                let mut theta = load_row::<S>(&adj.theta[span.scalars.clone()]);
+                let (d, adj_d) = (&out[0], &mut directions[0]);
+                let total = update::step_adjoint(
+                    s, w, w.offset, d, &out[l_row], inverse[2 * t], &theta, adj_d, &mut l[0],
+                    span.cols,
+                );
+                totals[0] = s.add(totals[0], total);
+                if attention {
+                    let phi = load_row::<S>(&adj.phi[span.scalars.clone()]);
+                    let (d, adj_d) = (&out[1], &mut directions[1]);
+                    let total = update::step_adjoint(
+                        s, w, w.attended_offset, d, &out[l_row], inverse[2 * t + 1], &phi, adj_d,
+                        &mut l[0], span.cols,
+                    );
+                    totals[1] = s.add(totals[1], total);
+                    for c in 0..span.cols {
+                        theta[c] = s.add(theta[c], phi[c]);
+                    }
+                    store_row::<S>(&theta, &mut adj.theta[span.scalars.clone()]);
+                }
+            }
+        }
+        let way = usize::from(net.config.step_offset == StepOffset::Attention);
+        for c in &mut grad[net.layout.step_offset.clone()] {
+            *c = s.add(*c, totals[way]);
+        }
+        for job in &plan.jobs[tensor.jobs.clone()] {
+            for span in plan.spans(job) {
+                let out = &record_out[span.tile * outs..(span.tile + 1) * outs];
+                let rows = &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
+                for way in 0..l_row {
+                    update::normalization_adjoint(
+                        s, kind, &out[way], inverse[2 * t + way], totals[way], tensor.elements,
+                        &mut rows[way], span.cols,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// One tile: computes its forward pass again and goes back through it. Returns the sum of
+/// relative-rate adjoints.
+#[inline(always)]
+fn tile_adjoint<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    record: &StepRecord<'_, S::E>,
+    adj: &mut Adjoint<S::E>,
+    span: &TileSpan,
+    tensor: usize,
+    elements: f64,
+    bias: &[S::V],
+    mean_rate: S::V,
+    delta_sum: &mut [S::V],
+    grad: &mut [S::V],
+) -> S::V {
+    let (fields, outs, cols) = (net.fields(), out_count(net), span.cols);
+    let hp = net.parameter.hidden;
+    let n = fields.count();
+    let old = fields.split(&s.rows(record.tiles)[span.tile * n..(span.tile + 1) * n]);
+    let now = fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[span.tile * n..(span.tile + 1) * n]);
+    let t = &mut adj.tile;
+
+    let g = load_row::<S>(&record.grads[span.scalars.clone()]);
+    let (avg, ms) = (t.averages.as_rows_mut::<S>(), t.mean_squares.as_rows_mut::<S>());
+    avg.copy_from_slice(old.averages);
+    ms.copy_from_slice(old.mean_squares);
+    let (a, b) = (old.gradient_decay, old.rms_decay);
+    accumulators::forward(s, net.scales, &g, a, b, avg, ms, cols);
+    let scratch = &mut t.scratch;
+    tile_pass::think(s, net, avg, ms, old.hidden, old.log_rate, bias, mean_rate, scratch, cols);
+
+    let adj_out = &adj.out.as_rows::<S>()[span.tile * outs..(span.tile + 1) * outs];
+    let outputs = net.readout.outputs;
+    let adj_read = &mut t.outputs.as_rows_mut::<S>()[..outputs.count];
+    adj_read[0] = adj_out[0];
+    if let Some(row) = outputs.attention {
+        adj_read[row] = adj_out[1];
+    }
+    if let Some(row) = outputs.gradient_decay {
+        adj_read[row] = *now.gradient_decay;
+    }
+    if let Some(row) = outputs.rms_decay {
+        adj_read[row] = *now.rms_decay;
+    }
+    if let Some(row) = outputs.log_rate {
+        let l = &s.rows(record.out)[span.tile * outs + outs - 1];
+        let momentum = s.splat(net.update.momentum);
+        let (up, to_l) = (&mut *now.log_rate, &adj_out[outs - 1]);
+        let mut to_momentum = s.zero();
+        for c in 0..cols {
+            to_momentum = s.fma(up[c], s.sub(old.log_rate[c], l[c]), to_momentum);
+            let kept = s.mul(momentum, up[c]);
+            let total = s.add(to_l[c], s.sub(up[c], kept));
+            adj_read[row][c] = total;
+            up[c] = s.add(kept, total);
+        }
+        let slope = s.mul(momentum, s.sub(s.constant(1.0), momentum));
+        for v in &mut grad[net.layout.rate_momentum.clone()] {
+            *v = s.fma(to_momentum, slope, *v);
+        }
+    }
+
+    let group = tensor / TILE * net.tensor.inputs;
+    let to_mean = &adj.tensor_input.as_rows::<S>()[group..group + net.tensor.inputs];
+    let share = s.constant(1.0 / elements);
+    let adj_hidden = now.hidden;
+    for (row, up) in adj_hidden.iter_mut().zip(to_mean) {
+        let up = s.mul(up[tensor % TILE], share);
+        for c in 0..cols {
+            row[c] = s.add(row[c], up);
+        }
+    }
+    let adj_x = t.x.as_rows_mut::<S>();
+    for (row, up) in adj_x.iter_mut().zip(&to_mean[hp..]) {
+        *row = [s.mul(up[tensor % TILE], share); TILE];
+    }
+    let xh = t.scratch.xh.as_rows::<S>();
+    let x = &xh[..net.parameter.inputs];
+    let hidden = t.scratch.hidden.as_rows::<S>();
+    let read = t.scratch.outputs.as_rows::<S>();
+    let m = &x[..net.config.timescales];
+    readout::adjoint(
+        s, &net.readout, &net.layout, hidden, m, read, adj_read, adj_hidden, adj_x, grad, cols,
+    );
+    let delta = t.delta.as_rows_mut::<S>();
+    let adj_xh = t.xh.as_rows_mut::<S>();
+    let (gates, candidate) = (t.scratch.gates.as_rows::<S>(), t.scratch.candidate.as_rows::<S>());
+    gru::adjoint(s, &net.parameter, xh, gates, candidate, adj_hidden, adj_xh, delta, cols);
+    for (row, up) in adj_x.iter_mut().zip(adj_xh.iter()) {
+        for c in 0..cols {
+            row[c] = s.add(row[c], up[c]);
+        }
+    }
+    column_sums(s, delta, cols, delta_sum);
+    let reset = t.scratch.reset_hidden.as_rows::<S>();
+    if cols == TILE {
+        gru::weight_gradients(s, &net.layout.parameter, xh, reset, delta, grad, cols);
+    } else {
+        for c in 0..cols {
+            if adj.columns.parameter.push::<S>(&[(xh, c), (reset, c), (delta, c)]) {
+                adj.columns.flush_parameter(s, net, grad);
+            }
+        }
+    }
+    let owed = features::adjoint(
+        s, net.inputs, x, avg, ms, old.log_rate, adj_x, now.averages, now.mean_squares,
+        now.log_rate, cols,
+    );
+    let mut adj_g: Row<S> = Zeroable::zeroed();
+    accumulators::adjoint(
+        s, net.scales, &g, a, b, old.averages, old.mean_squares, avg, now.averages,
+        now.mean_squares, &mut adj_g, now.gradient_decay, now.rms_decay, cols,
+    );
+    store_row::<S>(&adj_g, &mut adj.grads[span.scalars.clone()]);
+    owed
+}
+
+/// Maps from the old upper states to the biases: their adjoints and weight gradients.
+#[inline(always)]
+fn downward_maps<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    adj: &mut Adjoint<S::E>,
+    grad: &mut [S::V],
+) {
+    let (hp, ht, hg) = (net.parameter.hidden, net.tensor.hidden, net.global.hidden);
+    let rows = net.tensor.inputs + ht;
+    let sums = adj.upper.to_parameter.as_rows_mut::<S>();
+    sums.iter_mut().for_each(|row| row[0] = s.zero());
+    for group in 0..plan.groups() {
+        let cols = plan.group_columns(group);
+        let delta = &adj.parameter_delta.as_rows::<S>()[group * 3 * hp..(group + 1) * 3 * hp];
+        for (sum, row) in sums.iter_mut().zip(delta) {
+            for c in 0..cols {
+                sum[0] = s.add(sum[0], row[c]);
+            }
+        }
+        let map = &net.tensor_to_parameter;
+        let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
+        affine(s, &map.transposed, ht, [delta], Start::Output, hidden, cols);
+        let level = &adj.work.tensor;
+        for c in 0..cols {
+            let full = adj.columns.tensor.push::<S>(&[
+                (&level.xh.as_rows::<S>()[group * rows..(group + 1) * rows], c),
+                (&level.reset_hidden.as_rows::<S>()[group * ht..(group + 1) * ht], c),
+                (&level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht], c),
+                (&level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht], c),
+                (delta, c),
+            ]);
+            if full {
+                adj.columns.flush_tensor(s, net, grad);
+            }
+        }
+    }
+    let map = &net.global_to_parameter;
+    let global = adj.global.as_rows_mut::<S>();
+    affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
+    let (level, up) = (&adj.work.global, &adj.upper);
+    let full = adj.columns.global.push::<S>(&[
+        (level.xh.as_rows::<S>(), 0),
+        (level.reset_hidden.as_rows::<S>(), 0),
+        (up.global_delta.as_rows::<S>(), 0),
+        (up.to_tensor.as_rows::<S>(), 0),
+        (up.to_parameter.as_rows::<S>(), 0),
+    ]);
+    if full {
+        adj.columns.flush_global(s, net, grad);
+    }
+}

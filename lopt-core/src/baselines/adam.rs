@@ -1,0 +1,168 @@
+//! Adam (Kingma & Ba 2015, algorithm 1) and AdamW (Loshchilov & Hutter 2019, algorithm 2).
+//!
+//! ```text
+//! m <- beta1 m + (1 - beta1) g
+//! v <- beta2 v + (1 - beta2) g^2
+//! theta <- theta - lr (m / (1 - beta1^n)) / (sqrt(v / (1 - beta2^n)) + eps)
+//! ```
+//!
+//! at step `n = 1, 2, ...`. AdamW first shrinks `theta <- (1 - lr lambda) theta`: the decay follows
+//! the schedule and the learning rate, as in `torch` and `optax` (the paper's lambda is our
+//! `lr lambda`), but not the division by `sqrt(v)`.
+
+use super::{Baseline, Pace, Rule};
+use crate::layout::Layout;
+
+/// Adam; two state vectors, the averages `m` and `v`.
+pub type Adam = Baseline<AdamRule, 2>;
+
+/// Adam with decoupled weight decay; state as [`Adam`].
+pub type AdamW = Baseline<AdamWRule, 2>;
+
+impl Adam {
+    /// Adam with this learning rate, `beta1 = 0.9`, `beta2 = 0.999`, `eps = 1e-8`.
+    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
+        Self::with_rule(layout, learning_rate, AdamRule::DEFAULT)
+    }
+
+    /// Sets the decay of the average and of the mean square.
+    ///
+    /// # Panics
+    ///
+    /// If one is not in `[0, 1)`.
+    #[must_use]
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
+        self.rule.set_betas(beta1, beta2);
+        self
+    }
+
+    /// Sets what is added to the root.
+    ///
+    /// # Panics
+    ///
+    /// If it is not positive.
+    #[must_use]
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.rule.set_epsilon(epsilon);
+        self
+    }
+}
+
+impl AdamW {
+    /// AdamW with this learning rate and decay `lambda` (often 0.01); the rest as [`Adam::new`].
+    ///
+    /// # Panics
+    ///
+    /// If `weight_decay` is negative or not finite.
+    pub fn new(layout: &Layout, learning_rate: f64, weight_decay: f64) -> Self {
+        assert!(
+            weight_decay.is_finite() && weight_decay >= 0.0,
+            "expected a finite weight decay of at least 0, got {weight_decay}"
+        );
+        let rule = AdamWRule { adam: AdamRule::DEFAULT, weight_decay };
+        Self::with_rule(layout, learning_rate, rule)
+    }
+
+    /// Sets the decay of the average and of the mean square.
+    ///
+    /// # Panics
+    ///
+    /// If one is not in `[0, 1)`.
+    #[must_use]
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
+        self.rule.adam.set_betas(beta1, beta2);
+        self
+    }
+
+    /// Sets what is added to the root.
+    ///
+    /// # Panics
+    ///
+    /// If it is not positive.
+    #[must_use]
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.rule.adam.set_epsilon(epsilon);
+        self
+    }
+}
+
+/// The update of the module's header, without decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamRule {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+}
+
+impl AdamRule {
+    const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+
+    fn set_betas(&mut self, beta1: f64, beta2: f64) {
+        for beta in [beta1, beta2] {
+            assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
+        }
+        (self.beta1, self.beta2) = (beta1, beta2);
+    }
+
+    fn set_epsilon(&mut self, epsilon: f64) {
+        assert!(epsilon > 0.0, "expected a positive epsilon, got {epsilon}");
+        self.epsilon = epsilon;
+    }
+
+    fn update_decayed(
+        &self,
+        pace: Pace,
+        shrink: f64,
+        params: &mut [f32],
+        grads: &[f32],
+        [m, v]: &mut [Vec<f32>; 2],
+    ) {
+        let (keep1, blend1) = (self.beta1 as f32, (1.0 - self.beta1) as f32);
+        let (keep2, blend2) = (self.beta2 as f32, (1.0 - self.beta2) as f32);
+        let rate = (pace.learning_rate / correction(self.beta1, pace.number)) as f32;
+        let inflate = (1.0 / correction(self.beta2, pace.number)) as f32;
+        let (epsilon, shrink) = (self.epsilon as f32, shrink as f32);
+        for (((p, &g), m), v) in params.iter_mut().zip(grads).zip(m).zip(v) {
+            *m = keep1 * *m + blend1 * g;
+            *v = keep2 * *v + blend2 * (g * g);
+            *p = shrink * *p - rate * *m / ((*v * inflate).sqrt() + epsilon);
+        }
+    }
+}
+
+/// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
+fn correction(beta: f64, n: u64) -> f64 {
+    -(n as f64 * beta.ln()).exp_m1()
+}
+
+impl Rule<2> for AdamRule {
+    const START: [f32; 2] = [0.0, 0.0];
+
+    fn name(&self) -> &str {
+        "adam"
+    }
+
+    fn update(&self, pace: Pace, params: &mut [f32], grads: &[f32], state: &mut [Vec<f32>; 2]) {
+        self.update_decayed(pace, 1.0, params, grads, state);
+    }
+}
+
+/// The update of the module's header, with decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWRule {
+    adam: AdamRule,
+    weight_decay: f64,
+}
+
+impl Rule<2> for AdamWRule {
+    const START: [f32; 2] = [0.0, 0.0];
+
+    fn name(&self) -> &str {
+        "adamw"
+    }
+
+    fn update(&self, pace: Pace, params: &mut [f32], grads: &[f32], state: &mut [Vec<f32>; 2]) {
+        let shrink = 1.0 - pace.learning_rate * self.weight_decay;
+        self.adam.update_decayed(pace, shrink, params, grads, state);
+    }
+}

@@ -1,0 +1,33 @@
+//! Stochastic gradient descent (Robbins & Monro 1951): `theta <- theta - lr g`.
+
+use super::{Baseline, Pace, Rule};
+use crate::layout::Layout;
+
+/// Stochastic gradient descent; no state.
+pub type Sgd = Baseline<SgdRule, 0>;
+
+impl Sgd {
+    /// SGD with this learning rate.
+    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
+        Self::with_rule(layout, learning_rate, SgdRule)
+    }
+}
+
+/// `theta <- theta - lr g`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SgdRule;
+
+impl Rule<0> for SgdRule {
+    const START: [f32; 0] = [];
+
+    fn name(&self) -> &str {
+        "sgd"
+    }
+
+    fn update(&self, pace: Pace, params: &mut [f32], grads: &[f32], _: &mut [Vec<f32>; 0]) {
+        let rate = pace.learning_rate as f32;
+        for (p, &g) in params.iter_mut().zip(grads) {
+            *p -= rate * g;
+        }
+    }
+}

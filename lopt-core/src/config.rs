@@ -1,0 +1,274 @@
+//! Which optimizer: sizes and named switches of the hierarchical RNN.
+//!
+//! Three constructors are fixed points of the literature. `paper()` follows equations (1) to (14)
+//! of Wichrowska et al. 2017, `released()` what the code published with it does (quirks included),
+//! `appendix_d()` the changes of its appendix D. `recommended()` is what our own weights use.
+
+use serde::{Deserialize, Serialize};
+use wincode::{SchemaRead, SchemaWrite};
+
+/// How the raw direction `d` of a tensor becomes a direction of standard length (eq. 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// `d`, as in appendix D (eq. 18).
+    None,
+    /// `d / sqrt(mean(d^2) + 1e-16)`.
+    Rms,
+    /// `d / (norm(d) / N_t)`, equation (5) to the letter: its RMS is `sqrt(N_t)`.
+    MeanNorm,
+}
+
+/// Where the learned scalar `c` separates parameter step and attended step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepOffset {
+    /// Both steps use the same rate (eq. 18, 19).
+    None,
+    /// The parameter step uses `exp(l + c)`, the attended step `exp(l)` (released code).
+    Parameter,
+    /// The parameter step uses `exp(l)`, the attended step `exp(l + c)` (eq. 9).
+    Attention,
+}
+
+/// Reference of the relative log learning rate input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelativeRate {
+    /// The input is left out.
+    Off,
+    /// Mean over the elements of the same tensor.
+    Tensor,
+    /// Mean over every element of every tensor.
+    Problem,
+}
+
+/// What the Global RNN reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "kebab-case")]
+pub enum GlobalInput {
+    /// Mean of all Tensor RNN states (the paper).
+    MeanOfTensors,
+    /// State of the last tensor only (a slip in the released code).
+    LastTensor,
+}
+
+/// Sizes and switches of a [`HierarchicalRnn`](crate::HierarchicalRnn).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(deny_unknown_fields)]
+pub struct HierarchicalRnnConfig {
+    /// Hidden units of the Parameter RNN (4 to 32).
+    pub parameter_hidden: usize,
+    /// Hidden units of the Tensor RNN.
+    pub tensor_hidden: usize,
+    /// Hidden units of the Global RNN.
+    pub global_hidden: usize,
+    /// Number of timescales S of the gradient averages; 1 means no averaging.
+    pub timescales: usize,
+    /// Take gradients at a look-ahead point chosen by the network.
+    pub attention: bool,
+    /// Feed products of scaled gradients of neighbouring timescales.
+    pub gradient_products: bool,
+    /// Squash scaled gradients by `asinh`.
+    pub asinh: bool,
+    /// Mean-square decay of scale `s` is `b^(2^-s)` rather than `b` for all.
+    pub rms_decay_per_scale: bool,
+    /// Divide by the mean square of the next shorter scale (eq. 17).
+    pub previous_scale: bool,
+    /// Normalisation of the direction.
+    pub normalization: Normalization,
+    /// Role of the scalar `c`.
+    pub step_offset: StepOffset,
+    /// Reference of the relative log rate.
+    pub relative_rate: RelativeRate,
+    /// Input of the Global RNN.
+    pub global_input: GlobalInput,
+    /// Decays come from the network; otherwise mean squares use 0.93 and averages 0.89.
+    pub learnable_decay: bool,
+    /// The decay of the gradient averages comes from the network; otherwise it is 0.89.
+    pub learnable_gradient_decay: bool,
+    /// Learned step length; otherwise the direction is the step.
+    pub dynamic_output_scale: bool,
+    /// The readout of the log rate starts at zero.
+    pub zero_init_rate: bool,
+    /// Feed relative log mean squares.
+    pub log_mean_squares: bool,
+    /// Feed an indicator of extreme log rates.
+    pub extreme_indicator: bool,
+    /// Feed `log rate - log 1e-3`.
+    pub rate_shortcut: bool,
+    /// Add `sum_s v_s m_s` to the direction.
+    pub gradient_shortcut: bool,
+    /// Initial hidden states are meta-parameters; otherwise zero.
+    pub learnable_initial_state: bool,
+    /// Log rates are clipped to `[-max_log_rate, max_log_rate]`, with a straight-through gradient.
+    pub max_log_rate: f64,
+    /// Range of initial rates: half of the log is drawn per element, half per tensor.
+    pub initial_rate: (f64, f64),
+}
+
+impl HierarchicalRnnConfig {
+    /// The defaults of the published code: 12 inputs, 8349 meta-parameters, 21 floats of state.
+    #[must_use]
+    pub fn released() -> Self {
+        Self {
+            parameter_hidden: 10,
+            tensor_hidden: 20,
+            global_hidden: 20,
+            timescales: 4,
+            attention: false,
+            gradient_products: true,
+            asinh: true,
+            rms_decay_per_scale: false,
+            previous_scale: false,
+            normalization: Normalization::Rms,
+            step_offset: StepOffset::Parameter,
+            relative_rate: RelativeRate::Problem,
+            global_input: GlobalInput::LastTensor,
+            learnable_decay: true,
+            learnable_gradient_decay: true,
+            dynamic_output_scale: true,
+            zero_init_rate: true,
+            log_mean_squares: true,
+            extreme_indicator: false,
+            rate_shortcut: false,
+            gradient_shortcut: true,
+            learnable_initial_state: true,
+            max_log_rate: 33.0,
+            initial_rate: (1e-6, 1e-2),
+        }
+    }
+
+    /// Equations (1) to (14): 9 inputs, attention, 8093 meta-parameters, 22 floats of state.
+    #[must_use]
+    pub fn paper() -> Self {
+        Self {
+            attention: true,
+            gradient_products: false,
+            asinh: false,
+            rms_decay_per_scale: true,
+            global_input: GlobalInput::MeanOfTensors,
+            ..Self::released()
+        }
+    }
+
+    /// `paper()` with equations (17) to (19): previous-scale normalisation, unnormalised steps.
+    #[must_use]
+    pub fn appendix_d() -> Self {
+        Self {
+            previous_scale: true,
+            normalization: Normalization::None,
+            step_offset: StepOffset::None,
+            ..Self::paper()
+        }
+    }
+
+    /// The configuration of our recommended weights: no second point to hold, squashed inputs
+    /// scaled by the next shorter timescale, a cap on the log rate against blow-up.
+    #[must_use]
+    pub fn recommended() -> Self {
+        Self {
+            attention: false,
+            gradient_products: false,
+            asinh: true,
+            rms_decay_per_scale: true,
+            previous_scale: true,
+            global_input: GlobalInput::MeanOfTensors,
+            max_log_rate: 7.0,
+            initial_rate: (1e-3, 1e-3),
+            ..Self::released()
+        }
+    }
+
+    /// Number F of inputs of the Parameter RNN, in the order of [`crate::features`].
+    #[must_use]
+    pub fn features(&self) -> usize {
+        let s = self.timescales;
+        s + if self.gradient_products { s - 1 } else { 0 }
+            + if self.log_mean_squares { s } else { 0 }
+            + usize::from(self.relative_rate != RelativeRate::Off)
+            + usize::from(self.extreme_indicator)
+            + usize::from(self.rate_shortcut)
+    }
+
+    /// Mean squares kept per parameter: one more than timescales with `previous_scale`.
+    #[must_use]
+    pub fn mean_squares(&self) -> usize {
+        self.timescales + usize::from(self.previous_scale)
+    }
+
+    /// Whether the decay of the gradient averages is read from the network.
+    #[must_use]
+    pub fn learns_gradient_decay(&self) -> bool {
+        self.learnable_decay && self.learnable_gradient_decay
+    }
+
+    /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
+    #[must_use]
+    pub fn state_floats(&self) -> usize {
+        self.parameter_hidden
+            + 3
+            + self.timescales
+            + self.mean_squares()
+            + usize::from(self.attention)
+    }
+
+    /// Checks sizes and ranges.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let sizes = [
+            ("parameter_hidden", self.parameter_hidden, 4, 32),
+            ("tensor_hidden", self.tensor_hidden, 4, 64),
+            ("global_hidden", self.global_hidden, 4, 64),
+            ("timescales", self.timescales, 1, 8),
+        ];
+        for (field, value, least, most) in sizes {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::Size { field, value, least, most });
+            }
+        }
+        let (low, high) = self.initial_rate;
+        if !(low > 0.0 && low <= high && high.is_finite()) {
+            return Err(ConfigError::InitialRate { low, high });
+        }
+        if !(self.max_log_rate > 0.0 && self.max_log_rate <= 80.0) {
+            return Err(ConfigError::MaxLogRate { value: self.max_log_rate });
+        }
+        Ok(())
+    }
+}
+
+/// A configuration that no optimizer can be built from.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A size outside its range.
+    #[error("{field} is {value}, expected {least} to {most}")]
+    Size {
+        /// Name of the field.
+        field: &'static str,
+        /// Value given.
+        value: usize,
+        /// Smallest allowed.
+        least: usize,
+        /// Largest allowed.
+        most: usize,
+    },
+    /// Initial rates that are not a positive, ordered range.
+    #[error("initial_rate is ({low}, {high}), expected 0 < low <= high")]
+    InitialRate {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// A clip outside (0, 80].
+    #[error("max_log_rate is {value}, expected more than 0 and at most 80")]
+    MaxLogRate {
+        /// Value given.
+        value: f64,
+    },
+}

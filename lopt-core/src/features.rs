@@ -1,0 +1,203 @@
+//! Inputs of the Parameter RNN from the accumulators (eq. 3, 4, 17; spec section 2.3).
+//!
+//! Rows, in this order: S scaled gradients `m_s`; S-1 products `m_s m_{s+1}`; S relative log mean
+//! squares; the relative log rate; the extreme-rate indicator; the log-rate shortcut. Nothing here
+//! knows the absolute scale of the loss.
+
+use crate::config::{HierarchicalRnnConfig, RelativeRate};
+use crate::simd::{Row, Simd};
+
+/// Added to mean squares before roots and logarithms.
+const EPSILON: f64 = 1e-16;
+/// Log rates at which the extreme indicator starts, and the reference of the rate shortcut.
+const LOWEST_LOG_RATE: f64 = -13.815_510_557_964_274;
+const SHORTCUT_LOG_RATE: f64 = -6.907_755_278_982_137;
+
+/// Which inputs there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs {
+    timescales: usize,
+    asinh: bool,
+    products: bool,
+    log_mean_squares: bool,
+    relative_rate: bool,
+    extreme_indicator: bool,
+    rate_shortcut: bool,
+    /// Index of the first mean square whose logarithm is fed.
+    first_logged: usize,
+}
+
+impl Inputs {
+    pub(crate) fn new(config: &HierarchicalRnnConfig) -> Self {
+        Self {
+            timescales: config.timescales,
+            asinh: config.asinh,
+            products: config.gradient_products,
+            log_mean_squares: config.log_mean_squares,
+            relative_rate: config.relative_rate != RelativeRate::Off,
+            extreme_indicator: config.extreme_indicator,
+            rate_shortcut: config.rate_shortcut,
+            first_logged: usize::from(config.previous_scale),
+        }
+    }
+}
+
+/// Fills `x` (F rows) from the new averages, the new mean squares and the log rate before the step.
+/// `mean_rate`: mean log rate of the reference set.
+#[inline(always)]
+pub(crate) fn forward<S: Simd>(
+    s: S,
+    inputs: Inputs,
+    avg: &[Row<S>],
+    ms: &[Row<S>],
+    log_rate: &Row<S>,
+    mean_rate: S::V,
+    x: &mut [Row<S>],
+    cols: usize,
+) {
+    let n = inputs.timescales;
+    let epsilon = s.constant(EPSILON);
+    for k in 0..n {
+        for c in 0..cols {
+            let ratio = s.div(avg[k][c], s.sqrt(s.add(ms[k][c], epsilon)));
+            x[k][c] = if inputs.asinh { s.asinh(ratio) } else { ratio };
+        }
+    }
+    let mut at = n;
+    if inputs.products {
+        for k in 0..n - 1 {
+            for c in 0..cols {
+                x[at][c] = s.mul(x[k][c], x[k + 1][c]);
+            }
+            at += 1;
+        }
+    }
+    if inputs.log_mean_squares {
+        let per_scale = s.constant(1.0 / n as f64);
+        for c in 0..cols {
+            let mut total = s.zero();
+            for k in 0..n {
+                let log = s.ln(s.add(ms[inputs.first_logged + k][c], epsilon));
+                x[at + k][c] = log;
+                total = s.add(total, log);
+            }
+            let mean = s.mul(total, per_scale);
+            for k in 0..n {
+                x[at + k][c] = s.sub(x[at + k][c], mean);
+            }
+        }
+        at += n;
+    }
+    if inputs.relative_rate {
+        for c in 0..cols {
+            x[at][c] = s.sub(log_rate[c], mean_rate);
+        }
+        at += 1;
+    }
+    if inputs.extreme_indicator {
+        for c in 0..cols {
+            let high = s.at_least(log_rate[c], 0.0);
+            let low = s.at_least(s.sub(s.constant(LOWEST_LOG_RATE), log_rate[c]), 0.0);
+            x[at][c] = s.sub(high, low);
+        }
+        at += 1;
+    }
+    if inputs.rate_shortcut {
+        for c in 0..cols {
+            x[at][c] = s.sub(log_rate[c], s.constant(SHORTCUT_LOG_RATE));
+        }
+    }
+}
+
+/// Adjoint of [`forward`].
+///
+/// `x`, `avg`, `ms`: as after [`forward`]. `adj_x`: adjoint of `x` (clobbered), to whose first S
+/// rows the caller has added what reaches `m` by other ways. Adds to `adj_avg`, `adj_ms`,
+/// `adj_rate`; returns the sum over columns of the relative-rate adjoint, which the caller owes to
+/// the mean of the reference set.
+#[inline(always)]
+pub(crate) fn adjoint<S: Simd>(
+    s: S,
+    inputs: Inputs,
+    x: &[Row<S>],
+    avg: &[Row<S>],
+    ms: &[Row<S>],
+    log_rate: &Row<S>,
+    adj_x: &mut [Row<S>],
+    adj_avg: &mut [Row<S>],
+    adj_ms: &mut [Row<S>],
+    adj_rate: &mut Row<S>,
+    cols: usize,
+) -> S::V {
+    let n = inputs.timescales;
+    let epsilon = s.constant(EPSILON);
+    let mut at = n;
+    if inputs.products {
+        for k in 0..n - 1 {
+            for c in 0..cols {
+                let up = adj_x[at][c];
+                adj_x[k][c] = s.fma(up, x[k + 1][c], adj_x[k][c]);
+                adj_x[k + 1][c] = s.fma(up, x[k][c], adj_x[k + 1][c]);
+            }
+            at += 1;
+        }
+    }
+    if inputs.log_mean_squares {
+        let per_scale = s.constant(1.0 / n as f64);
+        for c in 0..cols {
+            let mut total = s.zero();
+            for k in 0..n {
+                total = s.add(total, adj_x[at + k][c]);
+            }
+            let mean = s.mul(total, per_scale);
+            for k in 0..n {
+                let slot = inputs.first_logged + k;
+                let up = s.sub(adj_x[at + k][c], mean);
+                adj_ms[slot][c] = s.add(adj_ms[slot][c], s.div(up, s.add(ms[slot][c], epsilon)));
+            }
+        }
+        at += n;
+    }
+    let mut to_mean = s.zero();
+    if inputs.relative_rate {
+        for c in 0..cols {
+            to_mean = s.add(to_mean, adj_x[at][c]);
+            adj_rate[c] = s.add(adj_rate[c], adj_x[at][c]);
+        }
+        at += 1;
+    }
+    if inputs.extreme_indicator {
+        let (zero, low) = (s.zero(), s.constant(LOWEST_LOG_RATE));
+        for c in 0..cols {
+            let up = adj_x[at][c];
+            let high = s.select_gt(log_rate[c], zero, up, zero);
+            let below = s.select_gt(low, log_rate[c], up, zero);
+            adj_rate[c] = s.add(adj_rate[c], s.add(high, below));
+        }
+        at += 1;
+    }
+    if inputs.rate_shortcut {
+        for c in 0..cols {
+            adj_rate[c] = s.add(adj_rate[c], adj_x[at][c]);
+        }
+    }
+    let (one, minus_half) = (s.constant(1.0), s.constant(-0.5));
+    for k in 0..n {
+        for c in 0..cols {
+            let inverse = s.div(one, s.sqrt(s.add(ms[k][c], epsilon)));
+            let ratio = s.mul(avg[k][c], inverse);
+            let up = if inputs.asinh {
+                s.div(adj_x[k][c], s.sqrt(s.fma(ratio, ratio, one)))
+            } else {
+                adj_x[k][c]
+            };
+            let scaled = s.mul(up, inverse);
+            adj_avg[k][c] = s.add(adj_avg[k][c], scaled);
+            // d ratio / d ms = -ratio / (2 (ms + eps))
+            let slope = s.mul(s.mul(scaled, ratio), s.mul(minus_half, inverse));
+            adj_ms[k][c] = s.add(adj_ms[k][c], slope);
+        }
+    }
+    to_mean
+}
+

@@ -1,0 +1,281 @@
+//! The hierarchical RNN as an optimizer: one big model, lanes are neighbouring parameters.
+
+use crate::buffer::Buffer;
+use crate::config::HierarchicalRnnConfig;
+use crate::flush::FlushToZero;
+use crate::layout::Layout;
+use crate::network::Network;
+use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::plan::{Lanes, Plan};
+use crate::rng::{stream, uniform};
+use crate::simd::{Double, Element, Kernel, Level, Portable, Simd};
+use crate::state::{State, Work};
+use crate::step;
+use crate::weights::{Weights, WeightsError};
+
+/// A learned optimizer for one model.
+///
+/// The gradient is to be taken at [`attended`](Optimizer::attended); `step` leaves the true
+/// parameters in `params`. After the first step nothing is allocated, and neither the number of
+/// threads nor repetition changes a bit.
+///
+/// ```
+/// use lopt_core::{HierarchicalRnn, Layout, Optimizer};
+/// let layout = Layout::single(2)?;
+/// let mut optimizer = HierarchicalRnn::pretrained(&layout)?;
+/// let mut x = vec![2.0_f32, -1.0];
+/// for _ in 0..300 {
+///     let at = optimizer.attended(&x).to_vec();
+///     optimizer.step(&mut x, &[at[0], 10.0 * at[1]])?;
+/// }
+/// assert!(x.iter().all(|v| v.abs() < 0.5), "{x:?}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HierarchicalRnn {
+    layout: Layout,
+    level: Level,
+    network: Network<f32>,
+    plan: Plan,
+    state: State<f32>,
+    work: Work<f32>,
+    attended: Vec<f32>,
+    log_rates: Vec<f32>,
+    steps: u64,
+}
+
+impl HierarchicalRnn {
+    /// The weights inside this crate, for a model of this layout.
+    ///
+    /// # Errors
+    ///
+    /// If the embedded weights are damaged.
+    pub fn pretrained(layout: &Layout) -> Result<Self, WeightsError> {
+        Ok(Self::from_weights(&Weights::embedded("recommended")?, layout))
+    }
+
+    /// Weights of your own.
+    #[must_use]
+    pub fn from_weights(weights: &Weights, layout: &Layout) -> Self {
+        Self::new(&weights.config, &weights.psi_f64(), layout, Level::detect())
+    }
+
+    /// Any configuration and meta-parameters, on a given SIMD level. Initial rates are drawn from
+    /// the configuration's range with seed 0.
+    ///
+    /// # Panics
+    ///
+    /// If `psi` does not fit the configuration.
+    #[must_use]
+    pub fn new(config: &HierarchicalRnnConfig, psi: &[f64], layout: &Layout, level: Level) -> Self {
+        let network = Network::<f32>::new(config, psi);
+        let plan = Plan::new(layout, Lanes::Parameters, Portable::LANES);
+        let threads = rayon::current_num_threads();
+        let log_rates: Vec<f32> = draw_log_rates(config, layout, 0);
+        let mut optimizer = Self {
+            layout: layout.clone(),
+            level,
+            state: State::new(&network, &plan),
+            work: Work::new(&network, &plan, threads),
+            attended: vec![0.0; if config.attention { layout.len() } else { 0 }],
+            log_rates,
+            network,
+            plan,
+            steps: 0,
+        };
+        optimizer.reset();
+        optimizer
+    }
+
+    /// Sets the initial learning rate of every parameter (the default comes from the weights).
+    /// Takes effect as a [`reset`](Optimizer::reset).
+    #[must_use]
+    pub fn with_initial_rate(mut self, rate: f32) -> Self {
+        self.log_rates.fill(rate.ln());
+        self.reset();
+        self
+    }
+
+    /// Sets the initial log rate of every parameter, `[P]`, and resets.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one per parameter.
+    #[must_use]
+    pub fn with_initial_log_rates(mut self, log_rates: &[f32]) -> Self {
+        self.log_rates.copy_from_slice(log_rates);
+        self.reset();
+        self
+    }
+
+    /// Configuration in use.
+    #[must_use]
+    pub fn config(&self) -> &HierarchicalRnnConfig {
+        &self.network.config
+    }
+
+    /// Steps since the last reset.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Current log rate `etabar` of every parameter, `[P]`.
+    #[must_use]
+    pub fn log_rates(&self) -> Vec<f32> {
+        let fields = self.network.fields();
+        let n = fields.count();
+        let rows = self.state.tiles.as_rows::<Portable>();
+        let mut out = vec![0.0; self.layout.len()];
+        for job in &self.plan.jobs {
+            for span in self.plan.spans(job) {
+                let tile = fields.split(&rows[span.tile * n..(span.tile + 1) * n]);
+                step::store_row::<Portable>(tile.log_rate, &mut out[span.scalars]);
+            }
+        }
+        out
+    }
+}
+
+/// Initial log rates: half of the log per element, half per tensor (spec section 2.5).
+#[must_use]
+pub fn draw_log_rates<E: Element>(
+    config: &HierarchicalRnnConfig,
+    layout: &Layout,
+    seed: u64,
+) -> Vec<E> {
+    let (low, high) = config.initial_rate;
+    let (low, high) = (low.ln() / 2.0, high.ln() / 2.0);
+    let mut rng = stream(seed, &[0x7a7e]);
+    let mut draw = || if low < high { uniform(&mut rng, low, high) } else { low };
+    let mut rates = Vec::with_capacity(layout.len());
+    for t in 0..layout.tensor_count() {
+        let of_tensor = draw();
+        rates.extend(layout.range(t).map(|_| E::from_f64(of_tensor + draw())));
+    }
+    rates
+}
+
+struct StepKernel<'a, E: Element> {
+    network: &'a Network<E>,
+    plan: &'a Plan,
+    state: &'a mut State<E>,
+    work: &'a mut Work<E>,
+    grads: &'a [E],
+    params: &'a mut [E],
+    attended: Option<&'a mut [E]>,
+}
+
+impl<E: Element> Kernel<E> for StepKernel<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(self, s: S) {
+        let Self { network, plan, state, work, grads, params, attended } = self;
+        step::forward(s, network, plan, state, work, grads, params, attended);
+    }
+}
+
+impl Optimizer for HierarchicalRnn {
+    fn name(&self) -> &str {
+        "lopt"
+    }
+
+    fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
+        if self.steps == 0 || self.attended.is_empty() { params } else { &self.attended }
+    }
+
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
+        check_lengths(&self.layout, params, grads)?;
+        check_finite(&self.layout, grads)?;
+        let _flush = FlushToZero::set();
+        self.level.dispatch(StepKernel {
+            network: &self.network,
+            plan: &self.plan,
+            state: &mut self.state,
+            work: &mut self.work,
+            grads,
+            params,
+            attended: self.network.config.attention.then_some(&mut self.attended[..]),
+        });
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
+        self.steps = 0;
+    }
+}
+
+/// The same step in `f64` with one lane: exact, slow, for tests and analysis.
+#[derive(Clone, Debug)]
+pub struct ExactHierarchicalRnn {
+    network: Network<f64>,
+    plan: Plan,
+    state: State<f64>,
+    work: Work<f64>,
+    phi: Buffer<f64>,
+}
+
+impl ExactHierarchicalRnn {
+    /// Starts with the given log rates, one per parameter.
+    #[must_use]
+    pub fn new(
+        config: &HierarchicalRnnConfig,
+        psi: &[f64],
+        layout: &Layout,
+        log_rates: &[f64],
+    ) -> Self {
+        let network = Network::<f64>::new(config, psi);
+        let plan = Plan::new(layout, Lanes::Parameters, Double::LANES);
+        let mut state = State::new(&network, &plan);
+        state.reset(&network, &plan, log_rates, |_| true);
+        let work = Work::new(&network, &plan, 1);
+        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()) }
+    }
+
+    /// One step: `theta` is updated; returns the next attended point (theta without attention).
+    pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
+        let attention = self.network.config.attention;
+        Double.run(StepKernel {
+            network: &self.network,
+            plan: &self.plan,
+            state: &mut self.state,
+            work: &mut self.work,
+            grads,
+            params: theta,
+            attended: attention.then_some(&mut self.phi),
+        });
+        if attention { self.phi.to_vec() } else { theta.to_vec() }
+    }
+
+    /// One field of the per-parameter state, `[P]`: hidden units first, then averages, mean
+    /// squares, log rate, gradient decay and mean-square decay.
+    #[must_use]
+    pub fn field(&self, index: usize) -> Vec<f64> {
+        let n = self.network.fields().count();
+        let rows = self.state.tiles.as_rows::<Double>();
+        let mut out = vec![0.0; self.phi.len()];
+        for job in &self.plan.jobs {
+            for span in self.plan.spans(job) {
+                step::store_row::<Double>(&rows[span.tile * n + index], &mut out[span.scalars]);
+            }
+        }
+        out
+    }
+
+    /// Hidden vector of the Tensor RNN of one tensor.
+    #[must_use]
+    pub fn tensor_hidden(&self, tensor: usize) -> Vec<f64> {
+        let n = self.network.config.tensor_hidden;
+        let tile = crate::simd::TILE;
+        let rows = &self.state.tensor.as_rows::<Double>()[tensor / tile * n..];
+        rows[..n].iter().map(|row| row[tensor % tile]).collect()
+    }
+
+    /// Hidden vector of the Global RNN.
+    #[must_use]
+    pub fn global_hidden(&self) -> Vec<f64> {
+        self.state.global.as_rows::<Double>().iter().map(|row| row[0]).collect()
+    }
+}

@@ -1,0 +1,194 @@
+//! Meta-parameters in the form the kernels want: element type, transposes, merged biases.
+
+use crate::accumulators::Scales;
+use crate::config::HierarchicalRnnConfig;
+use crate::features::Inputs;
+use crate::gru::GruWeights;
+use crate::meta_params::{AffineBlocks, MetaLayout};
+use crate::readout::ReadoutWeights;
+use crate::simd::Element;
+use crate::update::UpdateWeights;
+
+/// One affine map downward, without its bias.
+#[derive(Clone, Debug)]
+pub(crate) struct DownMap<E> {
+    /// `(inputs, outputs)`.
+    pub weight: Vec<E>,
+    /// `(outputs, inputs)`.
+    pub transposed: Vec<E>,
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+impl<E: Element> DownMap<E> {
+    fn new(psi: &[f64], blocks: &AffineBlocks) -> Self {
+        let (w, outputs) = (&psi[blocks.weight.clone()], blocks.bias.len());
+        let inputs = w.len() / outputs;
+        let at = |i: usize, o: usize| E::from_f64(w[i * outputs + o]);
+        Self {
+            weight: (0..inputs).flat_map(|i| (0..outputs).map(move |o| at(i, o))).collect(),
+            transposed: (0..outputs).flat_map(|o| (0..inputs).map(move |i| at(i, o))).collect(),
+            inputs,
+            outputs,
+        }
+    }
+}
+
+/// A hierarchical RNN ready to run in element type `E`.
+#[derive(Clone, Debug)]
+pub struct Network<E> {
+    /// Sizes and switches.
+    pub config: HierarchicalRnnConfig,
+    /// Where each block lies in psi.
+    pub layout: MetaLayout,
+    pub(crate) scales: Scales,
+    pub(crate) inputs: Inputs,
+    pub(crate) parameter: GruWeights<E>,
+    pub(crate) tensor: GruWeights<E>,
+    pub(crate) global: GruWeights<E>,
+    pub(crate) tensor_to_parameter: DownMap<E>,
+    pub(crate) global_to_parameter: DownMap<E>,
+    pub(crate) global_to_tensor: DownMap<E>,
+    /// `b_P + a_TP + a_GP`, `(3 H_P)`.
+    pub(crate) parameter_bias: Vec<E>,
+    /// `b_T + a_GT`, `(3 H_T)`.
+    pub(crate) tensor_bias: Vec<E>,
+    /// Initial hidden states of the three levels.
+    pub(crate) initial: [Vec<E>; 3],
+    pub(crate) readout: ReadoutWeights<E>,
+    pub(crate) update: UpdateWeights<E>,
+}
+
+impl<E: Element> Network<E> {
+    /// Prepares psi.
+    ///
+    /// # Panics
+    ///
+    /// If `psi` is not as long as the configuration's layout.
+    #[must_use]
+    pub fn new(config: &HierarchicalRnnConfig, psi: &[f64]) -> Self {
+        let layout = MetaLayout::new(config);
+        assert_eq!(psi.len(), layout.len(), "psi does not fit the configuration");
+        let parameter = GruWeights::new(psi, &layout.parameter);
+        let tensor = GruWeights::new(psi, &layout.tensor);
+        let sum = |bias: &[E], maps: &[&AffineBlocks]| -> Vec<E> {
+            let bias = bias.iter().enumerate();
+            let value = |(i, &b): (usize, &E)| {
+                E::from_f64(b.into() + maps.iter().map(|m| psi[m.bias.start + i]).sum::<f64>())
+            };
+            bias.map(value).collect()
+        };
+        let initial = |range: &std::ops::Range<usize>, hidden: usize| -> Vec<E> {
+            let values = &psi[range.clone()];
+            (0..hidden).map(|i| E::from_f64(values.get(i).copied().unwrap_or(0.0))).collect()
+        };
+        Self {
+            scales: Scales::new(config),
+            inputs: Inputs::new(config),
+            global: GruWeights::new(psi, &layout.global),
+            tensor_to_parameter: DownMap::new(psi, &layout.tensor_to_parameter),
+            global_to_parameter: DownMap::new(psi, &layout.global_to_parameter),
+            global_to_tensor: DownMap::new(psi, &layout.global_to_tensor),
+            parameter_bias: sum(
+                &parameter.bias,
+                &[&layout.tensor_to_parameter, &layout.global_to_parameter],
+            ),
+            tensor_bias: sum(&tensor.bias, &[&layout.global_to_tensor]),
+            initial: [
+                initial(&layout.parameter_initial, config.parameter_hidden),
+                initial(&layout.tensor_initial, config.tensor_hidden),
+                initial(&layout.global_initial, config.global_hidden),
+            ],
+            readout: ReadoutWeights::new(psi, &layout, config),
+            update: UpdateWeights::new(psi, &layout, config),
+            parameter,
+            tensor,
+            config: config.clone(),
+            layout,
+        }
+    }
+
+    /// Rows of state per tile.
+    pub(crate) fn fields(&self) -> Fields {
+        Fields::new(&self.config)
+    }
+}
+
+/// Rows of the per-parameter state: hidden vector, gradient averages and mean squares change with
+/// the gradient; log rate and the two decays are read out for the next step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    pub hidden: usize,
+    pub averages: usize,
+    pub mean_squares: usize,
+}
+
+impl Fields {
+    fn new(config: &HierarchicalRnnConfig) -> Self {
+        Self {
+            hidden: config.parameter_hidden,
+            averages: config.timescales,
+            mean_squares: config.mean_squares(),
+        }
+    }
+
+    pub(crate) fn count(self) -> usize {
+        self.hidden + self.averages + self.mean_squares + 3
+    }
+
+    /// Splits the rows of one tile into its fields.
+    #[inline(always)]
+    pub(crate) fn split<R>(self, rows: &[R]) -> FieldRows<'_, R> {
+        let (hidden, rest) = rows.split_at(self.hidden);
+        let (averages, rest) = rest.split_at(self.averages);
+        let (mean_squares, rest) = rest.split_at(self.mean_squares);
+        FieldRows {
+            hidden,
+            averages,
+            mean_squares,
+            log_rate: &rest[0],
+            gradient_decay: &rest[1],
+            rms_decay: &rest[2],
+        }
+    }
+
+    /// Mutable [`split`](Self::split).
+    #[inline(always)]
+    pub(crate) fn split_mut<R>(self, rows: &mut [R]) -> FieldRowsMut<'_, R> {
+        let (hidden, rest) = rows.split_at_mut(self.hidden);
+        let (averages, rest) = rest.split_at_mut(self.averages);
+        let (mean_squares, rest) = rest.split_at_mut(self.mean_squares);
+        let (log_rate, rest) = rest.split_at_mut(1);
+        let (gradient_decay, rms_decay) = rest.split_at_mut(1);
+        FieldRowsMut {
+            hidden,
+            averages,
+            mean_squares,
+            log_rate: &mut log_rate[0],
+            gradient_decay: &mut gradient_decay[0],
+            rms_decay: &mut rms_decay[0],
+        }
+    }
+}
+
+/// The fields of one tile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldRows<'a, R> {
+    pub hidden: &'a [R],
+    pub averages: &'a [R],
+    pub mean_squares: &'a [R],
+    pub log_rate: &'a R,
+    pub gradient_decay: &'a R,
+    pub rms_decay: &'a R,
+}
+
+/// The fields of one tile, to be changed.
+#[derive(Debug)]
+pub(crate) struct FieldRowsMut<'a, R> {
+    pub hidden: &'a mut [R],
+    pub averages: &'a mut [R],
+    pub mean_squares: &'a mut [R],
+    pub log_rate: &'a mut R,
+    pub gradient_decay: &'a mut R,
+    pub rms_decay: &'a mut R,
+}

@@ -1,0 +1,119 @@
+//! How tensors are cut into columns, tiles and jobs.
+//!
+//! Two shapes of one kernel. With [`Lanes::Parameters`] a column is 16 neighbouring parameters of
+//! one big model, and reductions run over lanes too. With [`Lanes::Instances`] a column is one
+//! parameter of 16 copies of a small problem side by side, and every lane keeps to itself.
+
+use crate::layout::Layout;
+use crate::simd::TILE;
+use std::ops::Range;
+
+/// Tiles of one job: the unit of parallel work and of partial sums, so that neither depends on the
+/// number of threads.
+const JOB_TILES: usize = 32;
+
+/// What the lanes of a vector are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// Neighbouring parameters of one model.
+    Parameters,
+    /// The same parameter of different problem instances.
+    Instances,
+}
+
+/// One tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorPlan {
+    /// Number of parameters, the N_t of means.
+    pub elements: f64,
+    /// Where its scalars lie in flat buffers.
+    pub scalars: Range<usize>,
+    pub jobs: Range<usize>,
+}
+
+/// A run of tiles of one tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub tensor: usize,
+    pub tiles: Range<usize>,
+    /// Where its scalars lie in flat buffers.
+    pub scalars: Range<usize>,
+}
+
+/// Geometry of a whole problem.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) lanes: Lanes,
+    /// Lanes of one vector.
+    pub(crate) width: usize,
+    pub(crate) tensors: Vec<TensorPlan>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) tiles: usize,
+    /// Total number of parameters P.
+    pub(crate) parameters: f64,
+}
+
+/// One tile of a job: its number, its columns, its scalars in flat buffers.
+#[derive(Clone, Debug)]
+pub(crate) struct TileSpan {
+    pub tile: usize,
+    pub cols: usize,
+    pub scalars: Range<usize>,
+}
+
+impl Plan {
+    /// Cuts a layout for vectors of `width` lanes.
+    #[must_use]
+    pub fn new(layout: &Layout, lanes: Lanes, width: usize) -> Self {
+        let per_parameter = if lanes == Lanes::Instances { width } else { 1 };
+        let mut plan = Self {
+            lanes,
+            width,
+            tensors: Vec::new(),
+            jobs: Vec::new(),
+            tiles: 0,
+            parameters: layout.len() as f64,
+        };
+        for t in 0..layout.tensor_count() {
+            let range = layout.range(t);
+            let scalars = range.start * per_parameter..range.end * per_parameter;
+            let tiles = scalars.len().div_ceil(TILE * width);
+            let first_job = plan.jobs.len();
+            let mut done = 0;
+            while done < tiles {
+                let count = JOB_TILES.min(tiles - done);
+                let start = scalars.start + done * TILE * width;
+                let end = scalars.end.min(start + count * TILE * width);
+                let first = plan.tiles + done;
+                let job = Job { tensor: t, tiles: first..first + count, scalars: start..end };
+                plan.jobs.push(job);
+                done += count;
+            }
+            plan.tiles += tiles;
+            let jobs = first_job..plan.jobs.len();
+            plan.tensors.push(TensorPlan { elements: range.len() as f64, scalars, jobs });
+        }
+        plan
+    }
+
+    /// Tensors in groups of [`TILE`], the columns of the Tensor RNN.
+    pub(crate) fn groups(&self) -> usize {
+        self.tensors.len().div_ceil(TILE)
+    }
+
+    /// Columns of one group.
+    pub(crate) fn group_columns(&self, group: usize) -> usize {
+        TILE.min(self.tensors.len() - group * TILE)
+    }
+
+    /// The tiles of a job.
+    #[inline(always)]
+    pub(crate) fn spans(&self, job: &Job) -> impl Iterator<Item = TileSpan> {
+        let (width, first, all) = (self.width, job.tiles.start, job.scalars.clone());
+        job.tiles.clone().map(move |tile| {
+            let start = all.start + (tile - first) * TILE * width;
+            let end = all.end.min(start + TILE * width);
+            TileSpan { tile, cols: (end - start).div_ceil(width), scalars: start..end }
+        })
+    }
+}

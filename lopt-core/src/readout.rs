@@ -1,0 +1,180 @@
+//! From hidden state to direction, change of log rate and decays (eq. 13, appendix B.1).
+//!
+//! `d = h w_d + sum_s v_s m_s` (no bias), likewise the attended direction; `Deta = h w_eta + b_eta`;
+//! decays by a sigmoid of `h w + b`.
+
+use crate::config::HierarchicalRnnConfig;
+use crate::meta_params::MetaLayout;
+use crate::simd::{Element, Row, Simd};
+use crate::tile::{Start, affine, column_sums, outer};
+
+/// Decay of the gradient averages where it is not learned.
+const FIXED_GRADIENT_DECAY: f64 = 0.89;
+/// Decay of the mean squares where it is not learned.
+const FIXED_RMS_DECAY: f64 = 0.93;
+/// Most outputs there can be.
+pub(crate) const MOST_OUTPUTS: usize = 5;
+
+/// Row of each output, `None` where the configuration lacks it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outputs {
+    pub attention: Option<usize>,
+    pub log_rate: Option<usize>,
+    pub rms_decay: Option<usize>,
+    pub gradient_decay: Option<usize>,
+    pub count: usize,
+}
+
+/// Readout weights in kernel layout.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadoutWeights<E> {
+    pub outputs: Outputs,
+    hidden: usize,
+    /// `(H, count)`.
+    weight: Vec<E>,
+    /// `(count, H)`.
+    transposed: Vec<E>,
+    bias: Vec<E>,
+    direction_shortcut: Vec<E>,
+    attention_shortcut: Vec<E>,
+}
+
+impl<E: Element> ReadoutWeights<E> {
+    pub(crate) fn new(psi: &[f64], layout: &MetaLayout, config: &HierarchicalRnnConfig) -> Self {
+        let hidden = config.parameter_hidden;
+        let mut columns = vec![(layout.direction.clone(), None)];
+        let mut add = |weight: &std::ops::Range<usize>, bias: Option<usize>| {
+            (!weight.is_empty()).then(|| {
+                columns.push((weight.clone(), bias));
+                columns.len() - 1
+            })
+        };
+        let attention = add(&layout.attention, None);
+        let log_rate = add(&layout.log_rate_weight, Some(layout.log_rate_bias.start));
+        let rms_decay = add(&layout.rms_decay_weight, Some(layout.rms_decay_bias.start));
+        let gradient_decay =
+            add(&layout.gradient_decay_weight, Some(layout.gradient_decay_bias.start));
+        let count = columns.len();
+        let at = |range: &std::ops::Range<usize>, j: usize| E::from_f64(psi[range.start + j]);
+        let cast = |range: &std::ops::Range<usize>| {
+            psi[range.clone()].iter().map(|&x| E::from_f64(x)).collect()
+        };
+        Self {
+            outputs: Outputs { attention, log_rate, rms_decay, gradient_decay, count },
+            hidden,
+            weight: (0..hidden).flat_map(|j| columns.iter().map(move |c| at(&c.0, j))).collect(),
+            transposed: columns.iter().flat_map(|c| (0..hidden).map(move |j| at(&c.0, j))).collect(),
+            bias: columns.iter().map(|c| E::from_f64(c.1.map_or(0.0, |i| psi[i]))).collect(),
+            direction_shortcut: cast(&layout.direction_shortcut),
+            attention_shortcut: cast(&layout.attention_shortcut),
+        }
+    }
+}
+
+/// Writes `count` rows: direction, [attended direction], [Deta], [decays, through the sigmoid].
+#[inline(always)]
+pub(crate) fn forward<S: Simd>(
+    s: S,
+    w: &ReadoutWeights<S::E>,
+    hidden: &[Row<S>],
+    m: &[Row<S>],
+    out: &mut [Row<S>],
+    cols: usize,
+) {
+    let mut bias = [s.zero(); MOST_OUTPUTS];
+    for (b, &value) in bias.iter_mut().zip(&w.bias) {
+        *b = s.splat(value);
+    }
+    affine(s, &w.weight, w.outputs.count, [hidden], Start::Bias(&bias), out, cols);
+    shortcut(s, &w.direction_shortcut, m, &mut out[0], cols);
+    if let Some(row) = w.outputs.attention {
+        shortcut(s, &w.attention_shortcut, m, &mut out[row], cols);
+    }
+    for row in [w.outputs.rms_decay, w.outputs.gradient_decay].into_iter().flatten() {
+        for c in 0..cols {
+            out[row][c] = s.sigmoid(out[row][c]);
+        }
+    }
+}
+
+#[inline(always)]
+fn shortcut<S: Simd>(s: S, v: &[S::E], m: &[Row<S>], out: &mut Row<S>, cols: usize) {
+    for (&weight, row) in v.iter().zip(m) {
+        let weight = s.splat(weight);
+        for c in 0..cols {
+            out[c] = s.fma(weight, row[c], out[c]);
+        }
+    }
+}
+
+/// Stores the decays of the next step: read out, or fixed.
+#[inline(always)]
+pub(crate) fn decays<S: Simd>(
+    s: S,
+    outputs: Outputs,
+    out: &[Row<S>],
+    gradient_decay: &mut Row<S>,
+    rms_decay: &mut Row<S>,
+) {
+    *gradient_decay = match outputs.gradient_decay {
+        Some(row) => out[row],
+        None => [s.constant(FIXED_GRADIENT_DECAY); crate::simd::TILE],
+    };
+    *rms_decay = match outputs.rms_decay {
+        Some(row) => out[row],
+        None => [s.constant(FIXED_RMS_DECAY); crate::simd::TILE],
+    };
+}
+
+/// Adjoint of [`forward`].
+///
+/// `adj_out`: adjoints of the rows of `out`; those of the decays are turned into adjoints of their
+/// logits in place. Adds to `adj_hidden` and `adj_m`, and adds the weight gradients to `grad`.
+#[inline(always)]
+pub(crate) fn adjoint<S: Simd>(
+    s: S,
+    w: &ReadoutWeights<S::E>,
+    layout: &MetaLayout,
+    hidden: &[Row<S>],
+    m: &[Row<S>],
+    out: &[Row<S>],
+    adj_out: &mut [Row<S>],
+    adj_hidden: &mut [Row<S>],
+    adj_m: &mut [Row<S>],
+    grad: &mut [S::V],
+    cols: usize,
+) {
+    let one = s.constant(1.0);
+    for row in [w.outputs.rms_decay, w.outputs.gradient_decay].into_iter().flatten() {
+        for c in 0..cols {
+            let y = out[row][c];
+            adj_out[row][c] = s.mul(adj_out[row][c], s.mul(y, s.sub(one, y)));
+        }
+    }
+    affine(s, &w.transposed, w.hidden, [&adj_out[..]], Start::Output, adj_hidden, cols);
+    let ways = [(Some(0), &w.direction_shortcut), (w.outputs.attention, &w.attention_shortcut)];
+    for (row, v) in ways {
+        let Some(row) = row else { continue };
+        for (&weight, to) in v.iter().zip(adj_m.iter_mut()) {
+            let weight = s.splat(weight);
+            for c in 0..cols {
+                to[c] = s.fma(weight, adj_out[row][c], to[c]);
+            }
+        }
+    }
+    let none = 0..0;
+    let blocks = [
+        (Some(0), &layout.direction, &none, &layout.direction_shortcut),
+        (w.outputs.attention, &layout.attention, &none, &layout.attention_shortcut),
+        (w.outputs.log_rate, &layout.log_rate_weight, &layout.log_rate_bias, &none),
+        (w.outputs.rms_decay, &layout.rms_decay_weight, &layout.rms_decay_bias, &none),
+        (w.outputs.gradient_decay, &layout.gradient_decay_weight, &layout.gradient_decay_bias, &none),
+    ];
+    for (row, weight, bias, v) in blocks {
+        let Some(row) = row else { continue };
+        let up = &adj_out[row..=row];
+        outer(s, hidden, up, cols, &mut grad[weight.clone()], 1);
+        column_sums(s, up, cols, &mut grad[bias.clone()]);
+        outer(s, &m[..v.len()], up, cols, &mut grad[v.clone()], 1);
+    }
+}

@@ -1,0 +1,96 @@
+//! Step-size schedules: what a base learning rate is multiplied by at each step.
+
+use std::f64::consts::PI;
+
+/// A multiplier of the learning rate that depends on the number of steps taken.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// 1 at every step.
+    #[default]
+    Constant,
+    /// `floor + (1 - floor) (1 + cos(pi n / steps)) / 2`, then `floor` from step `steps` on: half a
+    /// cosine without restarts (Loshchilov & Hutter 2017, equation 5).
+    Cosine {
+        /// Step at which the floor is reached.
+        steps: u64,
+        /// Multiplier at the end, a fraction of the base rate.
+        floor: f64,
+    },
+    /// `rate^n`.
+    Exponential {
+        /// Factor from one step to the next.
+        rate: f64,
+    },
+    /// `(n + 1) / steps` for the first `steps` steps, then another schedule that starts from its
+    /// own step 0 (linear warm-up, Goyal et al. 2017, section 2.2).
+    Warmup {
+        /// Length of the ramp; its last step has multiplier 1.
+        steps: u64,
+        /// What follows the ramp.
+        then: Box<Self>,
+    },
+}
+
+impl Schedule {
+    /// Puts a linear warm-up of `steps` steps before this schedule.
+    #[must_use]
+    pub fn after_warmup(self, steps: u64) -> Self {
+        Self::Warmup { steps, then: Box::new(self) }
+    }
+
+    /// The multiplier of step `n`, the first step being 0.
+    #[must_use]
+    pub fn multiplier(&self, n: u64) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine { steps, floor } => {
+                if n >= *steps {
+                    return *floor;
+                }
+                let progress = n as f64 / *steps as f64;
+                floor + (1.0 - floor) * 0.5 * (1.0 + (PI * progress).cos())
+            }
+            Self::Exponential { rate } => rate.powf(n as f64),
+            Self::Warmup { steps, then } => match n.checked_sub(*steps) {
+                Some(after) => then.multiplier(after),
+                None => (n + 1) as f64 / *steps as f64,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(left: f64, right: f64) {
+        assert!((left - right).abs() < 1e-15, "{left} {right}");
+    }
+
+    #[test]
+    fn cosine_passes_its_known_points() {
+        let schedule = Schedule::Cosine { steps: 100, floor: 0.1 };
+        close(schedule.multiplier(0), 1.0);
+        close(schedule.multiplier(50), 0.55);
+        close(schedule.multiplier(25), 0.1 + 0.45 * (1.0 + 0.5_f64.sqrt()));
+        close(schedule.multiplier(100), 0.1);
+        close(schedule.multiplier(u64::MAX), 0.1);
+        close(Schedule::Cosine { steps: 0, floor: 0.0 }.multiplier(0), 0.0);
+    }
+
+    #[test]
+    fn exponential_is_a_power() {
+        let schedule = Schedule::Exponential { rate: 0.5 };
+        close(schedule.multiplier(0), 1.0);
+        close(schedule.multiplier(3), 0.125);
+    }
+
+    #[test]
+    fn warmup_ramps_then_hands_over() {
+        let schedule = Schedule::Exponential { rate: 0.5 }.after_warmup(4);
+        let multipliers: Vec<f64> = (0..7).map(|n| schedule.multiplier(n)).collect();
+        assert_eq!(multipliers, [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.25]);
+        assert_eq!(Schedule::Constant.after_warmup(0).multiplier(0), 1.0);
+    }
+}

@@ -1,0 +1,215 @@
+//! Vectors of lanes: one kernel source for every instruction set.
+//!
+//! Kernels are written once over the token trait [`Simd`]. A vector always holds 16 `f32` lanes,
+//! whatever the registers are, so that layouts and reductions do not depend on the CPU; `f64` runs
+//! with one lane and the standard library's functions and is the exact twin used in tests.
+//! [`Level`] is chosen at run time: a plain release build uses the widest one the CPU has.
+
+mod double;
+pub mod math;
+mod portable;
+mod x16;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use bytemuck::Pod;
+pub use double::Double;
+pub use portable::Portable;
+use std::fmt::Debug;
+use std::ops::{Add, Mul};
+
+/// Columns (vectors) of one tile: the unit of work of every kernel.
+pub const TILE: usize = 8;
+
+/// Element of a vector.
+pub trait Element:
+    Pod + Debug + PartialOrd + Send + Sync + Into<f64> + Add<Output = Self> + Mul<Output = Self>
+{
+    /// Storage unit that gives every buffer the alignment of a cache line.
+    type Line: Pod + Debug + Send + Sync;
+    /// Rounds to the element type.
+    fn from_f64(x: f64) -> Self;
+}
+
+impl Element for f32 {
+    type Line = wide::f32x16;
+    fn from_f64(x: f64) -> Self {
+        x as Self
+    }
+}
+
+impl Element for f64 {
+    type Line = wide::f64x8;
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+}
+
+/// Eight columns of one field.
+pub type Row<S> = [<S as Simd>::V; TILE];
+
+/// The operations a kernel may use. Every implementation must be `#[inline(always)]`: one call
+/// that is not inlined into the dispatched body costs a factor of ten.
+pub trait Simd: Copy + Send + Sync + Debug + 'static {
+    /// Element type.
+    type E: Element;
+    /// Vector of [`LANES`](Self::LANES) elements.
+    type V: Pod + Send + Sync + Debug;
+    /// Lanes of one vector.
+    const LANES: usize;
+    /// Columns whose accumulators fit the registers beside ten rows (wide) or five (narrow).
+    const WIDE_REGISTERS: bool;
+
+    /// All lanes equal to `x`.
+    fn splat(self, x: Self::E) -> Self::V;
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, fused where the level has it.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`, fused where the level has it.
+    fn nma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Square root.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// Lane-wise `a > b ? yes : no`; false for NaN.
+    fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// `e^x`.
+    fn exp(self, x: Self::V) -> Self::V;
+    /// Natural logarithm of positive `x`.
+    fn ln(self, x: Self::V) -> Self::V;
+    /// Hyperbolic tangent.
+    fn tanh(self, x: Self::V) -> Self::V;
+    /// `1 / (1 + e^-x)`.
+    fn sigmoid(self, x: Self::V) -> Self::V;
+    /// Inverse hyperbolic sine.
+    fn asinh(self, x: Self::V) -> Self::V;
+    /// Sum of the lanes, pairwise, in an order that no level changes.
+    fn sum_lanes(self, a: Self::V) -> Self::E;
+
+    /// A vector of one constant.
+    #[inline(always)]
+    fn constant(self, x: f64) -> Self::V {
+        self.splat(Self::E::from_f64(x))
+    }
+    /// Zero in every lane.
+    #[inline(always)]
+    fn zero(self) -> Self::V {
+        bytemuck::Zeroable::zeroed()
+    }
+    /// Lane-wise minimum with `limit`; NaN passes through.
+    #[inline(always)]
+    fn at_most(self, a: Self::V, limit: f64) -> Self::V {
+        let limit = self.constant(limit);
+        self.select_gt(a, limit, limit, a)
+    }
+    /// Lane-wise maximum with `limit`; NaN passes through.
+    #[inline(always)]
+    fn at_least(self, a: Self::V, limit: f64) -> Self::V {
+        let limit = self.constant(limit);
+        self.select_gt(limit, a, limit, a)
+    }
+    /// Lanes as a slice.
+    #[inline(always)]
+    fn lanes(self, a: &Self::V) -> &[Self::E] {
+        bytemuck::cast_slice(std::slice::from_ref(a))
+    }
+    /// A flat slice as rows of [`TILE`] vectors.
+    #[inline(always)]
+    fn rows(self, data: &[Self::E]) -> &[Row<Self>] {
+        bytemuck::cast_slice(data)
+    }
+    /// Runs a kernel inside a function compiled for this level.
+    fn run<K: Kernel<Self::E>>(self, kernel: K) -> K::Output;
+}
+
+/// A computation written once over [`Simd`].
+pub trait Kernel<E: Element> {
+    /// What it returns.
+    type Output;
+    /// The body; implementations must be `#[inline(always)]`.
+    fn run<S: Simd<E = E>>(self, simd: S) -> Self::Output;
+}
+
+/// Which instructions the `f32` kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What the build target guarantees (SSE2, NEON), by the crate `wide`.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512 (F, BW, DQ, VL, CD).
+    Avx512,
+}
+
+impl Level {
+    /// The widest level of this CPU.
+    #[must_use]
+    pub fn detect() -> Self {
+        [Self::Avx512, Self::Avx2].into_iter().find(|l| l.available()).unwrap_or(Self::Portable)
+    }
+
+    /// Whether this CPU can run the level.
+    #[must_use]
+    pub fn available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => pulp::x86::V4::try_new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The level of that name: `portable`, `avx2` or `avx512`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is unknown or this CPU lacks the instructions.
+    pub fn parse(name: &str) -> Result<Self, LevelError> {
+        let level = match name {
+            "portable" => Self::Portable,
+            "avx2" => Self::Avx2,
+            "avx512" => Self::Avx512,
+            _ => return Err(LevelError::Unknown(name.to_owned())),
+        };
+        if level.available() { Ok(level) } else { Err(LevelError::Missing(level)) }
+    }
+
+    /// Runs a kernel at this level, or at the portable one if the CPU lacks it.
+    pub fn dispatch<K: Kernel<f32>>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Self::Avx512 => {
+                if let Some(token) = pulp::x86::V4::try_new() {
+                    return x86::Avx512(token).run(kernel);
+                }
+            }
+            Self::Avx2 => {
+                if let Some(token) = pulp::x86::V3::try_new() {
+                    return x86::Avx2(token).run(kernel);
+                }
+            }
+            Self::Portable => {}
+        }
+        Portable.run(kernel)
+    }
+}
+
+/// A level that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LevelError {
+    /// No such name.
+    #[error("unknown SIMD level {0:?}, expected portable, avx2 or avx512")]
+    Unknown(String),
+    /// The CPU lacks it.
+    #[error("this CPU cannot run SIMD level {0:?}")]
+    Missing(Level),
+}

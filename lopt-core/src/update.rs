@@ -1,0 +1,147 @@
+//! Step length, normalisation and the parameter update (eq. 5 to 9, 18, 19).
+//!
+//! `l = clip(etabar + Deta)` with a straight-through gradient, `etabar' = gam etabar + (1-gam) l`,
+//! `theta' = theta - exp(l + c) d / |d|`, `phi' = theta - exp(l) d_phi / |d_phi|`.
+
+use crate::config::{HierarchicalRnnConfig, Normalization, StepOffset};
+use crate::meta_params::MetaLayout;
+use crate::simd::{Element, Row, Simd};
+
+/// Scalars of the update in kernel precision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpdateWeights<E> {
+    /// `gam`.
+    pub momentum: E,
+    /// Offset of the parameter step.
+    pub offset: E,
+    /// Offset of the attended step.
+    pub attended_offset: E,
+    pub max_log_rate: f64,
+    pub normalization: Normalization,
+    /// Whether there is a learned step length.
+    pub learned_rate: bool,
+}
+
+impl<E: Element> UpdateWeights<E> {
+    pub(crate) fn new(psi: &[f64], layout: &MetaLayout, config: &HierarchicalRnnConfig) -> Self {
+        let logit = psi.get(layout.rate_momentum.clone()).and_then(|x| x.first());
+        let c = psi[layout.step_offset.clone()].first().copied().unwrap_or(0.0);
+        let on_parameter = config.step_offset == StepOffset::Parameter;
+        Self {
+            momentum: E::from_f64(logit.map_or(0.0, |&x| 1.0 / (1.0 + (-x).exp()))),
+            offset: E::from_f64(if on_parameter { c } else { 0.0 }),
+            attended_offset: E::from_f64(if on_parameter { 0.0 } else { c }),
+            max_log_rate: config.max_log_rate,
+            normalization: config.normalization,
+            learned_rate: config.dynamic_output_scale,
+        }
+    }
+}
+
+/// Clipped log rate `l` and the new `etabar`, in place of the old one.
+#[inline(always)]
+pub(crate) fn log_rate<S: Simd>(
+    s: S,
+    w: &UpdateWeights<S::E>,
+    change: &Row<S>,
+    etabar: &mut Row<S>,
+    l: &mut Row<S>,
+    cols: usize,
+) {
+    let momentum = s.splat(w.momentum);
+    for c in 0..cols {
+        let wanted = s.add(etabar[c], change[c]);
+        l[c] = s.at_least(s.at_most(wanted, w.max_log_rate), -w.max_log_rate);
+        etabar[c] = s.fma(momentum, s.sub(etabar[c], l[c]), l[c]);
+    }
+}
+
+/// `1 / |d|` from the sum of squares over the `n` elements of the tensor.
+#[inline(always)]
+pub(crate) fn inverse_length<S: Simd>(s: S, kind: Normalization, squares: S::V, n: f64) -> S::V {
+    let one = s.constant(1.0);
+    let epsilon = s.constant(1e-16);
+    match kind {
+        Normalization::None => one,
+        Normalization::Rms => {
+            s.div(one, s.sqrt(s.fma(squares, s.constant(1.0 / n), epsilon)))
+        }
+        Normalization::MeanNorm => {
+            s.div(s.constant(n), s.sqrt(s.add(squares, epsilon)))
+        }
+    }
+}
+
+/// The step `exp(l + offset) d / |d|`, to be subtracted from theta.
+#[inline(always)]
+pub(crate) fn step<S: Simd>(
+    s: S,
+    w: &UpdateWeights<S::E>,
+    offset: S::E,
+    d: &Row<S>,
+    l: &Row<S>,
+    inverse: S::V,
+    out: &mut Row<S>,
+    cols: usize,
+) {
+    let offset = s.splat(offset);
+    for c in 0..cols {
+        let unit = s.mul(d[c], inverse);
+        out[c] = if w.learned_rate { s.mul(s.exp(s.add(l[c], offset)), unit) } else { unit };
+    }
+}
+
+/// First half of the adjoint of [`step`]: from the adjoint of the parameters after the step to that
+/// of the unit direction (`adj_d`) and of `l` (added to `adj_l`). Returns `sum_c adj_unit * unit`,
+/// which is also the adjoint of the offset.
+#[inline(always)]
+pub(crate) fn step_adjoint<S: Simd>(
+    s: S,
+    w: &UpdateWeights<S::E>,
+    offset: S::E,
+    d: &Row<S>,
+    l: &Row<S>,
+    inverse: S::V,
+    adj_theta: &Row<S>,
+    adj_d: &mut Row<S>,
+    adj_l: &mut Row<S>,
+    cols: usize,
+) -> S::V {
+    let offset = s.splat(offset);
+    let mut total = s.zero();
+    for c in 0..cols {
+        let unit = s.mul(d[c], inverse);
+        let back = s.sub(s.zero(), adj_theta[c]);
+        let adj_unit =
+            if w.learned_rate { s.mul(back, s.exp(s.add(l[c], offset))) } else { back };
+        let product = s.mul(adj_unit, unit);
+        adj_d[c] = adj_unit;
+        adj_l[c] = s.add(adj_l[c], product);
+        total = s.add(total, product);
+    }
+    total
+}
+
+/// Second half: through the normalisation, given `total = sum_i adj_unit_i unit_i` of the tensor.
+#[inline(always)]
+pub(crate) fn normalization_adjoint<S: Simd>(
+    s: S,
+    kind: Normalization,
+    d: &Row<S>,
+    inverse: S::V,
+    total: S::V,
+    n: f64,
+    adj_d: &mut Row<S>,
+    cols: usize,
+) {
+    let scale = match kind {
+        Normalization::None => return,
+        Normalization::Rms => 1.0 / n,
+        Normalization::MeanNorm => 1.0 / (n * n),
+    };
+    let pull = s.mul(total, s.constant(scale));
+    for c in 0..cols {
+        let unit = s.mul(d[c], inverse);
+        adj_d[c] = s.mul(inverse, s.nma(unit, pull, adj_d[c]));
+    }
+}

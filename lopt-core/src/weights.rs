@@ -1,0 +1,178 @@
+//! Weights: what one needs to *use* a learned optimizer, as a small checked file.
+//!
+//! A file is the magic `LOPTWGTS`, a format version, a 64-bit FNV-1a checksum and the payload in
+//! bincode's wire format (fixed-width little-endian integers): configuration, psi as `f32`, and the
+//! record of the training run that made it.
+
+use crate::config::{ConfigError, HierarchicalRnnConfig};
+use crate::meta_params::MetaLayout;
+use crate::sealed::{SealError, seal, unseal};
+use std::path::{Path, PathBuf};
+use wincode::{SchemaRead, SchemaWrite};
+
+const MAGIC: &[u8; 8] = b"LOPTWGTS";
+const VERSION: u32 = 1;
+/// No weights file is larger: 100,000 meta-parameters are under half a megabyte.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// How weights came about.
+#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+pub struct TrainingRecord {
+    /// Configuration of the run, as TOML.
+    pub recipe: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Meta-updates done.
+    pub updates: u64,
+    /// Inner steps times instances.
+    pub instance_steps: u64,
+    /// Score on the validation suite by which these weights were chosen (lower is better).
+    pub validation: f64,
+    /// Source revision of the trainer.
+    pub commit: String,
+}
+
+/// Meta-parameters with everything needed to run them.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+pub struct Weights {
+    /// Which optimizer.
+    pub config: HierarchicalRnnConfig,
+    /// psi, in the order of [`MetaLayout`].
+    pub psi: Vec<f32>,
+    /// Where they come from.
+    pub record: TrainingRecord,
+}
+
+/// Names of the weights inside this crate.
+pub const EMBEDDED: &[&str] = &["recommended"];
+
+impl Weights {
+    /// Weights that are part of this crate.
+    ///
+    /// # Errors
+    ///
+    /// If there are none of that name.
+    pub fn embedded(name: &str) -> Result<Self, WeightsError> {
+        match name {
+            "recommended" => Self::from_bytes(include_bytes!("../weights/recommended.lopt")),
+            _ => Err(WeightsError::UnknownName(name.to_owned())),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is not a weights file, is damaged, or holds weights no optimizer can
+    /// use.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let io = |source| WeightsError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MOST_BYTES {
+            return Err(WeightsError::TooLarge { path: path.to_owned(), size });
+        }
+        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+    }
+
+    /// Writes a file so that a reader finds the old one or the new one, never half of it.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
+        crate::sealed::write_atomically(path, &self.to_bytes()?)
+            .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+    }
+
+    /// Decodes and checks the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
+        let payload = unseal(bytes, MAGIC, VERSION)?;
+        let weights: Self =
+            wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
+        weights.config.validate()?;
+        let expected = MetaLayout::new(&weights.config).len();
+        if weights.psi.len() != expected {
+            return Err(WeightsError::Count { expected, got: weights.psi.len() });
+        }
+        match weights.psi.iter().position(|x| !x.is_finite()) {
+            Some(index) => Err(WeightsError::NonFinite { index }),
+            None => Ok(weights),
+        }
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// If the record is too long to encode.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
+        let payload = wincode::serialize(self).map_err(|_| WeightsError::Payload)?;
+        Ok(seal(&payload, MAGIC, VERSION))
+    }
+
+    /// psi in double precision.
+    #[must_use]
+    pub fn psi_f64(&self) -> Vec<f64> {
+        self.psi.iter().map(|&x| f64::from(x)).collect()
+    }
+}
+
+/// Why weights cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// No embedded weights of that name.
+    #[error("no embedded weights named {0:?}, there are: {list}", list = EMBEDDED.join(", "))]
+    UnknownName(String),
+    /// The file system refused to read.
+    #[error("cannot read weights {path}: {source}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file system refused to write.
+    #[error("cannot write weights {path}: {source}", path = path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Far too large to be weights.
+    #[error("{path} has {size} bytes, too many for a weights file", path = path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// Not a weights file, another version, or damaged.
+    #[error("not usable as weights: {0}")]
+    Seal(#[from] SealError),
+    /// The payload does not decode.
+    #[error("not usable as weights: the contents do not decode")]
+    Payload,
+    /// The configuration is out of range.
+    #[error("weights for an impossible optimizer: {0}")]
+    Config(#[from] ConfigError),
+    /// Wrong number of meta-parameters.
+    #[error("weights hold {got} meta-parameters, their configuration needs {expected}")]
+    Count {
+        /// Needed.
+        expected: usize,
+        /// Found.
+        got: usize,
+    },
+    /// A meta-parameter is infinite or not a number.
+    #[error("meta-parameter {index} of the weights is not finite")]
+    NonFinite {
+        /// Index into psi.
+        index: usize,
+    },
+}

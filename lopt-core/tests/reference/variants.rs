@@ -1,0 +1,91 @@
+//! Configurations that together turn every switch, for tests that must hold for all of them.
+
+use lopt_core::config::{GlobalInput, HierarchicalRnnConfig, Normalization};
+use lopt_core::config::{RelativeRate, StepOffset};
+
+/// `(name, configuration)`.
+pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
+    let paper = HierarchicalRnnConfig::paper;
+    let released = HierarchicalRnnConfig::released;
+    vec![
+        ("paper", paper()),
+        ("released", released()),
+        ("appendix d", HierarchicalRnnConfig::appendix_d()),
+        ("recommended", HierarchicalRnnConfig::recommended()),
+        ("released, attention", HierarchicalRnnConfig { attention: true, ..released() }),
+        (
+            "released, previous scale, mean of tensors",
+            HierarchicalRnnConfig {
+                previous_scale: true,
+                global_input: GlobalInput::MeanOfTensors,
+                ..released()
+            },
+        ),
+        ("paper, asinh", HierarchicalRnnConfig { asinh: true, ..paper() }),
+        ("paper, one timescale", HierarchicalRnnConfig { timescales: 1, ..paper() }),
+        (
+            "released, one timescale, previous scale",
+            HierarchicalRnnConfig { timescales: 1, previous_scale: true, ..released() },
+        ),
+        ("released, seven timescales", HierarchicalRnnConfig { timescales: 7, ..released() }),
+        (
+            "paper, norm to the letter",
+            HierarchicalRnnConfig { normalization: Normalization::MeanNorm, ..paper() },
+        ),
+        (
+            "paper, offset on the attended step",
+            HierarchicalRnnConfig { step_offset: StepOffset::Attention, ..paper() },
+        ),
+        (
+            "paper, no offset, rate per tensor",
+            HierarchicalRnnConfig {
+                step_offset: StepOffset::None,
+                relative_rate: RelativeRate::Tensor,
+                ..paper()
+            },
+        ),
+        (
+            "paper, fixed decays, no relative rate",
+            HierarchicalRnnConfig {
+                learnable_decay: false,
+                relative_rate: RelativeRate::Off,
+                ..paper()
+            },
+        ),
+        (
+            "paper, fixed gradient decay",
+            HierarchicalRnnConfig { learnable_gradient_decay: false, ..paper() },
+        ),
+        (
+            "released, attention, fixed step length",
+            HierarchicalRnnConfig {
+                dynamic_output_scale: false,
+                normalization: Normalization::None,
+                attention: true,
+                ..released()
+            },
+        ),
+        ("paper, no log squares", HierarchicalRnnConfig { log_mean_squares: false, ..paper() }),
+        (
+            "paper, all rate inputs",
+            HierarchicalRnnConfig { extreme_indicator: true, rate_shortcut: true, ..paper() },
+        ),
+        (
+            "paper, no gradient shortcut",
+            HierarchicalRnnConfig { gradient_shortcut: false, ..paper() },
+        ),
+        (
+            "paper, zero initial states",
+            HierarchicalRnnConfig { learnable_initial_state: false, ..paper() },
+        ),
+        (
+            "paper, small and uneven sizes",
+            HierarchicalRnnConfig {
+                parameter_hidden: 5,
+                tensor_hidden: 7,
+                global_hidden: 4,
+                ..paper()
+            },
+        ),
+    ]
+}

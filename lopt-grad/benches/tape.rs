@@ -1,0 +1,121 @@
+//! Nanoseconds of typical operations: the least of many repetitions, one thread.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
+use std::time::Instant;
+
+use lopt_grad::{Dual, F32x16, Level, Real, Tape, Var, force_level};
+
+/// A dual or real number for element `i`, tangents included.
+trait Sample: Real {
+    fn sample(i: usize) -> Self;
+}
+impl Sample for f32 {
+    fn sample(i: usize) -> Self {
+        Self::from_lanes(|lane| (i as f32 * 0.37 + lane as f32).sin())
+    }
+}
+impl Sample for F32x16 {
+    fn sample(i: usize) -> Self {
+        Self::from_lanes(|lane| (i as f32 * 0.37 + lane as f32).sin())
+    }
+}
+impl<R: Sample> Sample for Dual<R> {
+    fn sample(i: usize) -> Self {
+        Self { re: R::sample(i), eps: R::sample(i + 1) }
+    }
+}
+
+/// Times the forward and the backward pass of a loss of one variable of shape `x`.
+fn time<R: Sample>(
+    name: &str,
+    constants: &[&[usize]],
+    x: &[&[usize]],
+    loss: impl for<'t> Fn(&'t Tape<R>, &[Var<'t, R>], &[Var<'t, R>]) -> Var<'t, R>,
+) {
+    let mut tape = Tape::<R>::new();
+    for shape in constants {
+        tape.constant_from(shape, |i| R::from_lanes(|lane| (i as f32 * 0.7 + lane as f32).cos()));
+    }
+    tape.freeze();
+    let values: Vec<Vec<R>> =
+        x.iter().map(|shape| (0..shape.iter().product()).map(R::sample).collect()).collect();
+    let (mut forward, mut backward) = (f64::INFINITY, f64::INFINITY);
+    let begin = Instant::now();
+    while begin.elapsed().as_secs_f64() < 0.3 {
+        tape.clear();
+        let start = Instant::now();
+        let c: Vec<_> = (0..constants.len()).map(|i| tape.frozen(i)).collect();
+        let x: Vec<_> =
+            x.iter().zip(&values).map(|(shape, values)| tape.variable(shape, values)).collect();
+        let loss = loss(&tape, &c, &x);
+        let middle = Instant::now();
+        tape.backward(loss);
+        let end = Instant::now();
+        forward = forward.min((middle - start).as_nanos() as f64);
+        backward = backward.min((end - middle).as_nanos() as f64);
+    }
+    println!("{name:44} {forward:12.0} {backward:12.0}");
+}
+
+fn lanes<R: Sample>(scalar: &str) {
+    let name = |what: &str| format!("{scalar} {what}");
+    time::<R>(&name("W(20,20) x"), &[&[20, 20]], &[&[20, 1]], |_, c, x| c[0].matmul(x[0]));
+    time::<R>(&name("|W(20,20) x - y|^2"), &[&[20, 20], &[20, 1]], &[&[20, 1]], |_, c, x| {
+        (c[0].matmul(x[0]) - c[1]).square().sum()
+    });
+    time::<R>(&name("X(100,10) W(10,2) sum"), &[&[100, 10]], &[&[10, 2]], |_, c, x| {
+        c[0].matmul(x[0]).sum()
+    });
+    time::<R>(
+        &name("mlp 100x10-20-2 log-softmax"),
+        &[&[100, 10], &[100, 2]],
+        &[&[10, 20], &[20], &[20, 2], &[2]],
+        |_, c, x| {
+            let hidden = (c[0].matmul(x[0]) + x[1]).tanh();
+            ((hidden.matmul(x[2]) + x[3]).log_softmax() * c[1]).sum()
+        },
+    );
+    time::<R>(&name("rosenbrock 2"), &[], &[&[2]], |_, _, x| {
+        let (a, b) = (x[0].slice(0, 0, 1), x[0].slice(0, 1, 1));
+        (1.0 - a).square() + (b - a.square()).square() * 100.0
+    });
+    for (what, n) in [("1000", 1000)] {
+        time::<R>(&name(&format!("add {what}")), &[&[n]], &[&[n]], |_, c, x| (x[0] + c[0]).sum());
+        time::<R>(&name(&format!("exp {what}")), &[], &[&[n]], |_, _, x| x[0].exp().sum());
+        time::<R>(&name(&format!("tanh {what}")), &[], &[&[n]], |_, _, x| x[0].tanh().sum());
+        time::<R>(&name(&format!("ln {what}")), &[], &[&[n]], |_, _, x| {
+            x[0].square().ln().sum()
+        });
+        time::<R>(&name(&format!("cos {what}")), &[], &[&[n]], |_, _, x| x[0].cos().sum());
+        time::<R>(&name(&format!("softplus {what}")), &[], &[&[n]], |_, _, x| {
+            x[0].softplus().sum()
+        });
+    }
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    println!("{:44} {:>12} {:>12}", "nanoseconds", "forward", "backward");
+    for level in Level::all().into_iter().rev().filter(|level| level.is_available()) {
+        force_level(level);
+        println!("{level:?}");
+        lanes::<F32x16>("16");
+        lanes::<Dual<F32x16>>("dual 16");
+    }
+    force_level(Level::widest());
+    lanes::<f32>("f32");
+    time::<f32>(
+        "f32 conv (64,28,28,8) 5x5x8x8",
+        &[],
+        &[&[64, 28, 28, 8], &[5, 5, 8, 8]],
+        |_, _, x| x[0].conv2d(x[1]).sum(),
+    );
+    time::<f32>("f32 max pool (64,28,28,8)", &[], &[&[64, 28, 28, 8]], |_, _, x| {
+        x[0].max_pool2d(2).sum()
+    });
+    time::<f32>("f32 (128,784)(784,20)", &[&[128, 784]], &[&[784, 20]], |_, c, x| {
+        c[0].matmul(x[0]).sum()
+    });
+}

@@ -1,0 +1,165 @@
+//! Checkpoints: what one needs to go on *training* an optimizer, bit for bit.
+//!
+//! One file: recipe, psi with the meta-optimizer's memory, counters, and the numeric state of every
+//! slot. Everything random is a function of seed and counters. The previous file is kept beside it.
+
+use crate::meta_optimizer::MetaState;
+use lopt_core::sealed::{SealError, seal, unseal, write_atomically};
+use std::path::{Path, PathBuf};
+use wincode::{SchemaRead, SchemaWrite};
+
+const MAGIC: &[u8; 8] = b"LOPTCKPT";
+const VERSION: u32 = 1;
+const MOST_BYTES: u64 = 1 << 30;
+/// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
+const LONGEST: usize = 1 << 28;
+
+/// A training run at rest.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+pub struct Checkpoint {
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// psi and the meta-optimizer.
+    pub meta: MetaState,
+    /// Counters.
+    pub counters: Counters,
+    /// The slots in order.
+    pub slots: Vec<SlotState>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+pub struct Counters {
+    /// Meta-updates done, skipped ones included.
+    pub updates: u64,
+    /// Inner steps times instances.
+    pub instance_steps: u64,
+    /// Moving average of the meta-loss.
+    pub meta_loss: f64,
+    /// Best score on the validation suite so far, and the psi that had it.
+    pub best_score: f64,
+    /// Averaged psi of the best score; empty before the first evaluation.
+    pub best_psi: Vec<f64>,
+    /// Update at which the best score was measured.
+    pub best_update: u64,
+}
+
+/// The numeric state of one slot.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+pub struct SlotState {
+    /// Which run of the slot.
+    pub draw: u64,
+    /// Inner steps done.
+    pub steps: u64,
+    /// Steps after which the run ends.
+    pub life: u64,
+    /// Batches taken per lane.
+    pub batches: u64,
+    /// Meta-training progress at which the run was drawn.
+    pub progress: f64,
+    /// Flat parameters, attended point, scales, noise.
+    pub floats: [Vec<f32>; 4],
+    /// Optimizer state: tiles, tensor, global, mean rates.
+    pub state: [Vec<f32>; 4],
+    /// First losses per lane.
+    pub first_loss: Vec<f64>,
+    /// Lanes at the start of a run.
+    pub fresh: Vec<bool>,
+}
+
+type Config = wincode::config::Configuration<true, LONGEST>;
+
+fn wire() -> Config {
+    wincode::config::Configuration::default().with_preallocation_size_limit::<LONGEST>()
+}
+
+impl Checkpoint {
+    /// Writes `path`, keeping the file it replaces as `path` + `.previous`.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses; an existing checkpoint is never lost.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let io = |source| CheckpointError::Write { path: path.to_owned(), source };
+        let payload = wincode::config::serialize(self, wire())
+            .map_err(|e| CheckpointError::Encode(e.to_string()))?;
+        if path.exists() {
+            let mut previous = path.as_os_str().to_owned();
+            previous.push(".previous");
+            std::fs::copy(path, &previous).map_err(io)?;
+        }
+        write_atomically(path, &seal(&payload, MAGIC, VERSION)).map_err(io)
+    }
+
+    /// Reads and checks a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is damaged, or is no checkpoint of this version.
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let io = |source| CheckpointError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MOST_BYTES {
+            return Err(CheckpointError::TooLarge { path: path.to_owned(), size });
+        }
+        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+            .map_err(|e| CheckpointError::In { path: path.to_owned(), source: Box::new(e) })
+    }
+
+    /// Decodes the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// If they are damaged or are no checkpoint of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let payload = unseal(bytes, MAGIC, VERSION)?;
+        wincode::config::deserialize_exact(payload, wire()).map_err(|_| CheckpointError::Payload)
+    }
+}
+
+/// Why a checkpoint cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file system refused to read.
+    #[error("cannot read checkpoint {path}: {source}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file system refused to write.
+    #[error("cannot write checkpoint {path}: {source}", path = path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Far too large.
+    #[error("{path} has {size} bytes, too many for a checkpoint", path = path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// A problem inside a named file.
+    #[error("{path}: {source}", path = path.display())]
+    In {
+        /// Which file.
+        path: PathBuf,
+        /// What.
+        source: Box<CheckpointError>,
+    },
+    /// Not a checkpoint, another version, or damaged.
+    #[error("not usable as a checkpoint: {0}")]
+    Seal(#[from] SealError),
+    /// The payload does not decode.
+    #[error("not usable as a checkpoint: the contents do not decode")]
+    Payload,
+    /// The payload does not encode.
+    #[error("the checkpoint does not encode: {0}")]
+    Encode(String),
+}

@@ -1,0 +1,275 @@
+//! Everything that decides a run, in one serializable struct: a recipe.
+
+use lopt_core::HierarchicalRnnConfig;
+use serde::{Deserialize, Serialize};
+
+/// A recipe for meta-training, read from TOML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Number of meta-updates.
+    pub updates: u64,
+    /// Named configuration: `paper`, `released`, `appendix-d` or `recommended`.
+    pub optimizer: String,
+    /// Switches that differ from it.
+    #[serde(default)]
+    pub switches: toml::Table,
+    /// The problems.
+    pub problems: Problems,
+    /// How long runs and unrolls are.
+    pub lengths: Lengths,
+    /// What is random about a run besides its problem.
+    pub perturb: Perturb,
+    /// What is minimised.
+    pub meta_loss: MetaLossConfig,
+    /// How psi moves.
+    pub meta_optimizer: MetaOptimizerConfig,
+    /// Updates between checkpoints.
+    pub checkpoint_every: u64,
+    /// Updates between evaluations on the validation suite; 0 for never.
+    pub validate_every: u64,
+}
+
+/// Which problems are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Problems {
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, or empty to use `names` only.
+    pub ensemble: String,
+    /// Problems by name, beside the ensemble.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Problems with more parameters are left out; 0 keeps all.
+    #[serde(default)]
+    pub most_parameters: usize,
+    /// Groups of 16 instances that live at the same time.
+    pub slots: usize,
+    /// Groups per meta-update.
+    pub groups_per_update: usize,
+    /// The meta-loss uses the whole data set rather than the training batch.
+    pub full_batch: bool,
+}
+
+/// Lengths of unrolls and lives, in inner steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lengths {
+    /// Shortest unroll; an exponentially distributed number is added.
+    pub unroll_base: usize,
+    /// Mean of what is added.
+    pub unroll_mean: f64,
+    /// Longest unroll.
+    pub unroll_most: usize,
+    /// Mean life of a run at the beginning of meta-training.
+    pub life_start: f64,
+    /// Mean life at the end; in between it grows geometrically.
+    pub life_end: f64,
+}
+
+/// Randomisation of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Perturb {
+    /// Probability that a lane is rescaled, `f(theta / k)`.
+    pub rescale_probability: f64,
+    /// `k` is log-uniform in this range.
+    pub rescale: (f64, f64),
+    /// Probability that a lane's parameters are noised (eq. 15, 16).
+    pub noise_probability: f64,
+    /// Scale of the noise, log-uniform, times the lane's `k`.
+    pub noise: (f64, f64),
+    /// Initial rates, log-uniform per lane.
+    pub initial_rate: (f64, f64),
+    /// Standard deviation of log initial rates within a lane, over tensors and over elements.
+    pub rate_spread: f64,
+}
+
+/// The meta-loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetaLossConfig {
+    /// `log(f/f0 + eps)` or, if set, `log((f + eps) / (f0 + eps))`.
+    pub numerator_epsilon: bool,
+    /// `eps`.
+    pub epsilon: f64,
+    /// Share of the weight that rises linearly over the unroll; the rest is uniform.
+    pub ramp: f64,
+    /// A lane whose loss exceeds this multiple of `f0` is parked until the unroll ends.
+    pub parked_above: f64,
+    /// Full second derivatives; otherwise gradients are constants.
+    pub second_derivatives: bool,
+    /// Limit of a lane's adjoint at every step of the way back; 0 for none.
+    pub adjoint_limit: f64,
+    /// Limit of the norm of an instance's meta-gradient; 0 for none.
+    pub instance_limit: f64,
+}
+
+/// The meta-optimizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetaOptimizerConfig {
+    /// `adam` or `rmsprop`.
+    pub kind: String,
+    /// Learning rate at the start.
+    pub rate: f64,
+    /// Learning rate at the end, reached along a cosine.
+    pub final_rate: f64,
+    /// Updates of linear warm-up.
+    pub warmup: u64,
+    /// Decay of the first moment (Adam).
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Limit of the norm of the meta-gradient; 0 for none.
+    pub limit: f64,
+    /// Decay of the moving average of psi that is evaluated and shipped.
+    pub average: f64,
+}
+
+impl Recipe {
+    /// Parses and checks a recipe.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not TOML of this shape or a value makes no sense.
+    pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Syntax(one_line(&e)))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The optimizer's configuration: the named one with the switches laid over.
+    ///
+    /// # Errors
+    ///
+    /// If the name or a switch is unknown, or the result is out of range.
+    pub fn optimizer_config(&self) -> Result<HierarchicalRnnConfig, RecipeError> {
+        let named = match self.optimizer.as_str() {
+            "paper" => HierarchicalRnnConfig::paper(),
+            "released" => HierarchicalRnnConfig::released(),
+            "appendix-d" => HierarchicalRnnConfig::appendix_d(),
+            "recommended" => HierarchicalRnnConfig::recommended(),
+            other => return Err(RecipeError::Optimizer(other.to_owned())),
+        };
+        let table = toml::Table::try_from(&named);
+        let mut table = table.map_err(|e| RecipeError::Switches(one_line(&e)))?;
+        table.extend(self.switches.clone());
+        let config: HierarchicalRnnConfig =
+            table.try_into().map_err(|e| RecipeError::Switches(one_line(&e)))?;
+        config.validate().map_err(|e| RecipeError::Switches(e.to_string()))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        self.optimizer_config()?;
+        let range = |name, (low, high): (f64, f64)| {
+            if low > 0.0 && low <= high && high.is_finite() {
+                Ok(())
+            } else {
+                Err(RecipeError::Range { name, low, high })
+            }
+        };
+        range("perturb.rescale", self.perturb.rescale)?;
+        range("perturb.noise", self.perturb.noise)?;
+        range("perturb.initial_rate", self.perturb.initial_rate)?;
+        range("lengths.life_start and life_end", (
+            self.lengths.life_start.min(self.lengths.life_end),
+            self.lengths.life_end.max(self.lengths.life_start),
+        ))?;
+        for (name, value) in [
+            ("updates", self.updates),
+            ("problems.slots", self.problems.slots as u64),
+            ("problems.groups_per_update", self.problems.groups_per_update as u64),
+            ("lengths.unroll_base", self.lengths.unroll_base as u64),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                return Err(RecipeError::Zero { name });
+            }
+        }
+        for (name, value) in [
+            ("perturb.rescale_probability", self.perturb.rescale_probability),
+            ("perturb.noise_probability", self.perturb.noise_probability),
+            ("meta_loss.ramp", self.meta_loss.ramp),
+            ("meta_optimizer.beta1", self.meta_optimizer.beta1),
+            ("meta_optimizer.beta2", self.meta_optimizer.beta2),
+            ("meta_optimizer.average", self.meta_optimizer.average),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(RecipeError::Fraction { name, value });
+            }
+        }
+        if self.problems.slots < self.problems.groups_per_update {
+            return Err(RecipeError::Slots {
+                slots: self.problems.slots,
+                groups: self.problems.groups_per_update,
+            });
+        }
+        if !["adam", "rmsprop"].contains(&self.meta_optimizer.kind.as_str()) {
+            return Err(RecipeError::MetaOptimizer(self.meta_optimizer.kind.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn one_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// A recipe that cannot be followed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Not TOML of the right shape.
+    #[error("the recipe does not parse: {0}")]
+    Syntax(String),
+    /// Unknown optimizer.
+    #[error("unknown optimizer {0:?}, expected paper, released, appendix-d or recommended")]
+    Optimizer(String),
+    /// Unknown or impossible switches.
+    #[error("the recipe's switches make no optimizer: {0}")]
+    Switches(String),
+    /// Unknown meta-optimizer.
+    #[error("unknown meta-optimizer {0:?}, expected adam or rmsprop")]
+    MetaOptimizer(String),
+    /// A range that is not positive and ordered.
+    #[error("{name} is ({low}, {high}), expected 0 < low <= high")]
+    Range {
+        /// Field.
+        name: &'static str,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// A number that must not be zero.
+    #[error("{name} is 0, expected at least 1")]
+    Zero {
+        /// Field.
+        name: &'static str,
+    },
+    /// A fraction outside [0, 1].
+    #[error("{name} is {value}, expected 0 to 1")]
+    Fraction {
+        /// Field.
+        name: &'static str,
+        /// Value.
+        value: f64,
+    },
+    /// Fewer slots than one update needs.
+    #[error("problems.slots is {slots}, fewer than groups_per_update = {groups}")]
+    Slots {
+        /// Slots.
+        slots: usize,
+        /// Groups per update.
+        groups: usize,
+    },
+    /// No problem is left.
+    #[error("the recipe selects no problem")]
+    NoProblems,
+    /// A problem name that does not exist.
+    #[error("{0}")]
+    Problem(String),
+}

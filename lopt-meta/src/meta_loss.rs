@@ -1,0 +1,23 @@
+//! Log relative loss and the weights of its steps (eq. 14, spec section 5.1).
+
+use crate::config::MetaLossConfig;
+
+/// `log(f/(f0 + 1e-6) + eps)`, or `log((f + eps)/(f0 + eps))`, and its derivative in `f`.
+#[must_use]
+pub fn log_relative(config: &MetaLossConfig, f: f64, f0: f64) -> (f64, f64) {
+    let eps = config.epsilon;
+    if config.numerator_epsilon {
+        (((f + eps) / (f0 + eps)).ln(), 1.0 / (f + eps))
+    } else {
+        let unit = f0 + 1e-6;
+        ((f / unit + eps).ln(), 1.0 / (f + eps * unit))
+    }
+}
+
+/// Weight of the loss after each of `n` steps: part uniform, part a rising ramp; they sum to one.
+#[must_use]
+pub fn step_weights(config: &MetaLossConfig, n: usize) -> Vec<f64> {
+    let total = (n * (n + 1)) as f64 / 2.0;
+    let weight = |i: usize| (1.0 - config.ramp) / n as f64 + config.ramp * (i + 1) as f64 / total;
+    (0..n).map(weight).collect()
+}

@@ -1,0 +1,173 @@
+//! Loss, gradient and Hessian-vector product of a group of instances, all lanes at once.
+//!
+//! Each lane may be rescaled: `f(theta) = f_raw(theta / k)`, one `k` per lane.
+
+use crate::precision::Precision;
+use lopt_core::Layout;
+use lopt_core::simd::Element;
+use lopt_grad::{Real, Tape, Var};
+use lopt_problems::{AnyProblem, Array, Scalar};
+use std::sync::Arc;
+
+/// Constant arrays with the lanes of a group side by side.
+#[derive(Clone, Debug)]
+pub struct Packed<P: Precision> {
+    arrays: Vec<(Vec<usize>, Vec<P::R>, Vec<P::D>)>,
+}
+
+impl<P: Precision> Packed<P> {
+    /// Packs one list of arrays per lane.
+    #[must_use]
+    pub fn new(lanes: &[Vec<Array>]) -> Self {
+        let mut one = vec![P::E::from_f64(0.0); P::LANES];
+        let zeros = one.clone();
+        let pack = |i: usize| {
+            let count = lanes[0][i].values.len();
+            let mut values = Vec::with_capacity(count);
+            let mut duals = Vec::with_capacity(count);
+            for j in 0..count {
+                for (lane, x) in one.iter_mut().enumerate() {
+                    *x = P::E::from_f64(f64::from(lanes[lane][i].values[j]));
+                }
+                values.push(P::gather(&one));
+                duals.push(P::gather_dual(&one, &zeros));
+            }
+            (lanes[0][i].shape.clone(), values, duals)
+        };
+        Self { arrays: (0..lanes[0].len()).map(pack).collect() }
+    }
+}
+
+/// Evaluates one problem for a group of lanes; its tapes are reused.
+#[derive(Debug)]
+pub struct Objective<P: Precision> {
+    problem: Arc<dyn AnyProblem>,
+    layout: Layout,
+    tape: Tape<P::R>,
+    dual: Tape<P::D>,
+    scaled: Vec<P::E>,
+    tangent: Vec<P::E>,
+}
+
+impl<P: Precision> Objective<P> {
+    /// For a problem.
+    #[must_use]
+    pub fn new(problem: Arc<dyn AnyProblem>) -> Self {
+        let layout = problem.layout();
+        let scalars = layout.len() * P::LANES;
+        let zeros = vec![P::E::from_f64(0.0); scalars];
+        let (tape, dual) = (Tape::new(), Tape::new());
+        Self { problem, layout, tape, dual, scaled: zeros.clone(), tangent: zeros }
+    }
+
+    /// Loss of every lane, and the gradient into `grad`, both flat `[P][lane]`. `inverse`: `1 / k`
+    /// per lane.
+    pub fn gradient(
+        &mut self,
+        theta: &[P::E],
+        inverse: &[P::E],
+        constants: &Packed<P>,
+        batch: &Packed<P>,
+        grad: &mut [P::E],
+    ) -> Vec<P::E> {
+        scale(theta, inverse, &mut self.scaled);
+        self.tape.clear();
+        let tape = &self.tape;
+        let scaled = &self.scaled;
+        let params = variables(tape, &self.layout, |i| {
+            P::gather(&scaled[i * P::LANES..(i + 1) * P::LANES])
+        });
+        let fixed = |packed: &Packed<P>| -> Vec<Var<'_, P::R>> {
+            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
+        };
+        let loss =
+            P::R::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        tape.backward(loss);
+        for (t, &v) in params.iter().enumerate() {
+            let range = self.layout.range(t);
+            let to = &mut grad[range.start * P::LANES..range.end * P::LANES];
+            tape.with_gradient(v, |g| match g {
+                Some(g) => {
+                    for (&x, to) in g.iter().zip(to.chunks_exact_mut(P::LANES)) {
+                        P::scatter(x, to);
+                    }
+                }
+                None => to.fill(P::E::from_f64(0.0)),
+            });
+        }
+        scale_in_place(grad, inverse);
+        let mut values = vec![P::E::from_f64(0.0); P::LANES];
+        P::scatter(loss.item(), &mut values);
+        values
+    }
+
+    /// Adds the Hessian at `theta` times `direction` to `out`, all flat `[P][lane]`.
+    pub fn add_hessian_product(
+        &mut self,
+        theta: &[P::E],
+        direction: &[P::E],
+        inverse: &[P::E],
+        constants: &Packed<P>,
+        batch: &Packed<P>,
+        out: &mut [P::E],
+    ) {
+        scale(theta, inverse, &mut self.scaled);
+        scale(direction, inverse, &mut self.tangent);
+        self.dual.clear();
+        let tape = &self.dual;
+        let (value, tangent) = (&self.scaled, &self.tangent);
+        let params = variables(tape, &self.layout, |i| {
+            let range = i * P::LANES..(i + 1) * P::LANES;
+            P::gather_dual(&value[range.clone()], &tangent[range])
+        });
+        let fixed = |packed: &Packed<P>| -> Vec<Var<'_, P::D>> {
+            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.2)).collect()
+        };
+        let loss =
+            P::D::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        tape.backward(loss);
+        let mut lanes = vec![P::E::from_f64(0.0); P::LANES];
+        for (t, &v) in params.iter().enumerate() {
+            let range = self.layout.range(t);
+            let to = &mut out[range.start * P::LANES..range.end * P::LANES];
+            tape.with_gradient(v, |g| {
+                let Some(g) = g else { return };
+                for (&x, to) in g.iter().zip(to.chunks_exact_mut(P::LANES)) {
+                    P::scatter_tangent(x, &mut lanes);
+                    for ((to, &x), &k) in to.iter_mut().zip(&lanes).zip(inverse) {
+                        *to = *to + x * k;
+                    }
+                }
+            });
+        }
+    }
+}
+
+fn variables<'t, R: Real>(
+    tape: &'t Tape<R>,
+    layout: &Layout,
+    value: impl Fn(usize) -> R,
+) -> Vec<Var<'t, R>> {
+    let tensor = |t: usize| {
+        let first = layout.range(t).start;
+        tape.variable_from(&layout.tensors()[t].shape, |i| value(first + i))
+    };
+    (0..layout.tensor_count()).map(tensor).collect()
+}
+
+fn scale<E: Copy + std::ops::Mul<Output = E>>(x: &[E], factors: &[E], out: &mut [E]) {
+    let lanes = factors.len();
+    for (x, out) in x.chunks_exact(lanes).zip(out.chunks_exact_mut(lanes)) {
+        for ((x, k), out) in x.iter().zip(factors).zip(out) {
+            *out = *x * *k;
+        }
+    }
+}
+
+fn scale_in_place<E: Copy + std::ops::Mul<Output = E>>(x: &mut [E], factors: &[E]) {
+    for x in x.chunks_exact_mut(factors.len()) {
+        for (x, k) in x.iter_mut().zip(factors) {
+            *x = *x * *k;
+        }
+    }
+}

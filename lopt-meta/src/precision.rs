@@ -1,0 +1,87 @@
+//! The two number types of an unroll: 16 `f32` instances, or one exact `f64` instance.
+
+use lopt_core::simd::{Double, Element, Kernel, Level, Simd};
+use lopt_grad::{Dual, F32x16};
+use lopt_problems::Scalar;
+
+/// Ties the kernels' element type to the scalar the problems are evaluated in.
+pub trait Precision: Copy + Send + Sync + 'static {
+    /// Element of the kernels.
+    type E: Element;
+    /// Scalar of the tape: all lanes at once.
+    type R: Scalar;
+    /// The same with a tangent.
+    type D: Scalar;
+    /// Lanes.
+    const LANES: usize;
+    /// Runs a kernel.
+    fn dispatch<K: Kernel<Self::E>>(self, kernel: K) -> K::Output;
+    /// One scalar from its lanes.
+    fn gather(lanes: &[Self::E]) -> Self::R;
+    /// One dual scalar from the lanes of value and tangent.
+    fn gather_dual(value: &[Self::E], tangent: &[Self::E]) -> Self::D;
+    /// Writes the lanes of a scalar.
+    fn scatter(x: Self::R, lanes: &mut [Self::E]);
+    /// The tangent of a dual scalar, lane by lane.
+    fn scatter_tangent(x: Self::D, lanes: &mut [Self::E]);
+}
+
+/// 16 instances side by side on a SIMD level.
+#[derive(Clone, Copy, Debug)]
+pub struct Single(pub Level);
+
+impl Precision for Single {
+    type E = f32;
+    type R = F32x16;
+    type D = Dual<F32x16>;
+    const LANES: usize = 16;
+
+    fn dispatch<K: Kernel<f32>>(self, kernel: K) -> K::Output {
+        self.0.dispatch(kernel)
+    }
+    #[inline]
+    fn gather(lanes: &[f32]) -> F32x16 {
+        let mut x = F32x16::splat(0.0);
+        x.0.copy_from_slice(lanes);
+        x
+    }
+    #[inline]
+    fn gather_dual(value: &[f32], tangent: &[f32]) -> Dual<F32x16> {
+        Dual { re: Self::gather(value), eps: Self::gather(tangent) }
+    }
+    #[inline]
+    fn scatter(x: F32x16, lanes: &mut [f32]) {
+        lanes.copy_from_slice(&x.0);
+    }
+    #[inline]
+    fn scatter_tangent(x: Dual<F32x16>, lanes: &mut [f32]) {
+        lanes.copy_from_slice(&x.eps.0);
+    }
+}
+
+/// One instance in double precision, for tests and analysis.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact;
+
+impl Precision for Exact {
+    type E = f64;
+    type R = f64;
+    type D = Dual<f64>;
+    const LANES: usize = Double::LANES;
+
+    fn dispatch<K: Kernel<f64>>(self, kernel: K) -> K::Output {
+        Double.run(kernel)
+    }
+    fn gather(lanes: &[f64]) -> f64 {
+        lanes[0]
+    }
+    fn gather_dual(value: &[f64], tangent: &[f64]) -> Dual<f64> {
+        Dual { re: value[0], eps: tangent[0] }
+    }
+    fn scatter(x: f64, lanes: &mut [f64]) {
+        lanes[0] = x;
+    }
+    fn scatter_tangent(x: Dual<f64>, lanes: &mut [f64]) {
+        lanes[0] = x.eps;
+    }
+}

@@ -1,0 +1,282 @@
+//! A slot: one problem type, a group of instances side by side, and their run so far.
+//!
+//! Everything random about a run comes from `stream(seed, [slot, draw, ...])`, so a checkpoint
+//! holds only counters and the numeric state.
+
+use crate::checkpoint::SlotState;
+use crate::config::Recipe;
+use crate::objective::{Objective, Packed};
+use crate::precision::Precision;
+use lopt_core::buffer::Buffer;
+use lopt_core::network::Network;
+use lopt_core::plan::{Lanes, Plan};
+use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
+use lopt_core::simd::Element;
+use lopt_core::state::State;
+use lopt_core::Layout;
+use lopt_problems::{AnyProblem, BatchStream, Entry, Instance};
+use std::sync::Arc;
+
+/// Purposes of random streams.
+mod purpose {
+    pub(super) const PROBLEM: u64 = 1;
+    pub(super) const LANE: u64 = 2;
+    pub(super) const BATCHES: u64 = 3;
+    pub(super) const UNROLL: u64 = 4;
+    pub(super) const STEP: u64 = 5;
+}
+
+/// One group of instances of one problem.
+#[derive(Debug)]
+pub struct Slot<P: Precision> {
+    /// Which slot.
+    pub id: u64,
+    /// Which run of this slot.
+    pub draw: u64,
+    /// Inner steps done in this run.
+    pub steps: u64,
+    /// Steps after which the run ends.
+    pub life: u64,
+    /// The problem.
+    pub problem: Arc<dyn AnyProblem>,
+    /// Its layout.
+    pub layout: Layout,
+    /// Its geometry.
+    pub plan: Plan,
+    /// Parameters, flat `[P][lane]`.
+    pub theta: Buffer<P::E>,
+    /// Attended point, flat; empty without attention.
+    pub phi: Buffer<P::E>,
+    /// State of the optimizer.
+    pub state: State<P::E>,
+    /// `1 / k` per lane.
+    pub inverse: Vec<P::E>,
+    /// Parameter noise per lane, times `k`.
+    pub noise: Vec<P::E>,
+    /// Loss at the start of each lane's run; NaN until the first evaluation.
+    pub first_loss: Vec<f64>,
+    /// Lanes that are at the start of a run.
+    pub fresh: Vec<bool>,
+    /// The evaluator.
+    pub objective: Objective<P>,
+    /// Constants of the instances.
+    pub constants: Packed<P>,
+    /// Whole data sets, where the meta-loss needs them.
+    pub full: Option<Packed<P>>,
+    instances: Vec<Instance>,
+    batches: Vec<BatchStream>,
+    batches_taken: u64,
+    progress: f64,
+    seed: u64,
+}
+
+impl<P: Precision> Slot<P> {
+    /// Starts run number `draw` of slot `id`. `progress`: how far meta-training is, 0 to 1.
+    #[must_use]
+    pub fn start(
+        recipe: &Recipe,
+        entries: &[Entry],
+        net: &Network<P::E>,
+        id: u64,
+        draw: u64,
+        progress: f64,
+    ) -> Self {
+        let mut rng = stream(recipe.seed, &[id, draw, purpose::PROBLEM]);
+        let entry = &entries[below(&mut rng, entries.len())];
+        let problem = entry.problem.clone();
+        let layout = problem.layout();
+        let plan = Plan::new(&layout, Lanes::Instances, P::LANES);
+        let lengths = &recipe.lengths;
+        let mean = lengths.life_start * (lengths.life_end / lengths.life_start).powf(progress);
+        let mut life = 1.0 - mean * (1.0 - unit(&mut rng)).ln();
+        if draw == 0 {
+            // first lives are cut at random points so that later ones are staggered
+            life *= unit(&mut rng);
+        }
+        let scalars = layout.len() * P::LANES;
+        let zero = P::E::from_f64(0.0);
+        let lane_rng = |lane: usize| stream(recipe.seed, &[id, draw, purpose::LANE, lane as u64]);
+        let mut rngs: Vec<Rng> = (0..P::LANES).map(lane_rng).collect();
+        let instances: Vec<Instance> = rngs.iter_mut().map(|r| problem.instance(r)).collect();
+        let constants =
+            Packed::new(&instances.iter().map(|i| i.constants.clone()).collect::<Vec<_>>());
+        let full = recipe.problems.full_batch.then(|| {
+            Packed::new(&instances.iter().map(|i| problem.batch(i, None)).collect::<Vec<_>>())
+        });
+        let batch_stream = |(lane, instance): (usize, &Instance)| {
+            let rows = instance.dataset.as_ref()?.len();
+            let rng = stream(recipe.seed, &[id, draw, purpose::BATCHES, lane as u64]);
+            Some(BatchStream::new(rows, problem.batch_size()?, rng))
+        };
+        let batches = instances.iter().enumerate().filter_map(batch_stream).collect();
+        let mut slot = Self {
+            id,
+            draw,
+            steps: 0,
+            life: life as u64 + 1,
+            theta: Buffer::zeros(scalars),
+            phi: Buffer::zeros(if net.config.attention { scalars } else { 0 }),
+            state: State::new(net, &plan),
+            inverse: vec![P::E::from_f64(1.0); P::LANES],
+            noise: vec![zero; P::LANES],
+            first_loss: vec![f64::NAN; P::LANES],
+            fresh: vec![true; P::LANES],
+            objective: Objective::new(problem.clone()),
+            constants,
+            full,
+            instances,
+            batches,
+            batches_taken: 0,
+            progress,
+            problem,
+            layout,
+            plan,
+            seed: recipe.seed,
+        };
+        let mut log_rates = vec![zero; scalars];
+        for (lane, rng) in rngs.iter_mut().enumerate() {
+            slot.start_lane(recipe, lane, rng, &mut log_rates);
+        }
+        slot.state.reset(net, &slot.plan, &log_rates, |_| true);
+        slot
+    }
+
+    /// Draws scale, noise, starting point and initial rates of one lane.
+    fn start_lane(
+        &mut self,
+        recipe: &Recipe,
+        lane: usize,
+        rng: &mut Rng,
+        log_rates: &mut [P::E],
+    ) {
+        let perturb = &recipe.perturb;
+        let log_uniform =
+            |rng: &mut Rng, (low, high): (f64, f64)| uniform(rng, low.ln(), high.ln()).exp();
+        let rescaled = unit(rng) < perturb.rescale_probability;
+        let k = if rescaled { log_uniform(rng, perturb.rescale) } else { 1.0 };
+        let noised = unit(rng) < perturb.noise_probability;
+        let noise = if noised { k * log_uniform(rng, perturb.noise) } else { 0.0 };
+        self.inverse[lane] = P::E::from_f64(1.0 / k);
+        self.noise[lane] = P::E::from_f64(noise);
+        let init = self.problem.init(&self.instances[lane], rng);
+        for (i, &x) in init.iter().enumerate() {
+            self.theta[i * P::LANES + lane] = P::E::from_f64(k * f64::from(x));
+        }
+        let base = log_uniform(rng, perturb.initial_rate).ln();
+        for t in 0..self.layout.tensor_count() {
+            let of_tensor = base + perturb.rate_spread * normal(rng);
+            for i in self.layout.range(t) {
+                let rate = of_tensor + perturb.rate_spread * normal(rng);
+                log_rates[i * P::LANES + lane] = P::E::from_f64(rate);
+            }
+        }
+        if !self.phi.is_empty() {
+            for i in 0..init.len() {
+                self.phi[i * P::LANES + lane] = self.theta[i * P::LANES + lane];
+            }
+        }
+        self.first_loss[lane] = f64::NAN;
+        self.fresh[lane] = true;
+    }
+
+    /// Starts one lane's run again from a new point: after it diverged.
+    pub fn restart_lane(&mut self, recipe: &Recipe, net: &Network<P::E>, lane: usize) {
+        let path = [self.id, self.draw, purpose::LANE, lane as u64, self.steps];
+        let mut rng = stream(recipe.seed, &path);
+        let mut log_rates = vec![P::E::from_f64(0.0); self.theta.len()];
+        self.start_lane(recipe, lane, &mut rng, &mut log_rates);
+        self.state.reset(net, &self.plan, &log_rates, |l| l == lane);
+    }
+
+    /// Length of the next unroll.
+    #[must_use]
+    pub fn unroll_length(&self, recipe: &Recipe) -> usize {
+        let mut rng = stream(recipe.seed, &[self.id, self.draw, purpose::UNROLL, self.steps]);
+        let lengths = &recipe.lengths;
+        let more = -lengths.unroll_mean * (1.0 - unit(&mut rng)).ln();
+        (lengths.unroll_base + more as usize).min(lengths.unroll_most.max(1))
+    }
+
+    /// Random numbers of one inner step.
+    #[must_use]
+    pub fn step_rng(&self, step: u64) -> Rng {
+        stream(self.seed, &[self.id, self.draw, purpose::STEP, step])
+    }
+
+    /// Rows of the next batch of every lane; empty without data.
+    pub fn next_rows(&mut self) -> Vec<Vec<usize>> {
+        self.batches_taken += 1;
+        self.batches.iter_mut().map(|b| b.next_rows().to_vec()).collect()
+    }
+
+    /// Packs the batches of these rows.
+    #[must_use]
+    pub fn batch(&self, rows: &[Vec<usize>]) -> Packed<P> {
+        let of = |(lane, instance): (usize, &Instance)| {
+            self.problem.batch(instance, rows.get(lane).map(Vec::as_slice))
+        };
+        if rows.is_empty() && self.instances[0].dataset.is_none() {
+            return Packed::new(&vec![Vec::new(); P::LANES]);
+        }
+        Packed::new(&self.instances.iter().enumerate().map(of).collect::<Vec<_>>())
+    }
+
+    /// What a checkpoint needs of this slot.
+    #[must_use]
+    pub fn save(&self) -> SlotState
+    where
+        P: Precision<E = f32>,
+    {
+        SlotState {
+            draw: self.draw,
+            steps: self.steps,
+            life: self.life,
+            batches: self.batches_taken,
+            progress: self.progress,
+            floats: [
+                self.theta.to_vec(),
+                self.phi.to_vec(),
+                self.inverse.clone(),
+                self.noise.clone(),
+            ],
+            state: self.state.buffers().map(<[f32]>::to_vec),
+            first_loss: self.first_loss.clone(),
+            fresh: self.fresh.clone(),
+        }
+    }
+
+    /// Goes on from a checkpoint; `None` if it does not fit.
+    #[must_use]
+    pub fn restore(
+        recipe: &Recipe,
+        entries: &[Entry],
+        net: &Network<P::E>,
+        id: u64,
+        saved: &SlotState,
+    ) -> Option<Self>
+    where
+        P: Precision<E = f32>,
+    {
+        let mut slot = Self::start(recipe, entries, net, id, saved.draw, saved.progress);
+        let [theta, phi, inverse, noise] = &saved.floats;
+        let fits = theta.len() == slot.theta.len()
+            && phi.len() == slot.phi.len()
+            && [inverse.len(), noise.len(), saved.first_loss.len(), saved.fresh.len()]
+                == [P::LANES; 4];
+        if !fits || !slot.state.load([0, 1, 2, 3].map(|i| &saved.state[i][..])) {
+            return None;
+        }
+        slot.theta.copy_from_slice(theta);
+        slot.phi.copy_from_slice(phi);
+        slot.inverse.clone_from(inverse);
+        slot.noise.clone_from(noise);
+        slot.first_loss.clone_from(&saved.first_loss);
+        slot.fresh.clone_from(&saved.fresh);
+        slot.steps = saved.steps;
+        slot.life = saved.life;
+        for _ in 0..saved.batches {
+            slot.next_rows();
+        }
+        Some(slot)
+    }
+}

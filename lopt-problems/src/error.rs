@@ -1,0 +1,32 @@
+//! Why a problem cannot be made.
+
+use crate::data::DataError;
+
+/// A problem that does not exist, or whose data are not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemError {
+    /// No problem has this name.
+    #[error("there is no problem `{name}`; names() lists them all")]
+    UnknownProblem {
+        /// The name.
+        name: String,
+    },
+    /// No ensemble has this name.
+    #[error("expected paper, released, wide-paper or wide-paper-large, got `{name}`")]
+    UnknownEnsemble {
+        /// The name.
+        name: String,
+    },
+    /// The problem reads files, but no folder was given.
+    #[error("problem `{name}` needs the folder of the {data} files, got none")]
+    NeedsData {
+        /// The problem.
+        name: String,
+        /// Which files.
+        data: &'static str,
+    },
+    /// The files are there, but cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}

@@ -1,0 +1,129 @@
+//! Problems by name, and the lists of them.
+//!
+//! Every entry of every list has a name of its own, under which [`lookup`] finds it. Equal names
+//! in two lists are equal problems.
+
+mod paper;
+mod released;
+mod test_set;
+mod wide;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use paper::{paper_list, paper_list_without_matmul};
+pub use released::released_list;
+pub(crate) use test_set::CONV;
+pub use test_set::{ReleasedTest, released_test_set};
+
+use crate::classifier::EmbeddingRegression;
+use crate::error::ProblemError;
+use crate::literature::Literature;
+use crate::problem::{AnyProblem, Problem};
+use crate::race::{RACES, race_problem};
+use crate::validation::validation_suite;
+
+/// One problem of a list.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The group of problems to which it belongs.
+    pub set: &'static str,
+    /// The problem.
+    pub problem: Arc<dyn AnyProblem>,
+}
+
+impl Entry {
+    fn new(set: &'static str, problem: impl Problem) -> Self {
+        Self { set, problem: Arc::new(problem) }
+    }
+}
+
+/// A choice of problems to train an optimizer on; each entry is meant to be equally likely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ensemble {
+    /// [`paper_list`]: 131 entries, no neural networks.
+    Paper,
+    /// [`released_list`]: 101 entries, 15 of them small sigmoid networks.
+    Released,
+    /// The families of the paper in many sizes up to 60 dimensions, at most 128 parameters.
+    WidePaper,
+    /// [`WidePaper`](Self::WidePaper) and the paper's entries of more than 128 parameters.
+    WidePaperLarge,
+}
+
+impl FromStr for Ensemble {
+    type Err = ProblemError;
+
+    /// Reads `paper`, `released`, `wide-paper` or `wide-paper-large`.
+    fn from_str(name: &str) -> Result<Self, ProblemError> {
+        match name {
+            "paper" => Ok(Self::Paper),
+            "released" => Ok(Self::Released),
+            "wide-paper" => Ok(Self::WidePaper),
+            "wide-paper-large" => Ok(Self::WidePaperLarge),
+            _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
+        }
+    }
+}
+
+/// The problems of an ensemble.
+pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
+    match kind {
+        Ensemble::Paper => paper_list(),
+        Ensemble::Released => released_list(),
+        Ensemble::WidePaper => wide::wide_list(),
+        Ensemble::WidePaperLarge => {
+            let mut entries = wide::wide_list();
+            let large = |entry: &Entry| entry.problem.layout().len() > wide::MOST_PARAMETERS;
+            entries.extend(paper_list().into_iter().filter(large));
+            entries
+        }
+    }
+}
+
+/// The problem of the given name.
+///
+/// `data_dir` holds the MNIST or CIFAR-10 files; only problems that learn these need it.
+///
+/// # Errors
+///
+/// If no problem has this name, or its data cannot be read.
+pub fn lookup(name: &str, data_dir: Option<&Path>) -> Result<Arc<dyn AnyProblem>, ProblemError> {
+    if let Some(entry) = without_files().into_iter().find(|entry| entry.problem.name() == name) {
+        return Ok(entry.problem);
+    }
+    if let Some(test) = ReleasedTest::ALL.into_iter().find(|test| test.name() == name) {
+        return test.problem(data_dir);
+    }
+    if RACES.contains(&name) {
+        return Ok(race_problem(name, data_dir)?.problem);
+    }
+    Err(ProblemError::UnknownProblem { name: name.to_owned() })
+}
+
+/// The names of all problems, those that need files included, each once.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> =
+        without_files().iter().map(|entry| entry.problem.name()).collect();
+    names.extend(ReleasedTest::ALL.iter().map(|test| test.name().to_owned()));
+    names.extend(RACES.iter().map(|&name| name.to_owned()));
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// All entries that are made without files; names may repeat.
+fn without_files() -> Vec<Entry> {
+    let mut entries = paper_list();
+    entries.extend(released_list());
+    entries.extend(wide::wide_list());
+    for task in validation_suite() {
+        entries.push(Entry { set: "validation", problem: task.problem });
+    }
+    entries.push(Entry::new("unused", Literature::Saddle));
+    entries.push(Entry::new("unused", EmbeddingRegression::sparse()));
+    entries.push(Entry::new("unused", EmbeddingRegression::one_hot()));
+    entries
+}
