@@ -24,6 +24,9 @@ pub enum CliError {
     /// Weights could not be read or do not fit.
     #[error("{0}")]
     Weights(String),
+    /// A training run cannot start or go on.
+    #[error("{0}")]
+    Training(String),
     /// A file or folder refuses to be written.
     #[error("cannot write to `{}`: {source}", path.display())]
     NotWritable {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lopt_core::Optimizer;
+use lopt_core::flush::FlushToZero;
 use lopt_problems::{Evaluation, corrupt_gradient};
 
 use crate::workload::{Start, Workload};
@@ -56,6 +57,8 @@ pub fn run(
     optimizer: &mut dyn Optimizer,
     advance: &dyn Fn(usize),
 ) -> Run {
+    // Denormals would cost the contenders that converge fastest the most time.
+    let _flush = FlushToZero::set();
     let mut trial = Trial {
         workload,
         evaluation: start.evaluation(workload),

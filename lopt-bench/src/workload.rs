@@ -25,7 +25,7 @@ pub struct Workload {
     pub steps: usize,
     /// Repetitions.
     pub seeds: usize,
-    /// Steps after which the training loss is measured: evenly spaced logarithms, 0 and the last.
+    /// Steps after which the training loss is measured: about six per decade, 0 and the last.
     pub checkpoints: Vec<usize>,
     /// The checkpoints of the table.
     pub table_steps: Vec<usize>,
@@ -165,13 +165,15 @@ fn usual_steps(problem: &str) -> usize {
     }
 }
 
-/// 0, about six steps per decade, those of the table, and the last.
+/// 0, the round numbers 1, 1.5, 2, 3, 5 and 7 of every decade, those of the table, and the last.
 fn checkpoints(steps: usize, table_steps: &[usize]) -> Vec<usize> {
-    let spaced = (0..)
-        .map(|sixth| 10_f64.powf(f64::from(sixth) / 6.0).round() as usize)
-        .take_while(|&step| step < steps);
+    let decades = std::iter::successors(Some(1_usize), |decade| decade.checked_mul(10));
+    let round = decades
+        .take_while(|&decade| decade < steps)
+        .flat_map(|decade| [10, 15, 20, 30, 50, 70].map(|m| decade.saturating_mul(m) / 10));
+    let inside = round.filter(|&step| step < steps);
     let all: BTreeSet<usize> =
-        spaced.chain(table_steps.iter().copied()).chain([0, steps]).collect();
+        inside.chain(table_steps.iter().copied()).chain([0, steps]).collect();
     all.into_iter().collect()
 }
 
@@ -213,7 +215,10 @@ mod tests {
         assert_eq!(table_steps(1), [0, 1]);
         assert_eq!(table_steps(5), [0, 1, 3, 5]);
         let steps = checkpoints(1000, &table_steps(1000));
-        assert!(steps.is_sorted() && steps.starts_with(&[0, 1, 2, 3, 4, 6]), "{steps:?}");
+        assert!(
+            steps.is_sorted() && steps.starts_with(&[0, 1, 2, 3, 5, 7, 10, 15, 20, 30]),
+            "{steps:?}"
+        );
         assert_eq!((steps.last(), steps.len() < 30), (Some(&1000), true));
         assert!(
             table_steps(2000)

@@ -20,6 +20,8 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("standard output is text")
 }
 
+const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lopt-meta/recipes/quadratic20.toml");
+
 /// The command fails with this code and one line that holds all of the words.
 #[track_caller]
 fn refuses(args: &[&str], code: i32, words: &[&str]) {
@@ -110,6 +112,15 @@ fn training_needs_a_recipe() {
     let missing = ["train", "--config", "/no/such.toml", "--out", out];
     refuses(&missing, 1, &["cannot read `/no/such.toml`"]);
     refuses(&["train", "--config", "x.toml"], 2, &["--out"]);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("recipe.toml");
+    fs::write(&file, "updates = \"many\"").expect("a file");
+    refuses(&["train", "--config", path(&file), "--out", out], 1, &[path(&file)]);
+    let resumed = ["train", "--config", RECIPE, "--out", out, "--resume"];
+    refuses(&resumed, 1, &["checkpoint"]);
+    fs::write(Path::new(out).join("checkpoint.lopt"), "a run").expect("a file");
+    refuses(&resumed, 1, &["checkpoint"]);
+    refuses(&resumed[..5], 1, &["holds a run already", "--resume"]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn problems_without_a_test_set_have_no_accuracy() {
 fn divergence_is_a_result() {
     let out = folder();
     let only = ["--only", "adam-1e-3,sgd-momentum", "--seeds", "2"];
-    let (_, record) = race(out.path(), &[&["rosenbrock", "--steps", "200"][..], &only].concat());
+    let (_, record) = race(out.path(), &[&["quadratic-20", "--steps", "200"][..], &only].concat());
     let grid = record["contenders"][1]["grid"].as_array().expect("sgd-momentum is tuned");
     assert_eq!(grid.len(), 9);
     assert!(grid.iter().any(|point| point["final_train_loss"].is_null()), "{grid:?}");

@@ -2,13 +2,14 @@
 
 use crate::buffer::Buffer;
 use crate::config::HierarchicalRnnConfig;
+use crate::engine::{Engine, Forward};
 use crate::flush::FlushToZero;
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::plan::{Lanes, Plan};
 use crate::rng::{stream, uniform};
-use crate::simd::{Double, Element, Kernel, Level, Portable, Simd};
+use crate::simd::{Double, Element, Level, Portable, Simd};
 use crate::state::{State, Work};
 use crate::step;
 use crate::weights::{Weights, WeightsError};
@@ -156,25 +157,6 @@ pub fn draw_log_rates<E: Element>(
     rates
 }
 
-struct StepKernel<'a, E: Element> {
-    network: &'a Network<E>,
-    plan: &'a Plan,
-    state: &'a mut State<E>,
-    work: &'a mut Work<E>,
-    grads: &'a [E],
-    params: &'a mut [E],
-    attended: Option<&'a mut [E]>,
-}
-
-impl<E: Element> Kernel<E> for StepKernel<'_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { network, plan, state, work, grads, params, attended } = self;
-        step::forward(s, network, plan, state, work, grads, params, attended);
-    }
-}
-
 impl Optimizer for HierarchicalRnn {
     fn name(&self) -> &str {
         "lopt"
@@ -188,15 +170,17 @@ impl Optimizer for HierarchicalRnn {
         check_lengths(&self.layout, params, grads)?;
         check_finite(&self.layout, grads)?;
         let _flush = FlushToZero::set();
-        self.level.dispatch(StepKernel {
-            network: &self.network,
+        let call = Forward {
+            net: &self.network,
             plan: &self.plan,
             state: &mut self.state,
             work: &mut self.work,
             grads,
-            params,
-            attended: self.network.config.attention.then_some(&mut self.attended[..]),
-        });
+            theta: params,
+            phi: self.network.config.attention.then_some(&mut self.attended[..]),
+            record: None,
+        };
+        f32::forward(self.level, call);
         self.steps += 1;
         Ok(())
     }
@@ -237,15 +221,17 @@ impl ExactHierarchicalRnn {
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         let attention = self.network.config.attention;
-        Double.run(StepKernel {
-            network: &self.network,
+        let call = Forward {
+            net: &self.network,
             plan: &self.plan,
             state: &mut self.state,
             work: &mut self.work,
             grads,
-            params: theta,
-            attended: attention.then_some(&mut self.phi),
-        });
+            theta,
+            phi: attention.then_some(&mut self.phi),
+            record: None,
+        };
+        f64::forward(Level::Portable, call);
         if attention { self.phi.to_vec() } else { theta.to_vec() }
     }
 

@@ -7,6 +7,7 @@ pub mod baselines;
 pub mod buffer;
 mod columns;
 pub mod config;
+pub mod engine;
 mod features;
 pub mod flush;
 mod gru;

@@ -5,7 +5,7 @@
 //! gradients are. Accumulators stay in registers: two columns by ten rows with 32 registers, one
 //! column by five rows with 16.
 
-use crate::simd::{Row, Simd, TILE};
+use crate::simd::{Kernel, Row, Simd, TILE};
 
 /// What an affine map starts from.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +30,35 @@ pub(crate) fn affine<S: Simd, const K: usize>(
     out: &mut [Row<S>],
     cols: usize,
 ) {
-    let mut c = 0;
-    while c < cols {
-        if S::WIDE_REGISTERS && c + 2 <= cols {
-            affine_columns::<S, K, 2>(s, w, stride, parts, start, out, c);
-            c += 2;
-        } else {
-            affine_columns::<S, K, 1>(s, w, stride, parts, start, out, c);
-            c += 1;
+    s.run(Affine { token: s, w, stride, parts, start, out, cols });
+}
+
+/// A function of its own, called from many places: inlined everywhere, the kernels would outgrow
+/// the instruction cache.
+struct Affine<'a, S: Simd, const K: usize> {
+    token: S,
+    w: &'a [S::E],
+    stride: usize,
+    parts: [&'a [Row<S>]; K],
+    start: Start<'a, S::V>,
+    out: &'a mut [Row<S>],
+    cols: usize,
+}
+
+impl<S: Simd, const K: usize> Kernel<S::E> for Affine<'_, S, K> {
+    type Output = ();
+    #[inline(always)]
+    fn run<Same: Simd<E = S::E>>(self, _: Same) {
+        let Self { token: s, w, stride, parts, start, out, cols } = self;
+        let mut c = 0;
+        while c < cols {
+            if S::WIDE_REGISTERS && c + 2 <= cols {
+                affine_columns::<S, K, 2>(s, w, stride, parts, start, out, c);
+                c += 2;
+            } else {
+                affine_columns::<S, K, 1>(s, w, stride, parts, start, out, c);
+                c += 1;
+            }
         }
     }
 }
@@ -134,17 +155,35 @@ pub(crate) fn outer<S: Simd>(
     sum: &mut [S::V],
     stride: usize,
 ) {
-    let mut i = 0;
-    while i < a.len() {
-        if S::WIDE_REGISTERS && i + 4 <= a.len() {
-            outer_rows::<S, 4>(s, &a[i..i + 4], d, cols, &mut sum[i * stride..], stride);
-            i += 4;
-        } else if i + 2 <= a.len() {
-            outer_rows::<S, 2>(s, &a[i..i + 2], d, cols, &mut sum[i * stride..], stride);
-            i += 2;
-        } else {
-            outer_rows::<S, 1>(s, &a[i..=i], d, cols, &mut sum[i * stride..], stride);
-            i += 1;
+    s.run(Outer { token: s, a, d, cols, sum, stride });
+}
+
+struct Outer<'a, S: Simd> {
+    token: S,
+    a: &'a [Row<S>],
+    d: &'a [Row<S>],
+    cols: usize,
+    sum: &'a mut [S::V],
+    stride: usize,
+}
+
+impl<S: Simd> Kernel<S::E> for Outer<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<Same: Simd<E = S::E>>(self, _: Same) {
+        let Self { token: s, a, d, cols, sum, stride } = self;
+        let mut i = 0;
+        while i < a.len() {
+            if S::WIDE_REGISTERS && i + 4 <= a.len() {
+                outer_rows::<S, 4>(s, &a[i..i + 4], d, cols, &mut sum[i * stride..], stride);
+                i += 4;
+            } else if i + 2 <= a.len() {
+                outer_rows::<S, 2>(s, &a[i..i + 2], d, cols, &mut sum[i * stride..], stride);
+                i += 2;
+            } else {
+                outer_rows::<S, 1>(s, &a[i..=i], d, cols, &mut sum[i * stride..], stride);
+                i += 1;
+            }
         }
     }
 }

@@ -9,14 +9,19 @@ use lopt_grad::{Dual, F32x16, Level, Real, Tape, Var, force_level};
 trait Sample: Real {
     fn sample(i: usize) -> Self;
 }
+/// Uneven numbers between -1 and 1.
+fn wave(frequency: f32, i: usize, lane: usize) -> f32 {
+    (i as f32 * frequency + lane as f32).sin()
+}
+
 impl Sample for f32 {
     fn sample(i: usize) -> Self {
-        Self::from_lanes(|lane| (i as f32 * 0.37 + lane as f32).sin())
+        Self::from_lanes(|lane| wave(0.37, i, lane))
     }
 }
 impl Sample for F32x16 {
     fn sample(i: usize) -> Self {
-        Self::from_lanes(|lane| (i as f32 * 0.37 + lane as f32).sin())
+        Self::from_lanes(|lane| wave(0.37, i, lane))
     }
 }
 impl<R: Sample> Sample for Dual<R> {
@@ -34,7 +39,7 @@ fn time<R: Sample>(
 ) {
     let mut tape = Tape::<R>::new();
     for shape in constants {
-        tape.constant_from(shape, |i| R::from_lanes(|lane| (i as f32 * 0.7 + lane as f32).cos()));
+        tape.constant_from(shape, |i| R::from_lanes(|lane| wave(0.7, i, lane)));
     }
     tape.freeze();
     let values: Vec<Vec<R>> =
@@ -59,7 +64,9 @@ fn time<R: Sample>(
 
 fn lanes<R: Sample>(scalar: &str) {
     let name = |what: &str| format!("{scalar} {what}");
-    time::<R>(&name("W(20,20) x"), &[&[20, 20]], &[&[20, 1]], |_, c, x| c[0].matmul(x[0]));
+    time::<R>(&name("W(20,20) x sum"), &[&[20, 20]], &[&[20, 1]], |_, c, x| {
+        c[0].matmul(x[0]).sum()
+    });
     time::<R>(&name("|W(20,20) x - y|^2"), &[&[20, 20], &[20, 1]], &[&[20, 1]], |_, c, x| {
         (c[0].matmul(x[0]) - c[1]).square().sum()
     });
@@ -79,18 +86,23 @@ fn lanes<R: Sample>(scalar: &str) {
         let (a, b) = (x[0].slice(0, 0, 1), x[0].slice(0, 1, 1));
         (1.0 - a).square() + (b - a.square()).square() * 100.0
     });
-    for (what, n) in [("1000", 1000)] {
-        time::<R>(&name(&format!("add {what}")), &[&[n]], &[&[n]], |_, c, x| (x[0] + c[0]).sum());
-        time::<R>(&name(&format!("exp {what}")), &[], &[&[n]], |_, _, x| x[0].exp().sum());
-        time::<R>(&name(&format!("tanh {what}")), &[], &[&[n]], |_, _, x| x[0].tanh().sum());
-        time::<R>(&name(&format!("ln {what}")), &[], &[&[n]], |_, _, x| {
-            x[0].square().ln().sum()
-        });
-        time::<R>(&name(&format!("cos {what}")), &[], &[&[n]], |_, _, x| x[0].cos().sum());
-        time::<R>(&name(&format!("softplus {what}")), &[], &[&[n]], |_, _, x| {
-            x[0].softplus().sum()
-        });
-    }
+    time::<R>(&name("max pool (4,8,8,4)"), &[], &[&[4, 8, 8, 4]], |_, _, x| {
+        x[0].max_pool2d(2).sum()
+    });
+    time::<R>(&name("conv (1,8,8,4) 3x3x4x4"), &[], &[&[1, 8, 8, 4], &[3, 3, 4, 4]], |_, _, x| {
+        x[0].conv2d(x[1]).sum()
+    });
+    time::<R>(&name("solve_spd 10"), &[&[10, 10]], &[&[20, 10], &[10, 1]], |_, c, x| {
+        (x[0].t().matmul(x[0]) + c[0].t().matmul(c[0])).solve_spd(x[1]).sum()
+    });
+    let n = 1000;
+    let x: &[&[usize]] = &[&[n]];
+    time::<R>(&name("add 1000"), x, x, |_, c, x| (x[0] + c[0]).sum());
+    time::<R>(&name("exp 1000"), &[], x, |_, _, x| x[0].exp().sum());
+    time::<R>(&name("tanh 1000"), &[], x, |_, _, x| x[0].tanh().sum());
+    time::<R>(&name("square ln 1000"), &[], x, |_, _, x| x[0].square().ln().sum());
+    time::<R>(&name("cos 1000"), &[], x, |_, _, x| x[0].cos().sum());
+    time::<R>(&name("softplus 1000"), &[], x, |_, _, x| x[0].softplus().sum());
 }
 
 fn main() {
@@ -112,6 +124,12 @@ fn main() {
         &[&[64, 28, 28, 8], &[5, 5, 8, 8]],
         |_, _, x| x[0].conv2d(x[1]).sum(),
     );
+    time::<f32>("f32 (784,200)(200,8)", &[&[784, 200]], &[&[200, 8]], |_, c, x| {
+        c[0].matmul(x[0]).sum()
+    });
+    time::<f32>("f32 (784,8)(8,200)", &[&[8, 200]], &[&[784, 8]], |_, c, x| {
+        x[0].matmul(c[0]).sum()
+    });
     time::<f32>("f32 max pool (64,28,28,8)", &[], &[&[64, 28, 28, 8]], |_, _, x| {
         x[0].max_pool2d(2).sum()
     });

@@ -107,6 +107,7 @@ pub trait Arithmetic:
 
 macro_rules! float_arithmetic {
     ($float:ident) => {
+        #[allow(trivial_numeric_casts, reason = "one of the two floats is f64 already")]
         impl Arithmetic for $float {
             #[inline(always)]
             fn constant(self, x: f64) -> Self {

@@ -106,7 +106,7 @@ impl<T: Arithmetic> Arithmetic for Dual<T> {
     fn abs(self) -> Self {
         let x = self.re;
         let (zero, one) = (x.constant(0.0), x.constant(1.0));
-        let sign = T::select_gt(x, zero, one, T::select_gt(zero, x, -one, x));
+        let sign = T::select_gt(x, zero, one, T::select_gt(zero, x, -one, x * zero));
         self.chain(x.abs(), sign)
     }
     #[inline(always)]

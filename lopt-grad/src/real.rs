@@ -51,6 +51,7 @@ pub trait Real: Arithmetic + AddAssign + Default + Send + Sync + 'static {
 
 macro_rules! float_real {
     ($float:ident) => {
+        #[allow(trivial_numeric_casts, reason = "one of the two floats is f64 already")]
         impl Real for $float {
             const LANES: usize = 1;
             #[inline(always)]

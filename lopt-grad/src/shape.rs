@@ -20,10 +20,11 @@ impl Shape {
     ///
     /// # Panics
     ///
-    /// If there are more than [`MAX_RANK`] extents.
+    /// If there are more than [`MAX_RANK`] extents or one is zero.
     pub fn new(extents: &[usize]) -> Self {
         let rank = extents.len();
         assert!(rank <= MAX_RANK, "a tensor has at most {MAX_RANK} axes, got {extents:?}");
+        assert!(!extents.contains(&0), "a tensor has elements, got shape {extents:?}");
         let mut inline = [1; MAX_RANK];
         inline[..rank].copy_from_slice(extents);
         Self { extents: inline, rank: rank.max(1) }
@@ -65,7 +66,7 @@ impl Shape {
         let rank = self.rank.max(other.rank);
         let mut extents = [1; MAX_RANK];
         for i in 0..rank {
-            let (a, b) = (self.from_end(i), other.from_end(i));
+            let (a, b) = (self.trailing(i), other.trailing(i));
             assert!(
                 a == b || a == 1 || b == 1,
                 "shapes {self:?} and {other:?} do not broadcast together"
@@ -76,7 +77,7 @@ impl Shape {
     }
 
     /// The extent `i` axes from the last one; 1 beyond the first.
-    pub(crate) fn from_end(&self, i: usize) -> usize {
+    pub(crate) fn trailing(&self, i: usize) -> usize {
         if i < self.rank { self.extents[self.rank - 1 - i] } else { 1 }
     }
 }

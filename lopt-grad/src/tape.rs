@@ -3,95 +3,12 @@
 use core::cell::RefCell;
 use core::fmt;
 
+use crate::arena::{Arena, Inputs, Mark, NONE, Node};
 use crate::kernel::Still;
-use crate::ops::{self, Op, Operation, Pullback};
+use crate::ops::{Op, Operation};
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::var::Var;
-
-/// Marks an absent input.
-pub(crate) const NONE: usize = usize::MAX;
-
-/// One recorded operation and where its result lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Node {
-    pub(crate) op: Op,
-    pub(crate) shape: Shape,
-    /// Offset of the result in `values`.
-    pub(crate) start: usize,
-    /// Offset in `adjoints`; none if no variable was involved.
-    pub(crate) adjoint: Option<usize>,
-    pub(crate) inputs: [usize; 2],
-    /// All tangents are known to be zero.
-    pub(crate) still: bool,
-}
-
-impl Node {
-    pub(crate) fn range(&self) -> core::ops::Range<usize> {
-        self.start..self.start + self.shape.elements()
-    }
-}
-
-/// All memory of a tape: a few vectors that only grow.
-pub(crate) struct Arena<R> {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) values: Vec<R>,
-    pub(crate) adjoints: Vec<R>,
-    /// Elements of `adjoints` that a sweep needs.
-    adjoint_elements: usize,
-    /// Operands of concatenations, rows of gathers.
-    pub(crate) indices: Vec<usize>,
-    /// Work space of convolutions and solves.
-    pub(crate) scratch: Vec<R>,
-    frozen: Mark,
-}
-
-/// How far the vectors of an arena are filled.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mark {
-    nodes: usize,
-    values: usize,
-    adjoint_elements: usize,
-    indices: usize,
-}
-
-impl<R: Real> Arena<R> {
-    /// Appends a node with room for its result and `extra` elements behind it.
-    pub(crate) fn push(&mut self, op: Op, inputs: [usize; 2], shape: Shape, extra: usize) -> usize {
-        let active = match op {
-            Op::Variable => true,
-            Op::Concat { first, parts, .. } => {
-                self.indices[first..first + parts].iter().any(|&i| self.is_active(i))
-            }
-            _ => inputs.iter().any(|&i| i != NONE && self.is_active(i)),
-        };
-        let still = match op {
-            // Leaves tell when their values are known.
-            Op::Variable | Op::Constant | Op::Concat { .. } => false,
-            _ => inputs.iter().all(|&i| i == NONE || self.nodes[i].still),
-        };
-        let start = self.values.len();
-        self.values.resize(start + shape.elements() + extra, R::default());
-        let adjoint = active.then_some(self.adjoint_elements);
-        if active {
-            self.adjoint_elements += shape.elements();
-        }
-        self.nodes.push(Node { op, shape, start, adjoint, inputs, still });
-        self.nodes.len() - 1
-    }
-
-    fn is_active(&self, node: usize) -> bool {
-        self.nodes[node].adjoint.is_some()
-    }
-
-    /// Notes whether a constant, just written, has tangents; a variable will have.
-    fn look_for_tangents(&mut self, leaf: usize) {
-        let node = &mut self.nodes[leaf];
-        if node.adjoint.is_none() {
-            node.still = self.values[node.range()].iter().all(R::is_still);
-        }
-    }
-}
 
 /// Records operations on [`Var`]s and computes gradients.
 ///
@@ -117,28 +34,12 @@ pub struct Tape<R> {
 impl<R: Real> Tape<R> {
     /// An empty tape.
     pub fn new() -> Self {
-        Self {
-            arena: RefCell::new(Arena {
-                nodes: Vec::new(),
-                values: Vec::new(),
-                adjoints: Vec::new(),
-                adjoint_elements: 0,
-                indices: Vec::new(),
-                scratch: Vec::new(),
-                frozen: Mark::default(),
-            }),
-        }
+        Self { arena: RefCell::new(Arena::default()) }
     }
 
     /// Forgets everything recorded, up to what is [frozen](Self::freeze), and keeps the memory.
     pub fn clear(&mut self) {
-        let arena = self.arena.get_mut();
-        let mark = arena.frozen;
-        arena.nodes.truncate(mark.nodes);
-        arena.values.truncate(mark.values);
-        arena.adjoints.clear();
-        arena.adjoint_elements = mark.adjoint_elements;
-        arena.indices.truncate(mark.indices);
+        self.arena.get_mut().clear();
     }
 
     /// Lets everything recorded so far survive [`clear`](Self::clear): constants that many
@@ -157,12 +58,7 @@ impl<R: Real> Tape<R> {
     /// ```
     pub fn freeze(&mut self) {
         let arena = self.arena.get_mut();
-        arena.frozen = Mark {
-            nodes: arena.nodes.len(),
-            values: arena.values.len(),
-            adjoint_elements: arena.adjoint_elements,
-            indices: arena.indices.len(),
-        };
+        arena.frozen = arena.mark();
     }
 
     /// Forgets everything, frozen or not, and keeps the memory.
@@ -250,7 +146,7 @@ impl<R: Real> Tape<R> {
     ) -> Var<'_, R> {
         let arena = &mut *self.arena.borrow_mut();
         let index = arena.push(op, inputs, shape, extra);
-        let (values, out) = arena.values.split_at_mut(arena.nodes[index].start);
+        let (values, out) = arena.values[..arena.used].split_at_mut(arena.nodes[index].start);
         let inputs = Inputs { nodes: &arena.nodes, values, indices: &arena.indices, inputs };
         write(inputs, &mut arena.scratch, out);
         Var { tape: self, index }
@@ -258,12 +154,7 @@ impl<R: Real> Tape<R> {
 
     /// Which of two operands has no tangent.
     pub(crate) fn still(&self, inputs: [usize; 2]) -> Still {
-        let arena = self.arena.borrow();
-        match inputs.map(|i| arena.nodes[i].still) {
-            [true, _] => Still::A,
-            [_, true] => Still::B,
-            _ => Still::Neither,
-        }
+        self.arena.borrow().still(inputs)
     }
 
     /// Appends to the list of indices; gives the offset.
@@ -291,26 +182,9 @@ impl<R: Real> Tape<R> {
     /// If `loss` has more than one element or belongs to another tape.
     pub fn backward(&self, loss: Var<'_, R>) {
         assert!(core::ptr::eq(self, loss.tape), "the loss belongs to another tape");
-        let arena = &mut *self.arena.borrow_mut();
-        let last = arena.nodes[loss.index];
-        assert_eq!(last.shape.elements(), 1, "a loss has one element, not shape {:?}", last.shape);
-        arena.adjoints.clear();
-        arena.adjoints.resize(arena.adjoint_elements, R::default());
-        let Some(at) = last.adjoint else { return };
-        arena.adjoints[at] = R::from_f64(1.0);
-        for node in arena.nodes[..=loss.index].iter().rev() {
-            let Some(at) = node.adjoint else { continue };
-            let (before, rest) = arena.adjoints.split_at_mut(at);
-            ops::pull_back(Pullback {
-                node,
-                nodes: &arena.nodes,
-                values: &arena.values,
-                indices: &arena.indices,
-                scratch: &mut arena.scratch,
-                g: &rest[..node.shape.elements()],
-                adjoints: before,
-            });
-        }
+        let shape = loss.shape();
+        assert_eq!(shape.elements(), 1, "a loss has one element, not shape {shape:?}");
+        self.arena.borrow_mut().sweep_back(loss.index);
     }
 
     /// The gradient of the last [`backward`](Self::backward)'s loss with respect to `v`; zeros
@@ -330,6 +204,10 @@ impl<R: Real> Tape<R> {
     }
 
     /// Calls `f` with the gradient with respect to `v`, `None` standing for zeros.
+    ///
+    /// # Panics
+    ///
+    /// If `v` belongs to another tape.
     pub fn with_gradient<T>(&self, v: Var<'_, R>, f: impl FnOnce(Option<&[R]>) -> T) -> T {
         assert!(core::ptr::eq(self, v.tape), "the variable belongs to another tape");
         let arena = self.arena.borrow();
@@ -355,37 +233,7 @@ impl<R> fmt::Debug for Tape<R> {
         let arena = self.arena.borrow();
         f.debug_struct("Tape")
             .field("nodes", &arena.nodes.len())
-            .field("values", &arena.values.len())
+            .field("values", &arena.used)
             .finish()
-    }
-}
-
-/// What an operation reads while its value is computed.
-pub(crate) struct Inputs<'a, R> {
-    nodes: &'a [Node],
-    values: &'a [R],
-    indices: &'a [usize],
-    inputs: [usize; 2],
-}
-
-impl<'a, R> Inputs<'a, R> {
-    /// Values of the first or second input.
-    pub(crate) fn get(&self, which: usize) -> &'a [R] {
-        self.of(self.inputs[which])
-    }
-
-    /// Values of any node.
-    pub(crate) fn of(&self, node: usize) -> &'a [R] {
-        &self.values[self.nodes[node].range()]
-    }
-
-    /// Shape of any node.
-    pub(crate) fn shape(&self, node: usize) -> Shape {
-        self.nodes[node].shape
-    }
-
-    /// A list stored beside the nodes.
-    pub(crate) fn list(&self, first: usize, length: usize) -> &'a [usize] {
-        &self.indices[first..first + length]
     }
 }

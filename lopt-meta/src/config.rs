@@ -140,6 +140,12 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The recipe as TOML that [`parse`](Self::parse) reads back.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
     /// The optimizer's configuration: the named one with the switches laid over.
     ///
     /// # Errors

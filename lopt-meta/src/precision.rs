@@ -1,21 +1,22 @@
 //! The two number types of an unroll: 16 `f32` instances, or one exact `f64` instance.
 
-use lopt_core::simd::{Double, Element, Kernel, Level, Simd};
+use lopt_core::engine::Engine;
+use lopt_core::simd::{Double, Level, Simd};
 use lopt_grad::{Dual, F32x16};
 use lopt_problems::Scalar;
 
 /// Ties the kernels' element type to the scalar the problems are evaluated in.
 pub trait Precision: Copy + Send + Sync + 'static {
     /// Element of the kernels.
-    type E: Element;
+    type E: Engine;
     /// Scalar of the tape: all lanes at once.
     type R: Scalar;
     /// The same with a tangent.
     type D: Scalar;
     /// Lanes.
     const LANES: usize;
-    /// Runs a kernel.
-    fn dispatch<K: Kernel<Self::E>>(self, kernel: K) -> K::Output;
+    /// SIMD level of the kernels.
+    fn level(self) -> Level;
     /// One scalar from its lanes.
     fn gather(lanes: &[Self::E]) -> Self::R;
     /// One dual scalar from the lanes of value and tangent.
@@ -36,8 +37,8 @@ impl Precision for Single {
     type D = Dual<F32x16>;
     const LANES: usize = 16;
 
-    fn dispatch<K: Kernel<f32>>(self, kernel: K) -> K::Output {
-        self.0.dispatch(kernel)
+    fn level(self) -> Level {
+        self.0
     }
     #[inline]
     fn gather(lanes: &[f32]) -> F32x16 {
@@ -69,8 +70,8 @@ impl Precision for Exact {
     type D = Dual<f64>;
     const LANES: usize = Double::LANES;
 
-    fn dispatch<K: Kernel<f64>>(self, kernel: K) -> K::Output {
-        Double.run(kernel)
+    fn level(self) -> Level {
+        Level::Portable
     }
     fn gather(lanes: &[f64]) -> f64 {
         lanes[0]

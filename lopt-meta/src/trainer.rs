@@ -242,7 +242,7 @@ impl Trainer {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
-            recipe: self.recipe_text(),
+            recipe: self.recipe.to_toml(),
             meta: self.meta.clone(),
             counters: self.counters.clone(),
             slots: self.slots.iter().map(Slot::save).collect(),
@@ -258,7 +258,7 @@ impl Trainer {
             config: self.config.clone(),
             psi: psi.iter().map(|&x| x as f32).collect(),
             record: TrainingRecord {
-                recipe: self.recipe_text(),
+                recipe: self.recipe.to_toml(),
                 seed: self.recipe.seed,
                 updates: if evaluated { self.counters.best_update } else { self.counters.updates },
                 instance_steps: self.counters.instance_steps,
@@ -266,10 +266,6 @@ impl Trainer {
                 commit: commit.to_owned(),
             },
         }
-    }
-
-    fn recipe_text(&self) -> String {
-        toml::to_string(&self.recipe).unwrap_or_default()
     }
 }
 

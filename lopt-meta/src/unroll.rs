@@ -10,16 +10,14 @@ use crate::objective::Packed;
 use crate::precision::Precision;
 use crate::slot::Slot;
 use lopt_core::adjoint::Adjoint;
-use lopt_core::backward;
 use lopt_core::buffer::Buffer;
+use lopt_core::engine::{Backward, Engine, Finish, Forward};
 use lopt_core::flush::FlushToZero;
 use lopt_core::network::Network;
-use lopt_core::plan::Plan;
 use lopt_core::record::{RecordShape, StepRecord};
 use lopt_core::rng::{normal, unit};
-use lopt_core::simd::{Element, Kernel, Simd};
-use lopt_core::state::{State, Work};
-use lopt_core::step;
+use lopt_core::simd::Element;
+use lopt_core::state::Work;
 
 /// What one unroll gave.
 #[derive(Clone, Debug)]
@@ -49,67 +47,6 @@ impl<E: Element> Default for Workspace<E> {
     }
 }
 
-struct Forward<'a, 'r, E: Element> {
-    net: &'a Network<E>,
-    plan: &'a Plan,
-    state: &'a mut State<E>,
-    work: &'a mut Work<E>,
-    record: &'a mut StepRecord<'r, E>,
-    theta: &'a mut [E],
-    phi: Option<&'a mut [E]>,
-}
-
-impl<E: Element> Kernel<E> for Forward<'_, '_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, state, work, record, theta, phi } = self;
-        step::forward(s, net, plan, state, work, record.grads, theta, phi);
-        record.keep_work::<S>(net, plan, work);
-    }
-}
-
-struct Backward<'a, 'r, E: Element> {
-    net: &'a Network<E>,
-    plan: &'a Plan,
-    record: &'a StepRecord<'r, E>,
-    adjoint: &'a mut Adjoint<E>,
-    gradient: &'a mut Buffer<E>,
-    limit: f64,
-}
-
-impl<E: Element> Kernel<E> for Backward<'_, '_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, record, adjoint, gradient, limit } = self;
-        if limit > 0.0 {
-            adjoint.clip_lanes(s, net, plan, record, limit);
-        }
-        backward::backward(s, net, plan, record, adjoint, gradient.as_vectors_mut::<S>());
-    }
-}
-
-struct Finish<'a, E: Element> {
-    net: &'a Network<E>,
-    plan: &'a Plan,
-    adjoint: &'a mut Adjoint<E>,
-    gradient: &'a mut Buffer<E>,
-    fresh: &'a [E],
-}
-
-impl<E: Element> Kernel<E> for Finish<'_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(self, s: S) {
-        let mut fresh = s.zero();
-        bytemuck::cast_slice_mut::<S::V, E>(std::slice::from_mut(&mut fresh))
-            .copy_from_slice(self.fresh);
-        let gradient = self.gradient.as_vectors_mut::<S>();
-        self.adjoint.finish(s, self.net, self.plan, fresh, gradient);
-    }
-}
-
 /// Losses of one point of the unroll, and how its lanes stand.
 struct Lanes {
     /// Weight of the meta-loss's slope, per step and lane: `w_n dL/df`, zero where parked.
@@ -127,6 +64,20 @@ pub fn unroll<P: Precision>(
     workspace: &mut Workspace<P::E>,
     steps: usize,
 ) -> UnrollOutcome {
+    let weights = step_weights(&recipe.meta_loss, steps);
+    unroll_weighted(precision, recipe, net, slot, workspace, &weights)
+}
+
+/// [`unroll`] with a weight of its own for the loss after each step.
+pub fn unroll_weighted<P: Precision>(
+    precision: P,
+    recipe: &Recipe,
+    net: &Network<P::E>,
+    slot: &mut Slot<P>,
+    workspace: &mut Workspace<P::E>,
+    weights: &[f64],
+) -> UnrollOutcome {
+    let steps = weights.len();
     let _flush = FlushToZero::set();
     let scalars = slot.theta.len();
     let shape = RecordShape::new(net, &slot.plan, scalars);
@@ -135,7 +86,6 @@ pub fn unroll<P: Precision>(
         workspace.records = Buffer::zeros(stride * steps);
     }
     let mut work = Work::new(net, &slot.plan, 1);
-    let weights = step_weights(&recipe.meta_loss, steps);
     let mut lanes = Lanes {
         slopes: vec![vec![0.0; P::LANES]; steps + 1],
         losses: vec![0.0; P::LANES],
@@ -156,24 +106,19 @@ pub fn unroll<P: Precision>(
         if n < steps {
             let memory = &mut workspace.records[n * stride..(n + 1) * stride];
             let mut record = StepRecord::in_memory(memory, &shape);
-            evaluate(recipe, slot, batch, &mut record, &mut lanes, &weights, n);
+            evaluate(recipe, slot, batch, &mut record, &mut lanes, weights, n);
             record.keep_state(&slot.state);
             let Slot { plan, state, theta, phi, .. } = &mut *slot;
             let phi = net.config.attention.then_some(&mut phi[..]);
-            precision.dispatch(Forward {
-                net,
-                plan,
-                state,
-                work: &mut work,
-                record: &mut record,
-                theta,
-                phi,
-            });
+            let grads = std::mem::take(&mut record.grads);
+            let (work, keep) = (&mut work, Some(&mut record));
+            let call = Forward { net, plan, state, work, grads, theta, phi, record: keep };
+            P::E::forward(precision.level(), call);
             add_parameter_noise(slot, n);
         } else {
             let mut last = vec![P::E::from_f64(0.0); stride];
             let mut record = StepRecord::in_memory(&mut last, &shape);
-            evaluate(recipe, slot, batch, &mut record, &mut lanes, &weights, n);
+            evaluate(recipe, slot, batch, &mut record, &mut lanes, weights, n);
             end = record.loss_gradient.to_vec();
         }
     }
@@ -335,14 +280,15 @@ fn way_back<P: Precision>(
     for n in (0..steps).rev() {
         let memory = &mut workspace.records[n * stride..(n + 1) * stride];
         let record = StepRecord::in_memory(memory, shape);
-        precision.dispatch(Backward {
+        let call = Backward {
             net,
             plan: &slot.plan,
             record: &record,
             adjoint: &mut adjoint,
             gradient: &mut workspace.gradient,
             limit: recipe.meta_loss.adjoint_limit,
-        });
+        };
+        P::E::backward(precision.level(), call);
         if attention {
             adjoint.phi.fill(P::E::from_f64(0.0));
         }
@@ -369,7 +315,8 @@ fn way_back<P: Precision>(
     }
     let plan = &slot.plan;
     let gradient = &mut workspace.gradient;
-    precision.dispatch(Finish { net, plan, adjoint: &mut adjoint, gradient, fresh });
+    let call = Finish { net, plan, adjoint: &mut adjoint, gradient, fresh };
+    P::E::finish(precision.level(), call);
     sum_lanes(&workspace.gradient, P::LANES, recipe.meta_loss.instance_limit)
 }
 

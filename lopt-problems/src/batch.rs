@@ -17,6 +17,10 @@ pub struct BatchStream {
 
 impl BatchStream {
     /// Batches of `batch >= 1` out of `rows >= 1` rows.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is 0.
     pub fn new(rows: usize, batch: usize, rng: Rng) -> Self {
         assert!(rows > 0 && batch > 0, "rows and batch are at least 1, got {rows} and {batch}");
         Self { order: (0..rows).collect(), batch: batch.min(rows), next: rows, rng }
@@ -44,8 +48,7 @@ mod tests {
     fn an_epoch_has_no_row_twice() {
         let mut batches = BatchStream::new(10, 3, stream(5, &[]));
         for _ in 0..20 {
-            let mut epoch: Vec<usize> =
-                (0..3).flat_map(|_| batches.next_rows().to_vec()).collect();
+            let mut epoch: Vec<usize> = (0..3).flat_map(|_| batches.next_rows().to_vec()).collect();
             epoch.sort_unstable();
             epoch.dedup();
             assert_eq!(epoch.len(), 9);

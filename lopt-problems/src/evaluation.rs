@@ -63,6 +63,26 @@ impl Evaluation {
         (loss.item(), &self.gradient)
     }
 
+    /// The mean loss over the data set, computed for at most `most_rows` rows at a time.
+    ///
+    /// For the classifiers this is [`loss`](Self::loss) on the whole data set without the memory
+    /// for it: a convolutional network on all of MNIST would need gigabytes. Without a data set it
+    /// is the loss.
+    ///
+    /// # Panics
+    ///
+    /// If `params` does not have `P` entries, or `most_rows` is 0.
+    pub fn mean_loss(&mut self, params: &[f32], most_rows: usize) -> f32 {
+        assert!(most_rows > 0, "at least one row at a time");
+        let Some(count) = self.instance.dataset.as_ref().map(|dataset| dataset.len()) else {
+            return self.loss(params, None);
+        };
+        let rows: Vec<usize> = (0..count).collect();
+        let chunks = rows.chunks(most_rows);
+        let sums = chunks.map(|rows| f64::from(self.loss(params, Some(rows))) * rows.len() as f64);
+        (sums.sum::<f64>() / count as f64) as f32
+    }
+
     /// The loss on these rows of the data set, or all of it.
     ///
     /// # Panics

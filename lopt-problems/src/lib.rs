@@ -35,7 +35,7 @@
 //!
 //! * [`paper_list`]: 131 entries without a neural network; [`released_list`]: the 101 of the
 //!   published code. [`training_ensemble`] has both, and a wide list of the same families in many
-//!   sizes.
+//!   sizes; [`sampled_problem`] draws family and size.
 //! * [`validation_suite`]: cheap held-out networks, to choose between trained optimizers.
 //! * [`race_problem`]: networks on generated digits, MNIST and CIFAR-10, with a test set;
 //!   [`released_test_set`]: the published test problems.
@@ -93,7 +93,7 @@ pub use quadratic::{Bowl, Norm, Quadratic};
 pub use race::{RACES, RaceProblem, race_problem};
 pub use registry::{
     Ensemble, Entry, ReleasedTest, lookup, names, paper_list, paper_list_without_matmul,
-    released_list, released_test_set, training_ensemble,
+    released_list, released_test_set, sampled_problem, training_ensemble,
 };
 pub use slow::{DependencyChain, MinMaxWell};
 pub use stochastic::{OutwardSnake, ProjectionQuadratic, SumOfQuadratics};

@@ -26,6 +26,10 @@ pub struct MatMulAlgorithm {
 
 impl MatMulAlgorithm {
     /// Matrices of `size x size`, `products >= 1` scalar products.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is 0.
     pub fn new(size: usize, products: usize) -> Self {
         assert!(size > 0 && products > 0, "size and number of products are at least 1");
         Self { size, products }
@@ -90,8 +94,7 @@ impl Problem for MatMulAlgorithm {
         let products = params[0].gather_rows(&left) * params[1].gather_rows(&right);
         let target: Vec<R> = self.targets().into_iter().map(R::from_f64).collect();
         let target = tape.constant(&[pairs, entries], &target);
-        let eye: Vec<R> =
-            (0..k * k).map(|i| R::from_f64(f64::from(i % (k + 1) == 0))).collect();
+        let eye: Vec<R> = (0..k * k).map(|i| R::from_f64(f64::from(i % (k + 1) == 0))).collect();
         let eye = tape.constant(&[k, k], &eye);
 
         let gram = products.t().matmul(products);

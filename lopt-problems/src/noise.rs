@@ -20,6 +20,10 @@ pub struct Noisy {
 
 impl Noisy {
     /// Noise of the given standard deviation on `inner`.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative.
     pub fn new(inner: impl Problem, deviation: f64) -> Self {
         assert!(deviation >= 0.0, "a standard deviation is not negative, got {deviation}");
         Self { inner: Arc::new(inner), deviation }

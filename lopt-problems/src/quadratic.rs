@@ -19,6 +19,10 @@ pub struct Quadratic {
 
 impl Quadratic {
     /// The quadratic in `dimensions >= 1` dimensions.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
     pub fn new(dimensions: usize) -> Self {
         assert!(dimensions > 0, "a quadratic has at least one dimension");
         Self { dimensions }
@@ -69,6 +73,10 @@ pub struct Bowl {
 
 impl Bowl {
     /// The bowl of curvatures `condition >= 0` and 1, turned by `degrees`.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative.
     pub fn new(condition: f64, degrees: f64) -> Self {
         assert!(condition >= 0.0, "a bowl opens upwards, got curvature {condition}");
         Self { condition, degrees }
@@ -124,6 +132,10 @@ pub struct Norm {
 
 impl Norm {
     /// The `power`-norm, `power >= 1`, in `dimensions >= 1` dimensions.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is less.
     pub fn new(dimensions: usize, power: f64) -> Self {
         assert!(dimensions > 0, "a norm has at least one dimension");
         assert!(power >= 1.0, "a norm has a power of at least 1, got {power}");

@@ -21,6 +21,10 @@ pub struct DependencyChain {
 
 impl DependencyChain {
     /// The chain of `links >= 1` links, `links + 1` parameters.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
     pub fn new(links: usize) -> Self {
         assert!(links > 0, "a chain has at least one link");
         Self { links, number: None }
@@ -79,6 +83,10 @@ pub struct MinMaxWell {
 
 impl MinMaxWell {
     /// The well over `dimensions >= 1` parameters.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
     pub fn new(dimensions: usize) -> Self {
         assert!(dimensions > 0, "a well has at least one dimension");
         Self { dimensions }

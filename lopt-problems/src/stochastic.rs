@@ -26,6 +26,10 @@ pub struct OutwardSnake {
 
 impl OutwardSnake {
     /// The snake over `dimensions >= 2` parameters, with `rows` rows of data in batches of `batch`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer dimensions, or `batch` is 0.
     pub fn new(dimensions: usize, rows: usize, batch: usize) -> Self {
         assert!(dimensions > 1, "a snake has at least two dimensions");
         let recipe = Recipe::Binary { features: dimensions, rows };
@@ -84,7 +88,12 @@ pub struct ProjectionQuadratic {
 
 impl ProjectionQuadratic {
     /// Over `dimensions >= 1` parameters, with `rows` rows of data in batches of `batch`.
+    ///
+    /// # Panics
+    ///
+    /// If `rows` is odd, or one of the others 0.
     pub fn new(dimensions: usize, rows: usize, batch: usize) -> Self {
+        assert!(rows.is_multiple_of(2), "rows come in pairs, got {rows}");
         let recipe = Recipe::Symmetric { features: dimensions, rows };
         Self { data: RowSums::new(recipe, dimensions, batch) }
     }
@@ -143,7 +152,12 @@ pub struct SumOfQuadratics {
 
 impl SumOfQuadratics {
     /// Over `dimensions >= 1` parameters, with `rows` rows of data in batches of `batch`.
+    ///
+    /// # Panics
+    ///
+    /// If `rows` is odd, or one of the others 0.
     pub fn new(dimensions: usize, rows: usize, batch: usize) -> Self {
+        assert!(rows.is_multiple_of(2), "rows come in pairs, got {rows}");
         let recipe = Recipe::Symmetric { features: dimensions, rows };
         Self { data: RowSums::new(recipe, dimensions, batch) }
     }

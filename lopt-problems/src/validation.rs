@@ -1,6 +1,6 @@
 //! Held-out tasks on which a meta-trained optimizer is chosen.
 //!
-//! The training ensembles hold no ReLU or tanh network, no weight sharing and none of these data
+//! The training ensembles hold no relu or tanh network, no weight sharing and none of these data
 //! sets: progress here is generalization, progress on the meta-loss alone may be overfitting to
 //! small problems. All five together take a few seconds of one core.
 
@@ -45,7 +45,7 @@ pub fn validation_suite() -> Vec<ValidationTask> {
     vec![
         task(mlp("validation-mlp-relu", &[64, 64], Activation::Relu, relu, 64), 1, 2000),
         task(mlp("validation-mlp-tanh", &[32, 32], Activation::Tanh, tanh, 32), 2, 3000),
-        task(mlp("validation-spirals", &[32, 32], Activation::Tanh, spirals, 64), 3, 2000),
+        task(mlp("validation-spirals", &[32, 32], Activation::Tanh, spirals, 64), 3, 3000),
         task(conv.starting_from(Init::He, 0.0), 4, 1000),
         task(mlp("validation-digits-mlp", &[32], Activation::Relu, digits, 32), 5, 1500),
     ]

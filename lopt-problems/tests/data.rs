@@ -87,7 +87,10 @@ fn mnist_files_plain_and_compressed() {
     fs::write(&labels, [0, 0, 8, 1, 0, 0, 0, 2, 3, 9]).unwrap();
 
     let data = read_mnist(folder.path(), MnistPart::Train).unwrap();
-    assert_eq!((data.features.shape.as_slice(), data.labels.as_slice()), (&[2, 28, 28, 1][..], &[3, 9][..]));
+    assert_eq!(
+        (data.features.shape.as_slice(), data.labels.as_slice()),
+        (&[2, 28, 28, 1][..], &[3, 9][..])
+    );
     assert_eq!(data.features.row(1)[1], 1.0);
 
     let test = read_mnist(folder.path(), MnistPart::Test).unwrap_err();

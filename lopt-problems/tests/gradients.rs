@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use lopt_problems::{AnyProblem, EmbeddingRegression, Problem, training_ensemble, Ensemble};
+use lopt_problems::{AnyProblem, EmbeddingRegression, Ensemble, Problem, training_ensemble};
 use support::{Draw, all_entries, along, direction, dot, norm};
 
 /// The steps over which a difference quotient is tried; the best one counts.
@@ -45,12 +45,9 @@ fn check(problems: impl Iterator<Item = Arc<dyn AnyProblem>>) {
         if error.is_nan() || error > 1e-5 {
             wrong.push(format!("{}: gradient off by {error:e}", problem.name()));
         }
-        // Above that a single product takes long, and the code is that of the smaller sizes.
-        if draw.params.len() <= 1100 {
-            let error = hessian_error(&draw, 13);
-            if error.is_nan() || error > 1e-5 {
-                wrong.push(format!("{}: Hessian off by {error:e}", problem.name()));
-            }
+        let error = hessian_error(&draw, 13);
+        if error.is_nan() || error > 1e-5 {
+            wrong.push(format!("{}: Hessian off by {error:e}", problem.name()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -93,11 +90,7 @@ impl Problem for FewRows {
         self.0.instance(rng)
     }
 
-    fn init(
-        &self,
-        instance: &lopt_problems::Instance,
-        rng: &mut lopt_core::rng::Rng,
-    ) -> Vec<f32> {
+    fn init(&self, instance: &lopt_problems::Instance, rng: &mut lopt_core::rng::Rng) -> Vec<f32> {
         self.0.init(instance, rng)
     }
 

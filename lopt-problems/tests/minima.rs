@@ -18,7 +18,7 @@ fn draw(problem: impl Problem) -> Draw {
 
 /// The loss at `point` is the known minimum, and the gradient is below `slope`.
 fn check(draw: &Draw, point: &[f64], slope: f64) {
-    let (name, least) = (draw.problem.name(), draw.problem.minimum().unwrap());
+    let (name, least) = (draw.problem.name(), draw.problem.minimum().expect("a known minimum"));
     let (loss, gradient) = draw.gradient(point);
     assert!((loss - least).abs() < 1e-5, "{name}: {loss} at the minimum, expected {least}");
     assert!(norm(&gradient) < slope, "{name}: gradient {gradient:?} at the minimum");
@@ -35,7 +35,7 @@ fn literature() {
         (Literature::Branin, [3.0 * PI, 2.475]),
         (Literature::LogSumExp, [-0.346_573_59, 0.0]),
         (Literature::Matyas, [0.0, 0.0]),
-        (Literature::Michalewicz, [2.185_32, 1.570_796]),
+        (Literature::Michalewicz, [2.185_32, PI / 2.0]),
         (Literature::Rosenbrock, [1.0, 1.0]),
         (Literature::StyblinskiTang, [-2.903_534, -2.903_534]),
     ] {

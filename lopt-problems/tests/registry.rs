@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use lopt_core::rng::stream;
 use lopt_problems::{
     Ensemble, Entry, Evaluation, ProblemError, RACES, ReleasedTest, lookup, names, paper_list,
-    paper_list_without_matmul, race_problem, released_list, training_ensemble, validation_suite,
+    paper_list_without_matmul, race_problem, released_list, sampled_problem, training_ensemble,
+    validation_suite,
 };
 use support::all_entries;
 
@@ -88,11 +89,22 @@ fn every_name_is_found_or_asks_for_its_files() {
     assert_eq!(error, "there is no problem `nonsense`; names() lists them all");
 }
 
+#[test]
+fn sampled_problems_are_small() {
+    let mut rng = stream(30, &[]);
+    for _ in 0..500 {
+        let problem = sampled_problem(&mut rng).problem;
+        assert!(problem.layout().len() <= 128, "{}", problem.name());
+    }
+}
+
 /// In single precision every entry starts at a finite loss `>= 0` with a finite gradient.
 #[test]
 fn every_start_is_finite() {
     let mut entries = all_entries();
     entries.extend(training_ensemble(Ensemble::WidePaper));
+    let mut rng = stream(31, &[]);
+    entries.extend((0..100).map(|_| sampled_problem(&mut rng)));
     for task in validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
@@ -108,6 +120,10 @@ fn every_start_is_finite() {
         assert!(gradient.iter().all(|g| g.is_finite()), "{name}: {gradient:?}");
         assert!(gradient.iter().any(|&g| g != 0.0), "{name} has no gradient");
         assert_eq!(evaluation.loss(&params, None), loss, "{name}");
+        if entry.set == "validation" {
+            let mean = evaluation.mean_loss(&params, 150);
+            assert!((mean - loss).abs() <= 1e-5 * loss, "{name}: {mean} in chunks, {loss} at once");
+        }
     }
 }
 

@@ -48,7 +48,8 @@ fn comparison(ours: f64, other: &ContenderRecord) -> String {
         f if f < 1.005 => format!("equal to {name}"),
         f if f < 2.0 && side == "below" => format!("{:.0}% below {name}", 100.0 * (1.0 - ratio)),
         f if f < 2.0 => format!("{:.0}% above {name}", 100.0 * (f - 1.0)),
-        f => format!("{f:.1} times {side} {name}"),
+        f if f < 10.0 => format!("{f:.1} times {side} {name}"),
+        f => format!("{f:.0} times {side} {name}"),
     }
 }
 

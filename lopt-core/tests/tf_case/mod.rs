@@ -16,9 +16,10 @@ use crate::reference::names::meta_parameters;
 use crate::reference::unroll::{Floor, Order};
 use lopt_core::config::{GlobalInput, HierarchicalRnnConfig};
 use lopt_core::{Layout, TensorShape};
-use npyz::npz::NpzArchive;
-use npyz::{DType, TypeChar};
+use npyz::{DType, NpyFile, TypeChar};
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use zip::ZipArchive;
 
 /// One recorded run.
 pub(crate) struct TfCase {
@@ -60,7 +61,7 @@ struct Array {
 
 /// Loads `tests/data/{name}.npz`, for instance `c2_released_perturbed.f64`.
 pub(crate) fn tf_case(name: &str) -> TfCase {
-    let path = format!("{}/tests/data/{name}.npz", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../lopt-core/tests/data/{name}.npz", env!("CARGO_MANIFEST_DIR"));
     let arrays = read_npz(&path);
     let (config, order, floor) = switches(name);
     let count = if arrays.contains_key("init.p1") { 2 } else { 1 };
@@ -150,11 +151,14 @@ impl Array {
 }
 
 fn read_npz(path: &str) -> BTreeMap<String, Array> {
-    let mut archive = NpzArchive::open(path).unwrap();
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut archive = ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut arrays = BTreeMap::new();
-    for name in names {
-        let file = archive.by_name(&name).unwrap().unwrap();
+    for i in 0..archive.len() {
+        let mut entry = archive.by_index(i).unwrap();
+        let name = entry.name().unwrap().trim_end_matches(".npy").to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let file = NpyFile::new(&bytes[..]).unwrap();
         let shape = file.shape().iter().map(|&extent| extent as usize).collect();
         let DType::Plain(kind) = file.dtype() else { panic!("{name}: {:?}", file.dtype()) };
         assert_eq!(kind.type_char(), TypeChar::Float, "{name}");

@@ -41,7 +41,7 @@ impl Loops {
         let mut outermost = MAX_RANK;
         let (mut stride_a, mut stride_b) = (1, 1);
         for i in 0..out.len() {
-            let (n, na, nb) = (out.from_end(i), a.from_end(i), b.from_end(i));
+            let (n, na, nb) = (out.trailing(i), a.trailing(i), b.trailing(i));
             let (sa, sb) = (if na == n { stride_a } else { 0 }, if nb == n { stride_b } else { 0 });
             stride_a *= na;
             stride_b *= nb;
@@ -169,6 +169,7 @@ macro_rules! adjoint {
                 let d = &mut $k.d[at..at + n];
                 let g = &$k.g[o..o + n];
                 for (i, (d, g)) in d.iter_mut().zip(g).enumerate() {
+                    let _ = i;
                     let $g = $c.load(g);
                     $(let $name = $c.load(adjoint!(@ $field, $k, l, i, oa, ob, o));)*
                     *d = $c.store($c.load(d) + $term);

@@ -113,7 +113,7 @@ impl<R> Kernel<R> for UnaryAdjoint<'_, R> {
             Unary::Ln => adjoint!(c, self, x, y => x.recip()),
             Unary::Sqrt => {
                 let half = c.constant(0.5);
-                // Zero at the root's zero; returning y there keeps NaN.
+                // Zero at the root's zero; a multiple of y, because NaN takes that branch too.
                 adjoint!(c, self, x, y => C::Register::select_gt(y, zero, half / y, y * zero));
             }
             Unary::Square => adjoint!(c, self, x, y => x + x),
@@ -138,7 +138,7 @@ impl<R> Kernel<R> for UnaryAdjoint<'_, R> {
                 if n == 0 {
                     return;
                 }
-                adjoint!(c, self, x, y => a * x.powi(n - 1));
+                adjoint!(c, self, x, y => a * x.powi(n.saturating_sub(1)));
             }
         }
     }

@@ -133,7 +133,7 @@ impl<R, C: Registers<R>> Registers<Dual<R>> for Lifted<C> {
 
 macro_rules! tasks {
     ($($kernel:ident),* $(,)?) => {
-        /// One call of one kernel; see [`Real::execute`].
+        /// One call of one kernel; see `Real::execute`.
         pub(crate) enum Kind<'a, R> {
             $($kernel($kernel<'a, R>),)*
         }
@@ -158,7 +158,7 @@ macro_rules! tasks {
 }
 
 /// A call of one of the crate's kernels on slices of `R`; made by the tape, run by
-/// [`Real::execute`].
+/// [`Real::execute`](crate::Real::execute).
 pub struct Task<'a, R>(pub(crate) Kind<'a, R>);
 
 impl<R> core::fmt::Debug for Task<'_, R> {

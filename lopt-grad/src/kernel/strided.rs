@@ -99,9 +99,8 @@ impl Patch {
         }
     }
 
-    /// Writes all patches of `image` to `columns`.
-    pub(crate) fn gather<R: Copy + Default>(&self, image: &[R], columns: &mut [R]) {
-        columns.fill(R::default());
+    /// Writes all patches of `image` to `columns`, which hold zeros where the padding is.
+    pub(crate) fn gather<R: Copy>(&self, image: &[R], columns: &mut [R]) {
         let length = self.length();
         for (p, patch) in columns.chunks_exact_mut(length).enumerate() {
             self.runs(p / self.width, p % self.width, |at, from, n| {

@@ -33,7 +33,7 @@ pub(super) fn exp<T: Token>(x: Pack<T>) -> Pack<T> {
     p = r.mul_add(p, x.c(8.333_452e-3));
     p = r.mul_add(p, x.c(4.166_579_6e-2));
     p = r.mul_add(p, x.c(1.666_666_5e-1));
-    p = r.mul_add(p, x.c(5.000_000_1e-1));
+    p = r.mul_add(p, x.c(0.5));
     let e = p.mul_add(r * r, r) + x.c(1.0);
     // Two factors, so that 2^n may overflow to infinity or end in the subnormals.
     let half = n.mul_add(x.c(0.5), x.c(ROUND)) - x.c(ROUND);
@@ -46,7 +46,8 @@ pub(super) fn ln<T: Token>(x: Pack<T>) -> Pack<T> {
     let (zero, one) = (x.c(0.0), x.c(1.0));
     let tiny = x.c(f32::MIN_POSITIVE);
     let scaled = Pack::select_gt(tiny, x, x * x.c(8_388_608.0), x);
-    let offset = Pack::select_gt(tiny, x, x.c(8_388_608.0 + 127.0 + 23.0), x.c(8_388_608.0 + 127.0));
+    let offset =
+        Pack::select_gt(tiny, x, x.c(8_388_608.0 + 127.0 + 23.0), x.c(8_388_608.0 + 127.0));
     let exponent = t.and(t.shift_right_23(scaled.v), 0xff);
     let e = x.with(t.or(exponent, t.splat(8_388_608.0))) - offset;
     let m = x.with(t.or(t.and(scaled.v, 0x007f_ffff), one.v));
@@ -55,13 +56,13 @@ pub(super) fn ln<T: Token>(x: Pack<T>) -> Pack<T> {
     let m = Pack::select_gt(m, root, m * x.c(0.5), m) - one;
     let z = m * m;
     let mut p = m.mul_add(x.c(7.037_683_6e-2), x.c(-1.151_461e-1));
-    p = m.mul_add(p, x.c(1.167_699_9e-1));
+    p = m.mul_add(p, x.c(1.167_699_8e-1));
     p = m.mul_add(p, x.c(-1.242_014_1e-1));
     p = m.mul_add(p, x.c(1.424_932_3e-1));
     p = m.mul_add(p, x.c(-1.666_805_7e-1));
-    p = m.mul_add(p, x.c(2.000_071_5e-1));
+    p = m.mul_add(p, x.c(2.000_071_4e-1));
     p = m.mul_add(p, x.c(-2.499_999_4e-1));
-    p = m.mul_add(p, x.c(3.333_333_1e-1));
+    p = m.mul_add(p, x.c(3.333_333e-1));
     let mut y = p * z * m;
     y = e.mul_add(x.c(-2.121_944_4e-4), y);
     y = z.mul_add(x.c(-0.5), y);
@@ -86,15 +87,15 @@ pub(super) fn ln_1p<T: Token>(x: Pack<T>) -> Pack<T> {
 pub(super) fn tanh<T: Token>(x: Pack<T>) -> Pack<T> {
     let x = clamp(x, -7.905_311, 7.905_311);
     let z = x * x;
-    let mut p = z.mul_add(x.c(-2.760_768_5e-16), x.c(2.000_187_9e-13));
+    let mut p = z.mul_add(x.c(-2.760_768_4e-16), x.c(2.000_188e-13));
     p = z.mul_add(p, x.c(-8.604_672e-11));
-    p = z.mul_add(p, x.c(5.122_297e-8));
-    p = z.mul_add(p, x.c(1.485_722_4e-5));
+    p = z.mul_add(p, x.c(5.122_297_3e-8));
+    p = z.mul_add(p, x.c(1.485_722_3e-5));
     p = z.mul_add(p, x.c(6.372_619_3e-4));
     p = z.mul_add(p, x.c(4.893_524_6e-3));
     let mut q = z.mul_add(x.c(1.198_258_4e-6), x.c(1.185_347_1e-4));
-    q = z.mul_add(q, x.c(2.268_434_6e-3));
-    q = z.mul_add(q, x.c(4.893_525_2e-3));
+    q = z.mul_add(q, x.c(2.268_434_7e-3));
+    q = z.mul_add(q, x.c(4.893_525e-3));
     x * p / q
 }
 

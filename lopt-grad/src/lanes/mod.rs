@@ -1,12 +1,12 @@
 //! Sixteen single-precision lanes, and the SIMD registers that compute them.
 
+mod functions;
 mod level;
 mod pack;
-mod functions;
 mod portable;
+mod token;
 #[cfg(target_arch = "x86_64")]
 mod vector;
-mod token;
 
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 

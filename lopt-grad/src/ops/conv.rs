@@ -2,19 +2,16 @@
 
 use super::linear::product;
 use super::{Op, Pullback};
-use crate::kernel::{
-    MatMul, MatMulShape, Patch, PatchAdd, Pool, PoolAdjoint, PoolForward, Still,
-};
+use crate::arena::NONE;
+use crate::kernel::{MatMul, MatMulShape, Patch, PatchAdd, Pool, PoolAdjoint, PoolForward, Still};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::NONE;
 use crate::var::Var;
 
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conv {
     patch: Patch,
-    images: usize,
     filters: usize,
 }
 
@@ -29,10 +26,7 @@ impl<'t, R: Real> Var<'t, R> {
     pub fn conv2d(self, filter: Self) -> Self {
         self.same_tape(filter);
         let (x, f) = (self.shape(), filter.shape());
-        assert!(
-            x.len() == 4 && f.len() == 4 && x[3] == f[2],
-            "conv2d of shapes {x:?} and {f:?}"
-        );
+        assert!(x.len() == 4 && f.len() == 4 && x[3] == f[2], "conv2d of shapes {x:?} and {f:?}");
         let patch = Patch {
             height: x[1],
             width: x[2],
@@ -40,7 +34,7 @@ impl<'t, R: Real> Var<'t, R> {
             kernel_height: f[0],
             kernel_width: f[1],
         };
-        let conv = Conv { patch, images: x[0], filters: f[3] };
+        let conv = Conv { patch, filters: f[3] };
         let inputs = [self.index, filter.index];
         let still = self.tape.still(inputs);
         let shape = Shape::new(&[x[0], x[1], x[2], f[3]]);
@@ -48,6 +42,8 @@ impl<'t, R: Real> Var<'t, R> {
             let (x, filter) = (inputs.get(0), inputs.get(1));
             let pixels = patch.height * patch.width;
             let shape = MatMulShape { still, ..product(pixels, patch.length(), conv.filters) };
+            // The padding is at the same places for every image: zero it once.
+            scratch.clear();
             scratch.resize(pixels * patch.length(), R::default());
             let images = x.chunks_exact(pixels * patch.channels);
             for (image, out) in images.zip(out.chunks_exact_mut(pixels * conv.filters)) {
@@ -94,32 +90,33 @@ impl<'t, R: Real> Var<'t, R> {
 
 /// Image by image: `d_filter += columns^T g`, `d_image += patches of (g filter^T)`.
 pub(super) fn pull_back<R: Real>(p: Pullback<'_, R>, conv: Conv) {
-    let Conv { patch, images, filters } = conv;
+    let Conv { patch, filters } = conv;
     let pixels = patch.height * patch.width;
     let (x, filter) = (p.value(0), p.value(1));
     let [image_node, filter_node] = [p.input(0), p.input(1)];
     let (in_size, out_size) = (pixels * patch.channels, pixels * filters);
     let still = if image_node.still { Still::A } else { Still::Neither };
     let columns = p.scratch;
+    columns.clear();
     columns.resize(pixels * patch.length(), R::default());
-    for i in 0..images {
-        let g = &p.g[i * out_size..(i + 1) * out_size];
-        if let Some(at) = filter_node.adjoint {
-            let out = &mut p.adjoints[at..at + filter_node.shape.elements()];
-            patch.gather(&x[i * in_size..(i + 1) * in_size], columns);
-            let shape = MatMulShape {
-                transpose_a: true,
-                accumulate: true,
-                still,
-                ..product(patch.length(), pixels, filters)
-            };
+    if let Some(at) = filter_node.adjoint {
+        let out = &mut p.adjoints[at..at + filter_node.shape.elements()];
+        let shape = MatMulShape {
+            transpose_a: true,
+            accumulate: true,
+            still,
+            ..product(patch.length(), pixels, filters)
+        };
+        for (image, g) in x.chunks_exact(in_size).zip(p.g.chunks_exact(out_size)) {
+            patch.gather(image, columns);
             R::execute(MatMul { shape, a: columns, b: g, out }.into());
         }
-        if let Some(at) = image_node.adjoint {
-            let shape =
-                MatMulShape { transpose_b: true, ..product(pixels, filters, patch.length()) };
+    }
+    if let Some(at) = image_node.adjoint {
+        let images = &mut p.adjoints[at..at + image_node.shape.elements()];
+        let shape = MatMulShape { transpose_b: true, ..product(pixels, filters, patch.length()) };
+        for (image, g) in images.chunks_exact_mut(in_size).zip(p.g.chunks_exact(out_size)) {
             R::execute(MatMul { shape, a: g, b: filter, out: columns }.into());
-            let image = &mut p.adjoints[at + i * in_size..at + (i + 1) * in_size];
             R::execute(PatchAdd { patch, columns, image }.into());
         }
     }

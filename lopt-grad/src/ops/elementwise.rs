@@ -1,11 +1,11 @@
 //! Functions of single elements and of pairs.
 
 use super::{Op, Pullback};
+use crate::arena::NONE;
 use crate::kernel::{
     Binary, BinaryAdjoint, BinaryForward, Loops, Side, Unary, UnaryAdjoint, UnaryForward,
 };
 use crate::real::Real;
-use crate::tape::NONE;
 use crate::var::Var;
 
 macro_rules! functions {

@@ -1,10 +1,10 @@
 //! Moving elements: transposes, reshapes, slices, concatenations, gathers.
 
 use super::{Op, Pullback};
+use crate::arena::NONE;
 use crate::kernel::{Add, AddRows, StridedAdd};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::NONE;
 use crate::var::Var;
 
 impl<'t, R: Real> Var<'t, R> {

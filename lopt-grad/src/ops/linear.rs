@@ -15,10 +15,7 @@ impl<'t, R: Real> Var<'t, R> {
     pub fn matmul(self, other: Self) -> Self {
         self.same_tape(other);
         let (a, b) = (self.shape(), other.shape());
-        assert!(
-            a.len() == 2 && b.len() == 2 && a[1] == b[0],
-            "matmul of shapes {a:?} and {b:?}"
-        );
+        assert!(a.len() == 2 && b.len() == 2 && a[1] == b[0], "matmul of shapes {a:?} and {b:?}");
         let inputs = [self.index, other.index];
         let still = self.tape.still(inputs);
         let sizes = MatMulShape { still, ..product(a[0], a[1], b[1]) };
@@ -93,13 +90,12 @@ pub(super) fn pull_back_solve_spd<R: Real>(p: Pullback<'_, R>) {
     let factor = &p.values[behind..behind + n * n];
     let [matrix, right] = [p.input(0), p.input(1)];
     let w = p.scratch;
-    w.clear();
-    w.extend_from_slice(p.g);
     // Two calls, because the adjoints of the inputs may be one and the same slice.
     for (node, is_matrix) in [(right, false), (matrix, true)] {
         let Some(at) = node.adjoint else { continue };
         let d = &mut p.adjoints[at..at + node.shape.elements()];
-        w.copy_from_slice(p.g);
+        w.clear();
+        w.extend_from_slice(p.g);
         let (d_rhs, d_a) = if is_matrix { (&mut [][..], d) } else { (d, &mut [][..]) };
         R::execute(SpdBackward { n, factor, x, w, d_rhs, d_a }.into());
     }

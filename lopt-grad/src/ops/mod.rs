@@ -11,9 +11,9 @@ mod linear;
 mod reduce;
 mod softmax;
 
+use crate::arena::Node;
 use crate::kernel::{Binary, Extremum, Loops, Pool, RowFunction, Unary};
 use crate::real::Real;
-use crate::tape::Node;
 use conv::Conv;
 
 macro_rules! operations {
@@ -50,18 +50,32 @@ pub(crate) enum Op {
     Unary(Unary),
     Binary(Binary, Loops),
     /// Sums and means: the extents summed over and behind it, and the factor.
-    Sum { length: usize, inner: usize, scale: f64 },
+    Sum {
+        length: usize,
+        inner: usize,
+        scale: f64,
+    },
     Extremum(Extremum),
     Dot,
     MatMul,
     SolveSpd,
     Transpose,
     Reshape,
-    Slice { axis: usize, start: usize },
+    Slice {
+        axis: usize,
+        start: usize,
+    },
     /// Operands in the tape's index list.
-    Concat { axis: usize, first: usize, parts: usize },
+    Concat {
+        axis: usize,
+        first: usize,
+        parts: usize,
+    },
     /// Rows in the tape's index list.
-    GatherRows { first: usize, rows: usize },
+    GatherRows {
+        first: usize,
+        rows: usize,
+    },
     Row(RowFunction),
     Conv2d(Conv),
     Pool(Pool),

@@ -1,12 +1,10 @@
 //! Sums, means, extrema and scalar products.
 
 use super::{Op, Pullback};
-use crate::kernel::{
-    Axpy, Dot, Extremum, ExtremumAdjoint, ExtremumForward, Sum, SumAdjoint,
-};
+use crate::arena::NONE;
+use crate::kernel::{Axpy, Dot, Extremum, ExtremumAdjoint, ExtremumForward, Sum, SumAdjoint};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::NONE;
 use crate::var::Var;
 
 impl<'t, R: Real> Var<'t, R> {

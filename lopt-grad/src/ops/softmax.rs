@@ -1,10 +1,10 @@
 //! Softmax and its relatives over the last axis.
 
 use super::{Op, Pullback};
+use crate::arena::NONE;
 use crate::kernel::{RowAdjoint, RowForward, RowFunction};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::NONE;
 use crate::var::Var;
 
 impl<'t, R: Real> Var<'t, R> {
@@ -25,7 +25,7 @@ impl<'t, R: Real> Var<'t, R> {
     }
 
     fn rows(self, function: RowFunction, shape: Shape) -> Self {
-        let width = self.shape().from_end(0);
+        let width = self.shape().trailing(0);
         self.tape.record(Op::Row(function), [self.index, NONE], shape, 0, |inputs, _, y| {
             R::execute(RowForward { function, width, x: inputs.get(0), y }.into());
         })
@@ -33,7 +33,7 @@ impl<'t, R: Real> Var<'t, R> {
 }
 
 pub(super) fn pull_back<R: Real>(mut p: Pullback<'_, R>, function: RowFunction) {
-    let width = p.input(0).shape.from_end(0);
+    let width = p.input(0).shape.trailing(0);
     let (x, y, g) = (p.value(0), p.result(), p.g);
     if let Some(dx) = p.adjoint(0) {
         R::execute(RowAdjoint { function, width, x, y, g, dx }.into());

@@ -55,12 +55,9 @@ impl Problem for EmbeddingRegression {
 
     /// Ids as pairs of indicators: counts per row, `(B, 2)`, or one row per bit, `(B bits, 2)`.
     fn batch(&self, instance: &Instance, rows: Option<&[usize]>) -> Vec<Array> {
-        let [bits, targets] = <[Array; 2]>::try_from(super::batch_arrays(
-            instance,
-            rows,
-            &self.source.row_shape(),
-        ))
-        .expect("features and targets");
+        let [bits, targets] =
+            <[Array; 2]>::try_from(super::batch_arrays(instance, rows, &self.source.row_shape()))
+                .expect("features and targets");
         let indicators: Vec<f32> = if self.one_hot {
             bits.values.iter().flat_map(|&bit| [1.0 - bit, bit]).collect()
         } else {

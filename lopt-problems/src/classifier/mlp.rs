@@ -67,7 +67,7 @@ impl Mlp {
         self
     }
 
-    /// The plain classifier of the races: no penalty, [`Init::He`] for ReLU, else
+    /// The plain classifier of the races: no penalty, [`Init::He`] for relu, else
     /// [`Init::Glorot`].
     #[must_use]
     pub fn plain(self) -> Self {

@@ -58,7 +58,7 @@ pub enum Init {
     ReleasedTest,
     /// This deviation for everything: the released test ConvNets have 0.01.
     Constant(f64),
-    /// Variance `2 / fan-in`, biases 0 (He et al. 2015), for ReLU.
+    /// Variance `2 / fan-in`, biases 0 (He et al. 2015), for relu.
     He,
     /// Variance `2 / (fan-in + fan-out)`, biases 0 (Glorot & Bengio 2010), for tanh and sigmoid.
     Glorot,
@@ -154,9 +154,8 @@ fn accuracy(network: &impl Network, params: &[f32], dataset: &Dataset) -> f64 {
     for (features, labels) in chunks.zip(dataset.labels.chunks(ROWS_AT_ONCE)) {
         tape.clear();
         let tensors = layout.tensors().iter().zip(layout.ranges());
-        let weights: Vec<_> = tensors
-            .map(|(tensor, range)| tape.constant(&tensor.shape, &params[range]))
-            .collect();
+        let weights: Vec<_> =
+            tensors.map(|(tensor, range)| tape.constant(&tensor.shape, &params[range])).collect();
         let shape = [&[labels.len()], row_shape.as_slice()].concat();
         let outputs = network.logits(&weights, tape.constant(&shape, features)).value();
         let predictions = outputs.chunks_exact(outputs.len() / labels.len()).map(predicted);

@@ -49,12 +49,7 @@ fn distinct_corners(features: usize, separation: f64, rng: &mut Rng) -> Vec<Vec<
 }
 
 /// Three normal clusters per class, centres at distance about `1.2 sqrt(2 features)`.
-pub(super) fn overlapping(
-    features: usize,
-    classes: usize,
-    rows: usize,
-    rng: &mut Rng,
-) -> Dataset {
+pub(super) fn overlapping(features: usize, classes: usize, rows: usize, rng: &mut Rng) -> Dataset {
     let clusters = 3 * classes;
     let centres: Vec<f64> = (0..clusters * features).map(|_| SPREAD * normal(rng)).collect();
     let examples = (0..rows).map(|i| {
@@ -66,7 +61,7 @@ pub(super) fn overlapping(
     shuffled(examples, features, classes, rng)
 }
 
-/// Two spirals of one and a half turns around each other, inside the unit circle.
+/// Two spirals of one and a third turns around each other, coordinates of about unit variance.
 pub(super) fn spirals(rows: usize, rng: &mut Rng) -> Dataset {
     let examples = (0..rows).map(|i| {
         let label = i % 2;
@@ -75,7 +70,7 @@ pub(super) fn spirals(rows: usize, rng: &mut Rng) -> Dataset {
         let angle = 3.0 * PI * radius + PI * label as f64;
         let mut jitter = || SPIRAL_JITTER * normal(rng);
         let point = [radius * angle.cos() + jitter(), radius * angle.sin() + jitter()];
-        (point.map(|x| x as f32).to_vec(), label)
+        (point.map(|x| (2.0 * x) as f32).to_vec(), label)
     });
     let examples = examples.collect();
     shuffled(examples, 2, 2, rng)

@@ -147,22 +147,22 @@ fn arc(centre: Point, radii: Point, from: f64, to: f64) -> Vec<Point> {
 }
 
 /// Standard deviation of the rotation in radians.
-const TURN: f64 = 0.18;
+const TURN: f64 = 0.14;
 /// Standard deviation of the shear.
-const SHEAR: f64 = 0.2;
+const SHEAR: f64 = 0.15;
 /// Range of the scale of each axis.
-const SCALE: (f64, f64) = (0.65, 1.1);
+const SCALE: (f64, f64) = (0.75, 1.1);
 /// Standard deviation of the shift of each axis.
-const SHIFT: f64 = 0.05;
+const SHIFT: f64 = 0.04;
 /// Standard deviation of the height of the wave.
-const WAVE: f64 = 0.05;
+const WAVE: f64 = 0.04;
 /// Range of half the pen's width.
 const PEN: (f64, f64) = (0.03, 0.075);
 /// Range of the ink's grey value.
 const STRENGTH: (f64, f64) = (0.5, 1.0);
 /// Range of the standard deviation of the pixel noise.
-const NOISE: (f64, f64) = (0.05, 0.2);
+const NOISE: (f64, f64) = (0.05, 0.15);
 /// Share of the images with a stray stroke.
-const STRAY_PROBABILITY: f64 = 0.3;
+const STRAY_PROBABILITY: f64 = 0.2;
 /// Length of the stray stroke relative to the distance of two random points.
 const STRAY_LENGTH: f64 = 0.5;

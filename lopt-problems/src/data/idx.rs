@@ -176,4 +176,16 @@ mod tests {
         let huge = label_bytes([0, 0, 8, 3], u32::MAX, &[0, 0, 0, 28, 0, 0, 0, 28]);
         assert!(fails(&huge, &[28, 28]).contains("expected 3367254359280"));
     }
+
+    proptest::proptest! {
+        /// Whatever the bytes, there is an answer.
+        #[test]
+        fn no_content_panics(mut content in proptest::collection::vec(0_u8.., 0..40), images: bool) {
+            let row_shape: &[usize] = if images { &[28, 28] } else { &[] };
+            let _ = parse(&content, row_shape);
+            // Behind the right magic number the rest of the header is reached.
+            content.splice(..content.len().min(4), [0, 0, 8, if images { 3 } else { 1 }]);
+            let _ = parse(&content, row_shape);
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub enum Recipe {
         /// Number of examples.
         rows: usize,
     },
-    /// Normal inputs labelled by the sign of a random ReLU network of 6 layers.
+    /// Normal inputs labelled by the sign of a random relu network of 6 layers.
     ///
     /// Networks that put fewer than 5% of the examples in one class are drawn again.
     RandomMlp {

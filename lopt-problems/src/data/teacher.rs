@@ -4,7 +4,7 @@ use lopt_core::rng::{Rng, normal};
 
 use crate::instance::{Array, Dataset};
 
-/// Two classes from a random ReLU network; see [`Recipe::RandomMlp`](super::Recipe::RandomMlp).
+/// Two classes from a random relu network; see [`Recipe::RandomMlp`](super::Recipe::RandomMlp).
 ///
 /// Six layers of width 20 without biases, weights normal with deviation `sqrt(2 / features)`
 /// throughout; the label says whether the first output is positive. About half of all networks are
@@ -34,12 +34,7 @@ pub(super) fn random_mlp(features: usize, rows: usize, rng: &mut Rng) -> Dataset
 }
 
 /// The largest output of a random network with one hidden layer of 32 tanh units.
-pub(super) fn tanh_teacher(
-    features: usize,
-    classes: usize,
-    rows: usize,
-    rng: &mut Rng,
-) -> Dataset {
+pub(super) fn tanh_teacher(features: usize, classes: usize, rows: usize, rng: &mut Rng) -> Dataset {
     let hidden = layer(features, TEACHER_HIDDEN, 1.5 / (features as f64).sqrt(), rng);
     let output = layer(TEACHER_HIDDEN, classes, 1.0, rng);
     let inputs: Vec<f32> = (0..rows * features).map(|_| normal(rng) as f32).collect();
@@ -71,7 +66,7 @@ fn apply(layer: &Layer, row: &[f32]) -> Vec<f32> {
     sums
 }
 
-/// Layers of the labelling ReLU network.
+/// Layers of the labelling relu network.
 const LAYERS: usize = 6;
 
 /// Units in each of its layers.

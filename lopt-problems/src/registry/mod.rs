@@ -5,6 +5,7 @@
 
 mod paper;
 mod released;
+mod sampled;
 mod test_set;
 mod wide;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use paper::{paper_list, paper_list_without_matmul};
 pub use released::released_list;
+pub use sampled::sampled_problem;
 pub(crate) use test_set::CONV;
 pub use test_set::{ReleasedTest, released_test_set};
 
@@ -105,8 +107,7 @@ pub fn lookup(name: &str, data_dir: Option<&Path>) -> Result<Arc<dyn AnyProblem>
 
 /// The names of all problems, those that need files included, each once.
 pub fn names() -> Vec<String> {
-    let mut names: Vec<String> =
-        without_files().iter().map(|entry| entry.problem.name()).collect();
+    let mut names: Vec<String> = without_files().iter().map(|entry| entry.problem.name()).collect();
     names.extend(ReleasedTest::ALL.iter().map(|test| test.name().to_owned()));
     names.extend(RACES.iter().map(|&name| name.to_owned()));
     let mut seen = std::collections::BTreeSet::new();

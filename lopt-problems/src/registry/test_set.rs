@@ -35,11 +35,11 @@ pub enum ReleasedTest {
     MlpLarge,
     /// 784-64-10 sigmoid network on MNIST, 50,890 parameters.
     MlpMnistSigmoid,
-    /// The same with ReLU.
+    /// The same with relu.
     MlpMnistRelu,
     /// 3x3x8 and 5x5x8 convolutions with sigmoid on MNIST, 64,402 parameters.
     ConvMnistSigmoid,
-    /// The same with ReLU.
+    /// The same with relu.
     ConvMnistRelu,
 }
 
@@ -83,10 +83,7 @@ impl ReleasedTest {
     /// # Errors
     ///
     /// If the problem needs MNIST and it cannot be read.
-    pub fn problem(
-        self,
-        data_dir: Option<&Path>,
-    ) -> Result<Arc<dyn AnyProblem>, ProblemError> {
+    pub fn problem(self, data_dir: Option<&Path>) -> Result<Arc<dyn AnyProblem>, ProblemError> {
         let mlp = |hidden: &[usize], activation, source, batch| {
             Mlp::new(hidden, activation, source, batch)
                 .named(self.name())
@@ -115,12 +112,8 @@ impl ReleasedTest {
             Self::MlpMnistSigmoid => {
                 Arc::new(mlp(&[64], Activation::Sigmoid, self.mnist(data_dir)?, 64))
             }
-            Self::MlpMnistRelu => {
-                Arc::new(mlp(&[64], Activation::Relu, self.mnist(data_dir)?, 64))
-            }
-            Self::ConvMnistSigmoid => {
-                Arc::new(conv(Activation::Sigmoid, self.mnist(data_dir)?))
-            }
+            Self::MlpMnistRelu => Arc::new(mlp(&[64], Activation::Relu, self.mnist(data_dir)?, 64)),
+            Self::ConvMnistSigmoid => Arc::new(conv(Activation::Sigmoid, self.mnist(data_dir)?)),
             Self::ConvMnistRelu => Arc::new(conv(Activation::Relu, self.mnist(data_dir)?)),
         })
     }

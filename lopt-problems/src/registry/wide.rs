@@ -139,4 +139,4 @@ fn rescaled(problem: impl crate::Problem) -> RandomRescale {
 pub(super) const MOST_PARAMETERS: usize = 128;
 
 /// Examples of every data set: few, as the meta-loss may read them all at every step.
-const ROWS: usize = 200;
+pub(super) const ROWS: usize = 200;

@@ -21,6 +21,10 @@ pub struct Rescale {
 
 impl Rescale {
     /// Multiplies the parameters of `inner` by `factor > 0`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not positive.
     pub fn new(inner: impl Problem, factor: f64) -> Self {
         assert!(factor > 0.0, "a scale is positive, got {factor}");
         Self { inner: Arc::new(inner), factor }
@@ -71,6 +75,10 @@ pub struct RandomRescale {
 
 impl RandomRescale {
     /// Multiplies the parameters of `inner` by a factor from `low..high`, both positive.
+    ///
+    /// # Panics
+    ///
+    /// If they are not positive or not in order.
     pub fn new(inner: impl Problem, low: f64, high: f64) -> Self {
         assert!(low > 0.0 && low <= high, "expected 0 < low <= high, got {low} and {high}");
         Self { inner: Arc::new(inner), low, high }
@@ -93,8 +101,7 @@ impl Problem for RandomRescale {
 
     fn init(&self, instance: &Instance, rng: &mut Rng) -> Vec<f32> {
         let (factor, constants) = instance.constants.split_last().expect("the factor is there");
-        let inner =
-            Instance { constants: constants.to_vec(), dataset: instance.dataset.clone() };
+        let inner = Instance { constants: constants.to_vec(), dataset: instance.dataset.clone() };
         scaled(self.inner.init(&inner, rng), f64::from(factor.values[0]))
     }
 

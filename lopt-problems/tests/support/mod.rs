@@ -8,16 +8,16 @@ use lopt_grad::{Dual, Real, Tape, Var};
 use lopt_problems::{AnyProblem, Array, Entry, Instance, Problem, Scalar};
 
 /// An instance, a starting point and a batch of a problem, from a seed.
-pub struct Draw {
-    pub problem: Arc<dyn AnyProblem>,
-    pub instance: Instance,
-    pub params: Vec<f64>,
-    pub batch: Vec<Array>,
+pub(crate) struct Draw {
+    pub(crate) problem: Arc<dyn AnyProblem>,
+    pub(crate) instance: Instance,
+    pub(crate) params: Vec<f64>,
+    pub(crate) batch: Vec<Array>,
 }
 
 impl Draw {
     /// With the whole data set as its batch.
-    pub fn new(problem: &Arc<dyn AnyProblem>, seed: u64) -> Self {
+    pub(crate) fn new(problem: &Arc<dyn AnyProblem>, seed: u64) -> Self {
         let mut rng = stream(seed, &[]);
         let instance = problem.instance(&mut rng);
         let params = problem.init(&instance, &mut rng);
@@ -27,7 +27,7 @@ impl Draw {
     }
 
     /// Loss and gradient in the scalar `R` at these parameters.
-    pub fn gradient<R: Scalar>(&self, params: &[R]) -> (R, Vec<R>) {
+    pub(crate) fn gradient<R: Scalar>(&self, params: &[R]) -> (R, Vec<R>) {
         let tape = Tape::new();
         let layout = self.problem.layout();
         let tensors = layout.tensors().iter().zip(layout.ranges());
@@ -46,12 +46,16 @@ impl Draw {
     }
 
     /// Loss in double precision.
-    pub fn loss(&self, params: &[f64]) -> f64 {
+    pub(crate) fn loss(&self, params: &[f64]) -> f64 {
         self.gradient(params).0
     }
 
     /// Gradient and product of the Hessian with `direction` in double precision.
-    pub fn hessian_product(&self, params: &[f64], direction: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    pub(crate) fn hessian_product(
+        &self,
+        params: &[f64],
+        direction: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
         let dual = |(&re, &eps)| Dual { re, eps };
         let params: Vec<Dual<f64>> = params.iter().zip(direction).map(dual).collect();
         let (_, gradient) = self.gradient(&params);
@@ -68,7 +72,7 @@ fn record<'t, R: Real>(tape: &'t Tape<R>, arrays: &[Array]) -> Vec<Var<'t, R>> {
 }
 
 /// Every entry of both lists, each name once.
-pub fn all_entries() -> Vec<Entry> {
+pub(crate) fn all_entries() -> Vec<Entry> {
     let mut entries = lopt_problems::released_list();
     entries.extend(lopt_problems::paper_list());
     let mut seen = std::collections::BTreeSet::new();
@@ -77,20 +81,20 @@ pub fn all_entries() -> Vec<Entry> {
 }
 
 /// A direction of about the length of the parameters.
-pub fn direction(params: &[f64], seed: u64) -> Vec<f64> {
+pub(crate) fn direction(params: &[f64], seed: u64) -> Vec<f64> {
     let scale = (norm(params) / (params.len() as f64).sqrt()).max(1e-3);
     let mut rng = stream(seed, &[1]);
     params.iter().map(|_| scale * normal(&mut rng)).collect()
 }
 
-pub fn along(params: &[f64], direction: &[f64], step: f64) -> Vec<f64> {
+pub(crate) fn along(params: &[f64], direction: &[f64], step: f64) -> Vec<f64> {
     params.iter().zip(direction).map(|(x, v)| x + step * v).collect()
 }
 
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-pub fn norm(a: &[f64]) -> f64 {
+pub(crate) fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }

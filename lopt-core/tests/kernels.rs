@@ -1,0 +1,202 @@
+//! The kernels against the plain reference and the TensorFlow recordings; levels and threads
+//! against each other.
+
+mod reference;
+mod tf_case;
+
+use lopt_core::hierarchical_rnn::ExactHierarchicalRnn;
+use lopt_core::rng::{normal, stream};
+use lopt_core::simd::Level;
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, TensorShape};
+use proptest::prelude::*;
+use reference::Reference;
+use reference::unroll::Problem;
+use reference::variants::variants;
+use tf_case::{TRACE_STEPS, TfCase, tf_case};
+
+fn near(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let error = (got - expected).abs();
+        let limit = tolerance * expected.abs().max(1.0);
+        assert!(error <= limit, "{what}[{i}]: got {got}, expected {expected}");
+    }
+}
+
+/// Transposes `[field][P]` to the recordings' `[P][field]`.
+fn interleave(fields: &[Vec<f64>]) -> Vec<f64> {
+    (0..fields[0].len()).flat_map(|i| fields.iter().map(move |f| f[i])).collect()
+}
+
+fn exact_trace(name: &str) {
+    let case = tf_case(name);
+    let mut optimizer =
+        ExactHierarchicalRnn::new(&case.config, &case.psi, &case.layout, &case.log_rate);
+    let mut theta = case.theta.clone();
+    let mut attended = theta.clone();
+    let (hidden, scales) = (case.config.parameter_hidden, case.config.timescales);
+    for n in 0..TRACE_STEPS {
+        let check = |field: &str, got: &[f64]| {
+            near(&format!("{name} step {n} {field}"), got, &case.trace(field, n), 1e-12);
+        };
+        check("param", &theta);
+        let grads = case.problem.gradient(&attended);
+        attended = optimizer.step(&mut theta, &grads);
+        check("new_param", &theta);
+        check("new_attended", &attended);
+        let units: Vec<Vec<f64>> = (0..hidden).map(|j| optimizer.field(j)).collect();
+        check("state.parameter", &interleave(&units));
+        for s in 0..scales {
+            check(&format!("state.grad_accum{}", s + 1), &optimizer.field(hidden + s));
+            check(&format!("state.ms{}", s + 1), &optimizer.field(hidden + scales + s));
+        }
+        check("state.log_learning_rate", &optimizer.field(hidden + 2 * scales));
+        check("state.inp_decay", &optimizer.field(hidden + 2 * scales + 1));
+        check("state.scl_decay", &optimizer.field(hidden + 2 * scales + 2));
+        let tensors: Vec<f64> =
+            (0..case.layout.tensor_count()).flat_map(|t| optimizer.tensor_hidden(t)).collect();
+        check("state.layer", &tensors);
+        check("global", &optimizer.global_hidden());
+    }
+}
+
+#[test]
+fn exact_kernels_reproduce_tensorflow() {
+    for name in [
+        "c1_released_init.f64",
+        "c2_released_perturbed.f64",
+        "c4_paper_perturbed.f64",
+        "c5_paper_globalmean.f64",
+        "c6_released_no2nd.f64",
+        "c7_rosenbrock_perturbed.f64",
+    ] {
+        exact_trace(name);
+    }
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|l| l.available())
+}
+
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
+}
+
+fn single_trace(case: &TfCase, level: Level) {
+    let log_rates = narrow(&case.log_rate);
+    let mut optimizer = HierarchicalRnn::new(&case.config, &case.psi, &case.layout, level)
+        .with_initial_log_rates(&log_rates);
+    let mut theta = narrow(&case.theta);
+    for n in 0..TRACE_STEPS {
+        let at: Vec<f64> = optimizer.attended(&theta).iter().map(|&x| f64::from(x)).collect();
+        optimizer.step(&mut theta, &narrow(&case.problem.gradient(&at))).unwrap();
+        let got: Vec<f64> = theta.iter().map(|&x| f64::from(x)).collect();
+        near(&format!("{} {level:?} step {n}", case.name), &got, &case.trace("new_param", n), 5e-6);
+    }
+}
+
+#[test]
+fn single_precision_kernels_follow_tensorflow_on_every_level() {
+    for level in levels() {
+        single_trace(&tf_case("c2_released_perturbed.f32"), level);
+        single_trace(&tf_case("c2_released_perturbed.f64"), level);
+    }
+}
+
+/// A problem of several tensors with gradients that depend on the point.
+fn gradients(point: &[f64], n: usize) -> Vec<f64> {
+    let one = |(i, x): (usize, &f64)| (1.0 + i as f64) * x + 0.1 * ((n + i) as f64).sin();
+    point.iter().enumerate().map(one).collect()
+}
+
+#[test]
+fn exact_kernels_equal_the_reference_on_every_switch() {
+    let layout = Layout::new(vec![
+        TensorShape::new("a", [3]),
+        TensorShape::new("b", [1]),
+        TensorShape::new("c", [9]),
+    ])
+    .unwrap();
+    let mut rng = stream(5, &[]);
+    let theta: Vec<f64> = (0..layout.len()).map(|_| normal(&mut rng)).collect();
+    let log_rates: Vec<f64> = (0..layout.len()).map(|_| -4.0 + normal(&mut rng)).collect();
+    for (name, config) in variants() {
+        let psi = reference::two_tensors::psi(&config);
+        let oracle = Reference::new(&config, &psi);
+        let split = |flat: &[f64]| -> Vec<Vec<f64>> {
+            layout.ranges().map(|r| flat[r].to_vec()).collect()
+        };
+        let mut state = oracle.start(&split(&theta), &split(&log_rates));
+        let mut optimizer = ExactHierarchicalRnn::new(&config, &psi, &layout, &log_rates);
+        let mut point = theta.clone();
+        let mut attended = theta.clone();
+        for n in 0..6 {
+            let grads = gradients(&attended, n);
+            state = oracle.step(&state, &grads);
+            attended = optimizer.step(&mut point, &grads);
+            near(&format!("{name} step {n} theta"), &point, &state.theta(), 1e-11);
+            near(&format!("{name} step {n} phi"), &attended, &state.attended(), 1e-11);
+        }
+    }
+}
+
+fn trajectory(
+    config: &HierarchicalRnnConfig,
+    psi: &[f64],
+    layout: &Layout,
+    level: Level,
+    steps: usize,
+) -> Vec<f32> {
+    let mut optimizer = HierarchicalRnn::new(config, psi, layout, level);
+    let mut params: Vec<f32> = (0..layout.len()).map(|i| (i as f32 * 0.7).sin()).collect();
+    for n in 0..steps {
+        let at: Vec<f64> = optimizer.attended(&params).iter().map(|&x| f64::from(x)).collect();
+        optimizer.step(&mut params, &narrow(&gradients(&at, n))).unwrap();
+    }
+    params
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn levels_agree_on_any_layout(sizes in prop::collection::vec(1_usize..400, 1..12)) {
+        let shapes = sizes.iter().enumerate();
+        let layout = Layout::new(
+            shapes.map(|(i, &n)| TensorShape::new(format!("t{i}"), [n])).collect()
+        ).unwrap();
+        let config = HierarchicalRnnConfig::paper();
+        let psi = reference::two_tensors::psi(&config);
+        let runs: Vec<Vec<f32>> =
+            levels().map(|level| trajectory(&config, &psi, &layout, level, 3)).collect();
+        // without fused multiply-add rounding differs; all fused levels agree bit for bit
+        for (i, run) in runs.iter().enumerate().skip(1) {
+            if i > 1 {
+                prop_assert!(run == &runs[1]);
+            }
+            for (a, b) in run.iter().zip(&runs[0]) {
+                prop_assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{} {}", a, b);
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_and_repetition_change_nothing() {
+    let layout = Layout::new(vec![
+        TensorShape::new("big", [300, 100]),
+        TensorShape::new("small", [7]),
+        TensorShape::new("middle", [5000]),
+    ])
+    .unwrap();
+    let config = HierarchicalRnnConfig::recommended();
+    let psi = reference::two_tensors::psi(&config);
+    let with_threads = |n: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        pool.install(|| trajectory(&config, &psi, &layout, Level::detect(), 4))
+    };
+    let one = with_threads(1);
+    for n in [1, 2, 3, 5] {
+        assert!(with_threads(n) == one, "{n} threads");
+    }
+}
