@@ -164,7 +164,7 @@ impl HierarchicalRnnConfig {
     }
 
     /// The configuration of our recommended weights: no second point to hold, squashed inputs
-    /// scaled by the next shorter timescale, a cap on the log rate against blow-up.
+    /// scaled by the next shorter timescale, log rates kept within nine decades either way of one.
     #[must_use]
     pub fn recommended() -> Self {
         Self {
@@ -174,7 +174,7 @@ impl HierarchicalRnnConfig {
             rms_decay_per_scale: true,
             previous_scale: true,
             global_input: GlobalInput::MeanOfTensors,
-            max_log_rate: 7.0,
+            max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
             ..Self::released()
         }
