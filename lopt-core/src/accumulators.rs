@@ -56,6 +56,7 @@ pub(crate) fn forward<S: Simd>(
     ms: &mut [Row<S>],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let epsilon = s.constant(EPSILON);
     let averaged = scales.timescales > 1;
     for c in 0..cols {
@@ -106,6 +107,7 @@ pub(crate) fn adjoint<S: Simd>(
     adj_b: &mut Row<S>,
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let n = scales.timescales;
     let first = usize::from(scales.previous);
     let averaged = n > 1;

@@ -33,19 +33,24 @@ pub fn backward<S: Simd>(
     adj.parameter_delta.fill(<S::E as Element>::from_f64(0.0));
     let means = bytemuck::cast_slice::<S::E, S::V>(record.mean_rate);
     for (t, tensor) in plan.tensors.iter().enumerate() {
-        let bias = tensor_bias(
-            s,
-            adj.work.parameter_bias.as_rows::<S>(),
-            net.parameter_bias.len(),
-            t,
-        );
+        let bias =
+            tensor_bias(s, adj.work.parameter_bias.as_rows::<S>(), net.parameter_bias.len(), t);
         let mut of_tensor = s.zero();
         let mut delta_sum = [s.zero(); 96];
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
                 let sum = tile_adjoint(
-                    s, net, record, adj, &span, t, tensor.elements, &bias, means[t],
-                    &mut delta_sum, grad,
+                    s,
+                    net,
+                    record,
+                    adj,
+                    &span,
+                    t,
+                    tensor.elements,
+                    &bias,
+                    means[t],
+                    &mut delta_sum,
+                    grad,
                 );
                 of_tensor = s.add(of_tensor, sum);
             }
@@ -153,8 +158,7 @@ fn upper_levels<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, adj: &mut Adjoi
             }
         }
         let n = net.tensor.inputs;
-        adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n]
-            .copy_from_slice(&back[..n]);
+        adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n].copy_from_slice(&back[..n]);
         // the gates are no longer needed: their rows keep the deltas for the weight gradients
         adj.work.tensor.gates.as_rows_mut::<S>()[2 * group * ht..2 * (group + 1) * ht]
             .copy_from_slice(&delta[..2 * ht]);
@@ -188,13 +192,22 @@ fn update_adjoint<S: Simd>(
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
                 let out = &record_out[span.tile * outs..(span.tile + 1) * outs];
-                let rows = &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
+                let rows =
+                    &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
                 rows[l_row] = Zeroable::zeroed();
                 let (directions, l) = rows.split_at_mut(l_row);
                 let mut theta = load_row::<S>(&adj.theta[span.scalars.clone()]);
                 let (d, adj_d) = (&out[0], &mut directions[0]);
                 let total = update::step_adjoint(
-                    s, w, w.offset, d, &out[l_row], inverse[2 * t], &theta, adj_d, &mut l[0],
+                    s,
+                    w,
+                    w.offset,
+                    d,
+                    &out[l_row],
+                    inverse[2 * t],
+                    &theta,
+                    adj_d,
+                    &mut l[0],
                     span.cols,
                 );
                 totals[0] = s.add(totals[0], total);
@@ -202,8 +215,16 @@ fn update_adjoint<S: Simd>(
                     let phi = load_row::<S>(&adj.phi[span.scalars.clone()]);
                     let (d, adj_d) = (&out[1], &mut directions[1]);
                     let total = update::step_adjoint(
-                        s, w, w.attended_offset, d, &out[l_row], inverse[2 * t + 1], &phi, adj_d,
-                        &mut l[0], span.cols,
+                        s,
+                        w,
+                        w.attended_offset,
+                        d,
+                        &out[l_row],
+                        inverse[2 * t + 1],
+                        &phi,
+                        adj_d,
+                        &mut l[0],
+                        span.cols,
                     );
                     totals[1] = s.add(totals[1], total);
                     for c in 0..span.cols {
@@ -220,11 +241,18 @@ fn update_adjoint<S: Simd>(
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
                 let out = &record_out[span.tile * outs..(span.tile + 1) * outs];
-                let rows = &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
+                let rows =
+                    &mut adj.out.as_rows_mut::<S>()[span.tile * outs..(span.tile + 1) * outs];
                 for way in 0..l_row {
                     update::normalization_adjoint(
-                        s, kind, &out[way], inverse[2 * t + way], totals[way], tensor.elements,
-                        &mut rows[way], span.cols,
+                        s,
+                        kind,
+                        &out[way],
+                        inverse[2 * t + way],
+                        totals[way],
+                        tensor.elements,
+                        &mut rows[way],
+                        span.cols,
                     );
                 }
             }
@@ -252,7 +280,8 @@ fn tile_adjoint<S: Simd>(
     let hp = net.parameter.hidden;
     let n = fields.count();
     let old = fields.split(&s.rows(record.tiles)[span.tile * n..(span.tile + 1) * n]);
-    let now = fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[span.tile * n..(span.tile + 1) * n]);
+    let now =
+        fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[span.tile * n..(span.tile + 1) * n]);
     let t = &mut adj.tile;
 
     let g = load_row::<S>(&record.grads[span.scalars.clone()]);
@@ -315,7 +344,17 @@ fn tile_adjoint<S: Simd>(
     let read = t.scratch.outputs.as_rows::<S>();
     let m = &x[..net.config.timescales];
     readout::adjoint(
-        s, &net.readout, &net.layout, hidden, m, read, adj_read, adj_hidden, adj_x, grad, cols,
+        s,
+        &net.readout,
+        &net.layout,
+        hidden,
+        m,
+        read,
+        adj_read,
+        adj_hidden,
+        adj_x,
+        grad,
+        cols,
     );
     let delta = t.delta.as_rows_mut::<S>();
     let adj_xh = t.xh.as_rows_mut::<S>();
@@ -338,13 +377,34 @@ fn tile_adjoint<S: Simd>(
         }
     }
     let owed = features::adjoint(
-        s, net.inputs, x, avg, ms, old.log_rate, adj_x, now.averages, now.mean_squares,
-        now.log_rate, cols,
+        s,
+        net.inputs,
+        x,
+        avg,
+        ms,
+        old.log_rate,
+        adj_x,
+        now.averages,
+        now.mean_squares,
+        now.log_rate,
+        cols,
     );
     let mut adj_g: Row<S> = Zeroable::zeroed();
     accumulators::adjoint(
-        s, net.scales, &g, a, b, old.averages, old.mean_squares, avg, now.averages,
-        now.mean_squares, &mut adj_g, now.gradient_decay, now.rms_decay, cols,
+        s,
+        net.scales,
+        &g,
+        a,
+        b,
+        old.averages,
+        old.mean_squares,
+        avg,
+        now.averages,
+        now.mean_squares,
+        &mut adj_g,
+        now.gradient_decay,
+        now.rms_decay,
+        cols,
     );
     store_row::<S>(&adj_g, &mut adj.grads[span.scalars.clone()]);
     owed

@@ -1,10 +1,10 @@
 //! Columns put aside until a tile is full, so that weight gradients are matrix products.
 
 use crate::buffer::Buffer;
+use crate::gru;
 use crate::network::Network;
 use crate::simd::{Element, Row, Simd, TILE};
 use crate::tile::{column_sums, outer};
-use crate::gru;
 
 /// Rows of one tile that fills column by column.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //! knows the absolute scale of the loss.
 
 use crate::config::{HierarchicalRnnConfig, RelativeRate};
-use crate::simd::{Row, Simd};
+use crate::simd::{Row, Simd, TILE};
 
 /// Added to mean squares before roots and logarithms.
 const EPSILON: f64 = 1e-16;
@@ -55,6 +55,7 @@ pub(crate) fn forward<S: Simd>(
     x: &mut [Row<S>],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let n = inputs.timescales;
     let epsilon = s.constant(EPSILON);
     for k in 0..n {
@@ -129,6 +130,7 @@ pub(crate) fn adjoint<S: Simd>(
     adj_rate: &mut Row<S>,
     cols: usize,
 ) -> S::V {
+    let cols = cols.min(TILE);
     let n = inputs.timescales;
     let epsilon = s.constant(EPSILON);
     let mut at = n;
@@ -200,4 +202,3 @@ pub(crate) fn adjoint<S: Simd>(
     }
     to_mean
 }
-

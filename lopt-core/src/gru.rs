@@ -4,12 +4,12 @@
 //! `h' = u*h + (1-u)*c`: the reset gate acts before the matrix product.
 
 use crate::meta_params::GruBlocks;
-use crate::simd::{Element, Row, Simd};
+use crate::simd::{Element, Row, Simd, TILE};
 use crate::tile::{Start, affine, outer};
 
 /// Weights of one cell in the element type of the kernels, with transposes for the way back.
 #[derive(Clone, Debug)]
-pub struct GruWeights<E> {
+pub(crate) struct GruWeights<E> {
     /// Width of the input.
     pub inputs: usize,
     /// Hidden units H.
@@ -29,7 +29,7 @@ fn transpose<E: Copy>(w: &[E], columns: usize) -> Vec<E> {
 impl<E: Element> GruWeights<E> {
     /// Reads one cell out of psi.
     #[must_use]
-    pub fn new(psi: &[f64], blocks: &GruBlocks) -> Self {
+    pub(crate) fn new(psi: &[f64], blocks: &GruBlocks) -> Self {
         let cast = |r: &std::ops::Range<usize>| -> Vec<E> {
             psi[r.clone()].iter().map(|&x| E::from_f64(x)).collect()
         };
@@ -51,7 +51,7 @@ impl<E: Element> GruWeights<E> {
 
 /// What the cell computed on the way to `h'`, one row per unit.
 #[derive(Debug)]
-pub struct Gates<'a, S: Simd> {
+pub(crate) struct Gates<'a, S: Simd> {
     /// Reset and update gates, `2H` rows.
     pub gates: &'a mut [Row<S>],
     /// Candidate, `H` rows.
@@ -62,7 +62,7 @@ pub struct Gates<'a, S: Simd> {
 
 /// One step of the cell for `cols` columns. `xh`: rows of `x`, then of `h`; `bias`: `b + B`, `(3H)`.
 #[inline(always)]
-pub fn forward<S: Simd>(
+pub(crate) fn forward<S: Simd>(
     s: S,
     w: &GruWeights<S::E>,
     xh: &[Row<S>],
@@ -71,6 +71,7 @@ pub fn forward<S: Simd>(
     hidden: &mut [Row<S>],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let n = w.hidden;
     let (x, h) = xh.split_at(w.inputs);
     affine(s, &w.gates, 2 * n, [xh], Start::Bias(&bias[..2 * n]), out.gates, cols);
@@ -99,7 +100,7 @@ pub fn forward<S: Simd>(
 /// `adj_x` is written; `delta` receives the adjoints of the three pre-activations, `3H` rows, from
 /// which weight and bias gradients follow.
 #[inline(always)]
-pub fn adjoint<S: Simd>(
+pub(crate) fn adjoint<S: Simd>(
     s: S,
     w: &GruWeights<S::E>,
     xh: &[Row<S>],
@@ -110,6 +111,7 @@ pub fn adjoint<S: Simd>(
     delta: &mut [Row<S>],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let n = w.hidden;
     let h = &xh[w.inputs..];
     let one = s.constant(1.0);
@@ -144,7 +146,7 @@ pub fn adjoint<S: Simd>(
 
 /// Adds the weight gradients of `cols` columns to the lane-wise sums `grad` (in psi's layout).
 #[inline(always)]
-pub fn weight_gradients<S: Simd>(
+pub(crate) fn weight_gradients<S: Simd>(
     s: S,
     blocks: &GruBlocks,
     xh: &[Row<S>],

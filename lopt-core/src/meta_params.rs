@@ -135,8 +135,7 @@ impl MetaLayout {
     #[must_use]
     pub fn new(config: &HierarchicalRnnConfig) -> Self {
         let c = config;
-        let (hp, ht, hg, s) =
-            (c.parameter_hidden, c.tensor_hidden, c.global_hidden, c.timescales);
+        let (hp, ht, hg, s) = (c.parameter_hidden, c.tensor_hidden, c.global_hidden, c.timescales);
         let f = c.features();
         let mut b = Builder { blocks: Vec::new(), next: 0 };
         let parameter = b.gru(
@@ -263,7 +262,10 @@ impl MetaLayout {
         }
         let std = 0.5 / (config.parameter_hidden as f64).sqrt();
         gauss(&mut psi, &self.direction, 0.0, std);
-        psi.copy_within(self.direction.start..self.direction.start + self.attention.len(), self.attention.start);
+        psi.copy_within(
+            self.direction.start..self.direction.start + self.attention.len(),
+            self.attention.start,
+        );
         gauss(&mut psi, &self.rms_decay_weight, 0.0, std);
         gauss(&mut psi, &self.gradient_decay_weight, 0.0, std);
         if !config.zero_init_rate {

@@ -24,7 +24,7 @@ pub enum Lanes {
 /// One tensor.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorPlan {
-    /// Number of parameters, the N_t of means.
+    /// Number of parameters, the `N_t` of means.
     pub elements: f64,
     /// Where its scalars lie in flat buffers.
     pub scalars: Range<usize>,

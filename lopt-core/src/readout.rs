@@ -5,7 +5,7 @@
 
 use crate::config::HierarchicalRnnConfig;
 use crate::meta_params::MetaLayout;
-use crate::simd::{Element, Row, Simd};
+use crate::simd::{Element, Row, Simd, TILE};
 use crate::tile::{Start, affine, column_sums, outer};
 
 /// Decay of the gradient averages where it is not learned.
@@ -63,7 +63,10 @@ impl<E: Element> ReadoutWeights<E> {
             outputs: Outputs { attention, log_rate, rms_decay, gradient_decay, count },
             hidden,
             weight: (0..hidden).flat_map(|j| columns.iter().map(move |c| at(&c.0, j))).collect(),
-            transposed: columns.iter().flat_map(|c| (0..hidden).map(move |j| at(&c.0, j))).collect(),
+            transposed: columns
+                .iter()
+                .flat_map(|c| (0..hidden).map(move |j| at(&c.0, j)))
+                .collect(),
             bias: columns.iter().map(|c| E::from_f64(c.1.map_or(0.0, |i| psi[i]))).collect(),
             direction_shortcut: cast(&layout.direction_shortcut),
             attention_shortcut: cast(&layout.attention_shortcut),
@@ -81,6 +84,7 @@ pub(crate) fn forward<S: Simd>(
     out: &mut [Row<S>],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let mut bias = [s.zero(); MOST_OUTPUTS];
     for (b, &value) in bias.iter_mut().zip(&w.bias) {
         *b = s.splat(value);
@@ -99,6 +103,7 @@ pub(crate) fn forward<S: Simd>(
 
 #[inline(always)]
 fn shortcut<S: Simd>(s: S, v: &[S::E], m: &[Row<S>], out: &mut Row<S>, cols: usize) {
+    let cols = cols.min(TILE);
     for (&weight, row) in v.iter().zip(m) {
         let weight = s.splat(weight);
         for c in 0..cols {
@@ -118,11 +123,11 @@ pub(crate) fn decays<S: Simd>(
 ) {
     *gradient_decay = match outputs.gradient_decay {
         Some(row) => out[row],
-        None => [s.constant(FIXED_GRADIENT_DECAY); crate::simd::TILE],
+        None => [s.constant(FIXED_GRADIENT_DECAY); TILE],
     };
     *rms_decay = match outputs.rms_decay {
         Some(row) => out[row],
-        None => [s.constant(FIXED_RMS_DECAY); crate::simd::TILE],
+        None => [s.constant(FIXED_RMS_DECAY); TILE],
     };
 }
 
@@ -144,6 +149,7 @@ pub(crate) fn adjoint<S: Simd>(
     grad: &mut [S::V],
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let one = s.constant(1.0);
     for row in [w.outputs.rms_decay, w.outputs.gradient_decay].into_iter().flatten() {
         for c in 0..cols {
@@ -168,7 +174,12 @@ pub(crate) fn adjoint<S: Simd>(
         (w.outputs.attention, &layout.attention, &none, &layout.attention_shortcut),
         (w.outputs.log_rate, &layout.log_rate_weight, &layout.log_rate_bias, &none),
         (w.outputs.rms_decay, &layout.rms_decay_weight, &layout.rms_decay_bias, &none),
-        (w.outputs.gradient_decay, &layout.gradient_decay_weight, &layout.gradient_decay_bias, &none),
+        (
+            w.outputs.gradient_decay,
+            &layout.gradient_decay_weight,
+            &layout.gradient_decay_bias,
+            &none,
+        ),
     ];
     for (row, weight, bias, v) in blocks {
         let Some(row) = row else { continue };

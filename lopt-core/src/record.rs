@@ -135,7 +135,8 @@ impl<'a, E: Element> StepRecord<'a, E> {
                 rows.iter_mut().zip(&mut from).for_each(|(row, v)| row[t % TILE] = *v);
             }
             let n = net.parameter_bias.len();
-            let rows = &mut work.parameter_bias.as_rows_mut::<S>()[t / TILE * n..(t / TILE + 1) * n];
+            let rows =
+                &mut work.parameter_bias.as_rows_mut::<S>()[t / TILE * n..(t / TILE + 1) * n];
             rows.iter_mut().zip(&mut from).for_each(|(row, v)| row[t % TILE] = *v);
         }
         let (inputs, hidden) = (net.global.inputs, net.global.hidden);

@@ -67,10 +67,18 @@ impl<E: Element> State<E> {
         let rows = self.tensor.chunks_exact_mut(row).enumerate();
         for (i, values) in rows {
             let value = net.initial[1][i % net.config.tensor_hidden];
-            values.iter_mut().enumerate().filter(|(k, _)| fresh(k % width)).for_each(|v| *v.1 = value);
+            values
+                .iter_mut()
+                .enumerate()
+                .filter(|(k, _)| fresh(k % width))
+                .for_each(|v| *v.1 = value);
         }
         for (values, &value) in self.global.chunks_exact_mut(row).zip(&net.initial[2]) {
-            values.iter_mut().enumerate().filter(|(k, _)| fresh(k % width)).for_each(|v| *v.1 = value);
+            values
+                .iter_mut()
+                .enumerate()
+                .filter(|(k, _)| fresh(k % width))
+                .for_each(|v| *v.1 = value);
         }
         self.reset_mean_rate(net, plan, log_rates, fresh);
     }

@@ -203,7 +203,17 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             let tail = (span.scalars.end == end && used > 0).then(|| tail_mask(s, used));
             let (bias, cols) = (&bias[..], span.cols);
             tile_pass::forward(
-                s, net, state, &g, bias, mean_rate, &mut scratch, out, sums, cols, tail,
+                s,
+                net,
+                state,
+                &g,
+                bias,
+                mean_rate,
+                &mut scratch,
+                out,
+                sums,
+                cols,
+                tail,
             );
         }
     }

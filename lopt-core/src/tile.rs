@@ -126,9 +126,7 @@ fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
         for x in part {
             let weights = &w[at..at + R];
             let mut v = [s.zero(); C];
-            for j in 0..C {
-                v[j] = x[c + j];
-            }
+            v.copy_from_slice(&x[c..c + C]);
             for i in 0..R {
                 let b = s.splat(weights[i]);
                 for j in 0..C {
@@ -224,10 +222,7 @@ fn outer_block<S: Simd, const I: usize, const R: usize>(
     assert!(a.len() == I && d.len() == R && cols <= TILE, "block of the wrong shape");
     let mut acc = [[s.zero(); R]; I];
     for i in 0..I {
-        let from = &sum[i * stride..i * stride + R];
-        for r in 0..R {
-            acc[i][r] = from[r];
-        }
+        acc[i].copy_from_slice(&sum[i * stride..i * stride + R]);
     }
     for c in 0..cols {
         let mut right = [s.zero(); R];
@@ -242,16 +237,14 @@ fn outer_block<S: Simd, const I: usize, const R: usize>(
         }
     }
     for i in 0..I {
-        let to = &mut sum[i * stride..i * stride + R];
-        for r in 0..R {
-            to[r] = acc[i][r];
-        }
+        sum[i * stride..i * stride + R].copy_from_slice(&acc[i]);
     }
 }
 
 /// `sum[r] += sum_c d[r][c]`, lane by lane: the gradient of a bias.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S::V]) {
+    let cols = cols.min(TILE);
     for (row, total) in d.iter().zip(sum) {
         let mut t = *total;
         for c in 0..cols {

@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::network::Network;
 use crate::readout::MOST_OUTPUTS;
-use crate::simd::{Element, Row, Simd};
+use crate::simd::{Element, Row, Simd, TILE};
 use crate::{accumulators, features, gru, readout, update};
 
 /// Intermediate rows of one tile, kept for the adjoint.
@@ -81,6 +81,7 @@ pub(crate) fn forward<S: Simd>(
     cols: usize,
     tail: Option<S::V>,
 ) {
+    let cols = cols.min(TILE);
     let f = net.fields().split_mut(state);
     let (a, b) = (&*f.gradient_decay, &*f.rms_decay);
     accumulators::forward(s, net.scales, g, a, b, f.averages, f.mean_squares, cols);
@@ -115,6 +116,7 @@ pub(crate) fn forward<S: Simd>(
 
 #[inline(always)]
 fn add_columns<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Option<S::V>) -> S::V {
+    let cols = cols.min(TILE);
     let mut total = total;
     let full = cols - usize::from(tail.is_some());
     for c in 0..full {
@@ -125,6 +127,7 @@ fn add_columns<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Opti
 
 #[inline(always)]
 fn add_squares<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Option<S::V>) -> S::V {
+    let cols = cols.min(TILE);
     let mut total = total;
     let full = cols - usize::from(tail.is_some());
     for c in 0..full {

@@ -5,7 +5,7 @@
 
 use crate::config::{HierarchicalRnnConfig, Normalization, StepOffset};
 use crate::meta_params::MetaLayout;
-use crate::simd::{Element, Row, Simd};
+use crate::simd::{Element, Row, Simd, TILE};
 
 /// Scalars of the update in kernel precision.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,7 @@ pub(crate) fn log_rate<S: Simd>(
     l: &mut Row<S>,
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let momentum = s.splat(w.momentum);
     for c in 0..cols {
         let wanted = s.add(etabar[c], change[c]);
@@ -63,12 +64,8 @@ pub(crate) fn inverse_length<S: Simd>(s: S, kind: Normalization, squares: S::V, 
     let epsilon = s.constant(1e-16);
     match kind {
         Normalization::None => one,
-        Normalization::Rms => {
-            s.div(one, s.sqrt(s.fma(squares, s.constant(1.0 / n), epsilon)))
-        }
-        Normalization::MeanNorm => {
-            s.div(s.constant(n), s.sqrt(s.add(squares, epsilon)))
-        }
+        Normalization::Rms => s.div(one, s.sqrt(s.fma(squares, s.constant(1.0 / n), epsilon))),
+        Normalization::MeanNorm => s.div(s.constant(n), s.sqrt(s.add(squares, epsilon))),
     }
 }
 
@@ -84,6 +81,7 @@ pub(crate) fn step<S: Simd>(
     out: &mut Row<S>,
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let offset = s.splat(offset);
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);
@@ -107,13 +105,13 @@ pub(crate) fn step_adjoint<S: Simd>(
     adj_l: &mut Row<S>,
     cols: usize,
 ) -> S::V {
+    let cols = cols.min(TILE);
     let offset = s.splat(offset);
     let mut total = s.zero();
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);
         let back = s.sub(s.zero(), adj_theta[c]);
-        let adj_unit =
-            if w.learned_rate { s.mul(back, s.exp(s.add(l[c], offset))) } else { back };
+        let adj_unit = if w.learned_rate { s.mul(back, s.exp(s.add(l[c], offset))) } else { back };
         let product = s.mul(adj_unit, unit);
         adj_d[c] = adj_unit;
         adj_l[c] = s.add(adj_l[c], product);
@@ -134,6 +132,7 @@ pub(crate) fn normalization_adjoint<S: Simd>(
     adj_d: &mut Row<S>,
     cols: usize,
 ) {
+    let cols = cols.min(TILE);
     let scale = match kind {
         Normalization::None => return,
         Normalization::Rms => 1.0 / n,

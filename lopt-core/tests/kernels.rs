@@ -1,6 +1,8 @@
 //! The kernels against the plain reference and the TensorFlow recordings; levels and threads
 //! against each other.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod reference;
 mod tf_case;
 
@@ -123,9 +125,8 @@ fn exact_kernels_equal_the_reference_on_every_switch() {
     for (name, config) in variants() {
         let psi = reference::two_tensors::psi(&config);
         let oracle = Reference::new(&config, &psi);
-        let split = |flat: &[f64]| -> Vec<Vec<f64>> {
-            layout.ranges().map(|r| flat[r].to_vec()).collect()
-        };
+        let split =
+            |flat: &[f64]| -> Vec<Vec<f64>> { layout.ranges().map(|r| flat[r].to_vec()).collect() };
         let mut state = oracle.start(&split(&theta), &split(&log_rates));
         let mut optimizer = ExactHierarchicalRnn::new(&config, &psi, &layout, &log_rates);
         let mut point = theta.clone();

@@ -151,7 +151,7 @@ pub enum CheckpointError {
         /// Which file.
         path: PathBuf,
         /// What.
-        source: Box<CheckpointError>,
+        source: Box<Self>,
     },
     /// Not a checkpoint, another version, or damaged.
     #[error("not usable as a checkpoint: {0}")]

@@ -180,10 +180,13 @@ impl Recipe {
         range("perturb.rescale", self.perturb.rescale)?;
         range("perturb.noise", self.perturb.noise)?;
         range("perturb.initial_rate", self.perturb.initial_rate)?;
-        range("lengths.life_start and life_end", (
-            self.lengths.life_start.min(self.lengths.life_end),
-            self.lengths.life_end.max(self.lengths.life_start),
-        ))?;
+        range(
+            "lengths.life_start and life_end",
+            (
+                self.lengths.life_start.min(self.lengths.life_end),
+                self.lengths.life_end.max(self.lengths.life_start),
+            ),
+        )?;
         for (name, value) in [
             ("updates", self.updates),
             ("problems.slots", self.problems.slots as u64),

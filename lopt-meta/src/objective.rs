@@ -9,32 +9,39 @@ use lopt_grad::{Real, Tape, Var};
 use lopt_problems::{AnyProblem, Array, Scalar};
 use std::sync::Arc;
 
-/// Constant arrays with the lanes of a group side by side.
+/// Arrays with the lanes of a group side by side, for one kind of tape.
 #[derive(Clone, Debug)]
-pub struct Packed<P: Precision> {
-    arrays: Vec<(Vec<usize>, Vec<P::R>, Vec<P::D>)>,
+pub struct Packed<R> {
+    arrays: Vec<(Vec<usize>, Vec<R>)>,
 }
 
-impl<P: Precision> Packed<P> {
-    /// Packs one list of arrays per lane.
+impl<R> Packed<R> {
+    /// Packs one list of arrays per lane for the plain tape.
     #[must_use]
-    pub fn new(lanes: &[Vec<Array>]) -> Self {
+    pub fn values<P: Precision<R = R>>(lanes: &[Vec<Array>]) -> Self {
+        Self::pack::<P>(lanes, P::gather)
+    }
+
+    /// Packs one list of arrays per lane for the tape with tangents, which are zero.
+    #[must_use]
+    pub fn duals<P: Precision<D = R>>(lanes: &[Vec<Array>]) -> Self {
+        let zeros = vec![P::E::from_f64(0.0); P::LANES];
+        Self::pack::<P>(lanes, |values| P::gather_dual(values, &zeros))
+    }
+
+    fn pack<P: Precision>(lanes: &[Vec<Array>], gather: impl Fn(&[P::E]) -> R) -> Self {
         let mut one = vec![P::E::from_f64(0.0); P::LANES];
-        let zeros = one.clone();
-        let pack = |i: usize| {
-            let count = lanes[0][i].values.len();
-            let mut values = Vec::with_capacity(count);
-            let mut duals = Vec::with_capacity(count);
-            for j in 0..count {
-                for (lane, x) in one.iter_mut().enumerate() {
-                    *x = P::E::from_f64(f64::from(lanes[lane][i].values[j]));
+        let mut pack = |i: usize| {
+            let mut values = Vec::with_capacity(lanes[0][i].values.len());
+            for j in 0..lanes[0][i].values.len() {
+                for (x, lane) in one.iter_mut().zip(lanes) {
+                    *x = P::E::from_f64(f64::from(lane[i].values[j]));
                 }
-                values.push(P::gather(&one));
-                duals.push(P::gather_dual(&one, &zeros));
+                values.push(gather(&one));
             }
-            (lanes[0][i].shape.clone(), values, duals)
+            (lanes[0][i].shape.clone(), values)
         };
-        Self { arrays: (0..lanes[0].len()).map(pack).collect() }
+        Self { arrays: (0..lanes[0].len()).map(&mut pack).collect() }
     }
 }
 
@@ -66,22 +73,20 @@ impl<P: Precision> Objective<P> {
         &mut self,
         theta: &[P::E],
         inverse: &[P::E],
-        constants: &Packed<P>,
-        batch: &Packed<P>,
+        constants: &Packed<P::R>,
+        batch: &Packed<P::R>,
         grad: &mut [P::E],
     ) -> Vec<P::E> {
         scale(theta, inverse, &mut self.scaled);
         self.tape.clear();
         let tape = &self.tape;
         let scaled = &self.scaled;
-        let params = variables(tape, &self.layout, |i| {
-            P::gather(&scaled[i * P::LANES..(i + 1) * P::LANES])
-        });
-        let fixed = |packed: &Packed<P>| -> Vec<Var<'_, P::R>> {
+        let params =
+            variables(tape, &self.layout, |i| P::gather(&scaled[i * P::LANES..(i + 1) * P::LANES]));
+        let fixed = |packed: &Packed<P::R>| -> Vec<Var<'_, P::R>> {
             packed.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
         };
-        let loss =
-            P::R::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        let loss = P::R::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
         tape.backward(loss);
         for (t, &v) in params.iter().enumerate() {
             let range = self.layout.range(t);
@@ -107,8 +112,8 @@ impl<P: Precision> Objective<P> {
         theta: &[P::E],
         direction: &[P::E],
         inverse: &[P::E],
-        constants: &Packed<P>,
-        batch: &Packed<P>,
+        constants: &Packed<P::D>,
+        batch: &Packed<P::D>,
         out: &mut [P::E],
     ) {
         scale(theta, inverse, &mut self.scaled);
@@ -120,11 +125,10 @@ impl<P: Precision> Objective<P> {
             let range = i * P::LANES..(i + 1) * P::LANES;
             P::gather_dual(&value[range.clone()], &tangent[range])
         });
-        let fixed = |packed: &Packed<P>| -> Vec<Var<'_, P::D>> {
-            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.2)).collect()
+        let fixed = |packed: &Packed<P::D>| -> Vec<Var<'_, P::D>> {
+            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
         };
-        let loss =
-            P::D::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        let loss = P::D::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
         tape.backward(loss);
         let mut lanes = vec![P::E::from_f64(0.0); P::LANES];
         for (t, &v) in params.iter().enumerate() {

@@ -7,14 +7,14 @@ use crate::checkpoint::SlotState;
 use crate::config::Recipe;
 use crate::objective::{Objective, Packed};
 use crate::precision::Precision;
+use lopt_core::Layout;
 use lopt_core::buffer::Buffer;
 use lopt_core::network::Network;
 use lopt_core::plan::{Lanes, Plan};
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
 use lopt_core::simd::Element;
 use lopt_core::state::State;
-use lopt_core::Layout;
-use lopt_problems::{AnyProblem, BatchStream, Entry, Instance};
+use lopt_problems::{AnyProblem, Array, BatchStream, Entry, Instance};
 use std::sync::Arc;
 
 /// Purposes of random streams.
@@ -60,9 +60,11 @@ pub struct Slot<P: Precision> {
     /// The evaluator.
     pub objective: Objective<P>,
     /// Constants of the instances.
-    pub constants: Packed<P>,
+    pub constants: Packed<P::R>,
+    /// The same for the tape with tangents.
+    pub dual_constants: Packed<P::D>,
     /// Whole data sets, where the meta-loss needs them.
-    pub full: Option<Packed<P>>,
+    pub full: Option<Packed<P::R>>,
     instances: Vec<Instance>,
     batches: Vec<BatchStream>,
     batches_taken: u64,
@@ -98,10 +100,12 @@ impl<P: Precision> Slot<P> {
         let lane_rng = |lane: usize| stream(recipe.seed, &[id, draw, purpose::LANE, lane as u64]);
         let mut rngs: Vec<Rng> = (0..P::LANES).map(lane_rng).collect();
         let instances: Vec<Instance> = rngs.iter_mut().map(|r| problem.instance(r)).collect();
-        let constants =
-            Packed::new(&instances.iter().map(|i| i.constants.clone()).collect::<Vec<_>>());
+        let arrays: Vec<_> = instances.iter().map(|i| i.constants.clone()).collect();
+        let (constants, dual_constants) =
+            (Packed::values::<P>(&arrays), Packed::duals::<P>(&arrays));
         let full = recipe.problems.full_batch.then(|| {
-            Packed::new(&instances.iter().map(|i| problem.batch(i, None)).collect::<Vec<_>>())
+            let whole: Vec<_> = instances.iter().map(|i| problem.batch(i, None)).collect();
+            Packed::values::<P>(&whole)
         });
         let batch_stream = |(lane, instance): (usize, &Instance)| {
             let rows = instance.dataset.as_ref()?.len();
@@ -123,6 +127,7 @@ impl<P: Precision> Slot<P> {
             fresh: vec![true; P::LANES],
             objective: Objective::new(problem.clone()),
             constants,
+            dual_constants,
             full,
             instances,
             batches,
@@ -142,13 +147,7 @@ impl<P: Precision> Slot<P> {
     }
 
     /// Draws scale, noise, starting point and initial rates of one lane.
-    fn start_lane(
-        &mut self,
-        recipe: &Recipe,
-        lane: usize,
-        rng: &mut Rng,
-        log_rates: &mut [P::E],
-    ) {
+    fn start_lane(&mut self, recipe: &Recipe, lane: usize, rng: &mut Rng, log_rates: &mut [P::E]) {
         let perturb = &recipe.perturb;
         let log_uniform =
             |rng: &mut Rng, (low, high): (f64, f64)| uniform(rng, low.ln(), high.ln()).exp();
@@ -209,16 +208,14 @@ impl<P: Precision> Slot<P> {
         self.batches.iter_mut().map(|b| b.next_rows().to_vec()).collect()
     }
 
-    /// Packs the batches of these rows.
+    /// The batches of these rows, one list of arrays per lane.
     #[must_use]
-    pub fn batch(&self, rows: &[Vec<usize>]) -> Packed<P> {
-        let of = |(lane, instance): (usize, &Instance)| {
-            self.problem.batch(instance, rows.get(lane).map(Vec::as_slice))
-        };
-        if rows.is_empty() && self.instances[0].dataset.is_none() {
-            return Packed::new(&vec![Vec::new(); P::LANES]);
+    pub fn batch(&self, rows: &[Vec<usize>]) -> Vec<Vec<Array>> {
+        if rows.is_empty() {
+            return vec![Vec::new(); P::LANES];
         }
-        Packed::new(&self.instances.iter().enumerate().map(of).collect::<Vec<_>>())
+        let lanes = self.instances.iter().zip(rows);
+        lanes.map(|(instance, rows)| self.problem.batch(instance, Some(rows))).collect()
     }
 
     /// What a checkpoint needs of this slot.

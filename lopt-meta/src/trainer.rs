@@ -6,19 +6,22 @@ use crate::meta_optimizer::{MetaState, rate};
 use crate::precision::Single;
 use crate::slot::Slot;
 use crate::unroll::{UnrollOutcome, Workspace, unroll};
-use crate::validation::{mean_score, run_suite, TaskScore};
+use crate::validation::{mean_score, run_suite};
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::network::Network;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Weights};
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Weights};
 use lopt_problems::{Ensemble, Entry, training_ensemble, validation_suite};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// Weight of the newest value in the shown average of the meta-loss.
 const SHOWN_AVERAGE: f64 = 0.02;
+
+/// Initial rates of validation runs: around the one that weights are used with.
+const VALIDATION_RATES: [f32; 3] = [3e-4, 1e-3, 3e-3];
 
 /// A training run.
 #[derive(Debug)]
@@ -116,7 +119,9 @@ impl Trainer {
         let ids = 0..recipe.problems.slots as u64;
         let slots: Option<Vec<Slot<Single>>> = match saved {
             None => Some(
-                ids.into_par_iter().map(|id| Slot::start(&recipe, &entries, &net, id, 0, 0.0)).collect(),
+                ids.into_par_iter()
+                    .map(|id| Slot::start(&recipe, &entries, &net, id, 0, 0.0))
+                    .collect(),
             ),
             Some(saved) if saved.slots.len() != recipe.problems.slots => None,
             Some(saved) => ids
@@ -223,19 +228,25 @@ impl Trainer {
         }
     }
 
-    /// Scores the averaged psi on the validation suite and remembers it if it is the best so far.
-    pub fn validate(&mut self) -> (f64, Vec<TaskScore>) {
+    /// Scores the averaged psi on the validation suite, from each of three initial rates, and
+    /// remembers it if it is the best so far. Returns the mean score.
+    pub fn validate(&mut self) -> f64 {
         let tasks = validation_suite();
         let (config, psi, level) = (&self.config, &self.meta.average, self.precision.0);
-        let scores =
-            run_suite(&tasks, 0, |layout| HierarchicalRnn::new(config, psi, layout, level));
-        let score = mean_score(&scores);
+        let from = |rate: f32| {
+            let make = |layout: &Layout| {
+                HierarchicalRnn::new(config, psi, layout, level).with_initial_rate(rate)
+            };
+            mean_score(&run_suite(&tasks, 0, make))
+        };
+        let scores = VALIDATION_RATES.map(from);
+        let score = scores.iter().sum::<f64>() / scores.len() as f64;
         if score < self.counters.best_score {
             self.counters.best_score = score;
             self.counters.best_psi.clone_from(&self.meta.average);
             self.counters.best_update = self.counters.updates;
         }
-        (score, scores)
+        score
     }
 
     /// Everything needed to go on.
@@ -279,8 +290,8 @@ fn select(recipe: &Recipe) -> Result<Vec<Entry>, RecipeError> {
         entries = training_ensemble(kind);
     }
     for name in &problems.names {
-        let problem = lopt_problems::lookup(name, None)
-            .map_err(|e| RecipeError::Problem(e.to_string()))?;
+        let problem =
+            lopt_problems::lookup(name, None).map_err(|e| RecipeError::Problem(e.to_string()))?;
         entries.push(Entry { set: "by-name", problem });
     }
     if problems.most_parameters > 0 {

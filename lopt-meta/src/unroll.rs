@@ -100,7 +100,7 @@ pub fn unroll_weighted<P: Precision>(
         rows.push(slot.next_rows());
         let reuse = rows[n].is_empty() && batch.is_some();
         if !reuse {
-            batch = Some(slot.batch(&rows[n]));
+            batch = Some(Packed::values::<P>(&slot.batch(&rows[n])));
         }
         let Some(batch) = &batch else { unreachable!("a batch was made at the first step") };
         if n < steps {
@@ -135,7 +135,7 @@ pub fn unroll_weighted<P: Precision>(
 fn evaluate<P: Precision>(
     recipe: &Recipe,
     slot: &mut Slot<P>,
-    batch: &Packed<P>,
+    batch: &Packed<P::R>,
     record: &mut StepRecord<'_, P::E>,
     lanes: &mut Lanes,
     weights: &[f64],
@@ -146,8 +146,7 @@ fn evaluate<P: Precision>(
     let point: &[P::E] = if attention { phi } else { theta };
     let last = n == weights.len();
     let loss_batch = full.as_ref().unwrap_or(batch);
-    let mut losses =
-        objective.gradient(theta, inverse, constants, loss_batch, record.loss_gradient);
+    let losses = objective.gradient(theta, inverse, constants, loss_batch, record.loss_gradient);
     if !last {
         record.point.copy_from_slice(point);
         if attention || full.is_some() {
@@ -162,16 +161,13 @@ fn evaluate<P: Precision>(
             slot.first_loss[lane] = f;
         }
         let f0 = slot.first_loss[lane];
-        let lost = !f.is_finite() || f > recipe.meta_loss.parked_above * f0.max(1e-6);
-        let nonsense = !f0.is_finite() || has_nan::<P>(record, lane, last);
-        if (lost || nonsense) && !lanes.parked[lane] {
-            lanes.parked[lane] = true;
-        }
+        let (loss, slope) = log_relative(&recipe.meta_loss, f, f0);
+        // a minibatch of some problems can be negative, and then has no logarithm
+        let lost = !loss.is_finite() || f > recipe.meta_loss.parked_above * f0.max(1e-6);
+        lanes.parked[lane] |= lost || !f0.is_finite() || has_nan::<P>(record, lane, last);
         if lanes.parked[lane] {
             park(slot, record, lane);
-            losses[lane] = P::E::from_f64(0.0);
         } else if n > 0 {
-            let (loss, slope) = log_relative(&recipe.meta_loss, f, f0);
             lanes.losses[lane] += weights[n - 1] * loss;
             lanes.slopes[n][lane] = weights[n - 1] * slope;
         }
@@ -191,13 +187,8 @@ fn has_nan<P: Precision>(record: &StepRecord<'_, P::E>, lane: usize, last: bool)
 /// A parked lane stands still at zero gradient at the origin, so that its numbers stay finite.
 fn park<P: Precision>(slot: &mut Slot<P>, record: &mut StepRecord<'_, P::E>, lane: usize) {
     let zero = P::E::from_f64(0.0);
-    let buffers: [&mut [P::E]; 5] = [
-        &mut slot.theta,
-        &mut slot.phi,
-        record.point,
-        record.grads,
-        record.loss_gradient,
-    ];
+    let buffers: [&mut [P::E]; 5] =
+        [&mut slot.theta, &mut slot.phi, record.point, record.grads, record.loss_gradient];
     for buffer in buffers {
         for v in buffer.iter_mut().skip(lane).step_by(P::LANES) {
             *v = zero;
@@ -296,13 +287,18 @@ fn way_back<P: Precision>(
             let mut direction = std::mem::take(&mut adjoint.grads);
             mask::<P>(slot, &mut direction, n);
             if batch.is_none() || !rows[n].is_empty() {
-                batch = Some(slot.batch(&rows[n]));
+                batch = Some(Packed::duals::<P>(&slot.batch(&rows[n])));
             }
             if let Some(batch) = &batch {
-                let Slot { objective, inverse, constants, .. } = &mut *slot;
+                let Slot { objective, inverse, dual_constants, .. } = &mut *slot;
                 let out = if attention { &mut adjoint.phi } else { &mut adjoint.theta };
                 objective.add_hessian_product(
-                    record.point, &direction, inverse, constants, batch, out,
+                    record.point,
+                    &direction,
+                    inverse,
+                    dual_constants,
+                    batch,
+                    out,
                 );
             }
             adjoint.grads = direction;

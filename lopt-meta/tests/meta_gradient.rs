@@ -1,5 +1,7 @@
 //! The meta-gradient of a whole unroll against central differences in `f64`, on every problem.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::HierarchicalRnnConfig;
 use lopt_core::config::{GlobalInput, Normalization, RelativeRate, StepOffset};
 use lopt_core::meta_params::MetaLayout;
@@ -39,11 +41,8 @@ fn run(
 fn check(name: &str, recipe: &Recipe, config: &HierarchicalRnnConfig, entry: &Entry, steps: usize) {
     let layout = MetaLayout::new(config);
     let mut rng = stream(11, &[]);
-    let psi: Vec<f64> = layout
-        .initialize(config, &mut rng)
-        .iter()
-        .map(|x| x + 0.05 * normal(&mut rng))
-        .collect();
+    let psi: Vec<f64> =
+        layout.initialize(config, &mut rng).iter().map(|x| x + 0.05 * normal(&mut rng)).collect();
     let (loss, gradient) = run(recipe, config, entry, &psi, steps);
     assert!(loss.is_finite() && gradient.iter().all(|g| g.is_finite()), "{name}: {loss}");
     let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
@@ -60,9 +59,8 @@ fn check(name: &str, recipe: &Recipe, config: &HierarchicalRnnConfig, entry: &En
             run(recipe, config, entry, &moved, steps).0
         };
         let exact: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d / length).sum();
-        let difference = |h: f64| {
-            (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h)
-        };
+        let difference =
+            |h: f64| (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
         // the loss of some problems has kinks: one of three step widths must agree
         let error = [1e-3, 1e-4, 1e-5]
             .map(|h| (difference(h) - exact).abs())
@@ -119,10 +117,7 @@ fn every_configuration() {
         ("tensor rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Tensor, ..r() }),
         ("no rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Off, ..r() }),
         ("global mean", HierarchicalRnnConfig { global_input: GlobalInput::MeanOfTensors, ..r() }),
-        (
-            "one scale",
-            HierarchicalRnnConfig { timescales: 1, gradient_products: false, ..r() },
-        ),
+        ("one scale", HierarchicalRnnConfig { timescales: 1, gradient_products: false, ..r() }),
         ("fixed decays", HierarchicalRnnConfig { learnable_decay: false, ..r() }),
         ("fixed average", HierarchicalRnnConfig { learnable_gradient_decay: false, ..r() }),
         (

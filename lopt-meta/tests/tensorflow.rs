@@ -1,6 +1,7 @@
 //! Meta-gradients of the hand-written way back against the original TensorFlow code, in `f64`.
 
 #![allow(dead_code, unused_imports, reason = "the modules serve the tests of lopt-core too")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../../lopt-core/tests/reference/mod.rs"]
 mod reference;
@@ -79,8 +80,7 @@ fn check(name: &str) {
         TfProblem::Quadratic { w, y } => Some((narrow(w), narrow(y))),
         TfProblem::Rosenbrock => None,
     };
-    let problem =
-        Recorded { layout: case.layout.clone(), start: narrow(&case.theta), quadratic };
+    let problem = Recorded { layout: case.layout.clone(), start: narrow(&case.theta), quadratic };
     let mut recipe = Recipe::parse(include_str!("../recipes/quadratic20.toml")).unwrap();
     recipe.meta_loss.adjoint_limit = 0.0;
     recipe.meta_loss.instance_limit = 0.0;
@@ -103,11 +103,21 @@ fn check(name: &str) {
         let mut slot = begin();
         if expected.skipped > 0 {
             unroll_weighted(
-                Exact, &recipe, &net, &mut slot, &mut workspace, &weights(expected.skipped),
+                Exact,
+                &recipe,
+                &net,
+                &mut slot,
+                &mut workspace,
+                &weights(expected.skipped),
             );
         }
         let outcome = unroll_weighted(
-            Exact, &recipe, &net, &mut slot, &mut workspace, &weights(expected.steps),
+            Exact,
+            &recipe,
+            &net,
+            &mut slot,
+            &mut workspace,
+            &weights(expected.steps),
         );
         compare(&case, &outcome.gradient, &expected.gradient, expected.skipped);
     }

@@ -102,7 +102,7 @@ impl Session {
             self.instance_steps += update.instance_steps;
             let last = self.trainer.finished();
             if last || is_due(update.update, validate_every) {
-                self.validation = Some(self.trainer.validate().0);
+                self.validation = Some(self.trainer.validate());
             }
             if last || is_due(update.update, save_every) {
                 self.save()?;

@@ -62,13 +62,15 @@ pub(crate) fn ln<S: Bits>(s: S, x: S::V) -> S::V {
 pub(crate) fn tanh<S: Bits>(s: S, x: S::V) -> S::V {
     let x = s.at_least(s.at_most(x, 7.905_311_1), -7.905_311_1);
     let x2 = s.mul(x, x);
-    let mut p = s.fma(x2, s.constant(-2.760_768_477_423_55e-16), s.constant(2.000_187_904_824_77e-13));
+    let mut p =
+        s.fma(x2, s.constant(-2.760_768_477_423_55e-16), s.constant(2.000_187_904_824_77e-13));
     p = s.fma(x2, p, s.constant(-8.604_671_522_137_35e-11));
     p = s.fma(x2, p, s.constant(5.122_297_090_371_14e-08));
     p = s.fma(x2, p, s.constant(1.485_722_357_179_79e-05));
     p = s.fma(x2, p, s.constant(6.372_619_288_754_36e-04));
     p = s.fma(x2, p, s.constant(4.893_524_558_917_86e-03));
-    let mut q = s.fma(x2, s.constant(1.198_258_394_667_02e-06), s.constant(1.185_347_056_866_54e-04));
+    let mut q =
+        s.fma(x2, s.constant(1.198_258_394_667_02e-06), s.constant(1.185_347_056_866_54e-04));
     q = s.fma(x2, q, s.constant(2.268_434_632_439_00e-03));
     q = s.fma(x2, q, s.constant(4.893_525_185_543_85e-03));
     s.div(s.mul(x, p), q)

@@ -2,7 +2,7 @@
 
 use super::math::{self, Bits};
 use super::{Kernel, Simd};
-use wide::{CmpGt, f32x16, i32x16, u32x16};
+use wide::{f32x16, i32x16, u32x16};
 
 /// Token of the portable level.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl Bits for Portable {
         let exponent = bytemuck::cast::<i32x16, [i32; 16]>(exponent).map(|e| e as f32);
         let finite = x.simd_gt(f32x16::splat(0.0));
         let mantissa: f32x16 = bytemuck::cast(mantissa);
-        (finite.blend(mantissa, x * f32x16::splat(f32::NAN)), f32x16::from(exponent))
+        (finite.select(mantissa, x * f32x16::splat(f32::NAN)), f32x16::from(exponent))
     }
 }
 
@@ -66,7 +66,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn select_gt(self, a: f32x16, b: f32x16, yes: f32x16, no: f32x16) -> f32x16 {
-        a.simd_gt(b).blend(yes, no)
+        a.simd_gt(b).select(yes, no)
     }
     #[inline(always)]
     fn exp(self, x: f32x16) -> f32x16 {

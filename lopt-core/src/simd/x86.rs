@@ -10,11 +10,11 @@ use pulp::x86::{V3, V4};
 
 /// Token of the AVX-512 level.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx512(pub V4);
+pub(super) struct Avx512(pub(super) V4);
 
 /// Token of the AVX2 level.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx2(pub V3);
+pub(super) struct Avx2(pub(super) V3);
 
 struct Body<K, S> {
     kernel: K,

@@ -1,0 +1,47 @@
+//! Scores weights and Adam's grid on the validation suite, task by task.
+
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
+use lopt_core::baselines::Adam;
+use lopt_core::{HierarchicalRnn, Weights};
+use lopt_meta::validation::{TaskScore, mean_score, run_suite};
+use lopt_problems::validation_suite;
+use std::path::Path;
+
+fn print(name: &str, scores: &[TaskScore]) {
+    print!("{name:<28} {:+.3} ", mean_score(scores));
+    for score in scores {
+        let [a, b, c] = score.losses;
+        print!(" | {:+.2} {a:.3} {b:.3} {c:.4}", score.score);
+    }
+    println!();
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tasks = validation_suite();
+    let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
+    println!("score and losses at 10%, 30%, 100% of: {}", names.join(", "));
+    let mut best: Option<Vec<TaskScore>> = None;
+    for half_decade in 0..9 {
+        let rate = 10.0_f64.powf(-5.0 + 0.5 * f64::from(half_decade));
+        let scores = run_suite(&tasks, 0, |layout| Adam::new(layout, rate));
+        print(&format!("adam {rate:.1e}"), &scores);
+        let better = best.get_or_insert_with(|| scores.clone());
+        for (old, new) in better.iter_mut().zip(&scores) {
+            if new.score < old.score {
+                old.clone_from(new);
+            }
+        }
+    }
+    print("adam, best rate per task", &best.unwrap_or_default());
+    for path in std::env::args().skip(1) {
+        let weights = Weights::read(Path::new(&path))?;
+        for rate in [1e-5, 1e-4, 1e-3, 1e-2, 1e-1] {
+            let make = |layout: &lopt_core::Layout| {
+                HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
+            };
+            print(&format!("{path} from {rate:e}"), &run_suite(&tasks, 0, make));
+        }
+    }
+    Ok(())
+}
