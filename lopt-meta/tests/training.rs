@@ -1,0 +1,132 @@
+//! Training learns, resumes bit for bit, and survives divergence.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::simd::Level;
+use lopt_meta::{Checkpoint, Recipe, Trainer};
+
+fn quadratic() -> Recipe {
+    Recipe::parse(include_str!("../recipes/quadratic20.toml")).unwrap()
+}
+
+fn recommended() -> Recipe {
+    let mut recipe = Recipe::parse(include_str!("../recipes/recommended.toml")).unwrap();
+    recipe.problems.slots = 6;
+    recipe.problems.groups_per_update = 2;
+    recipe.problems.most_parameters = 20;
+    recipe.lengths.unroll_base = 5;
+    recipe.lengths.unroll_mean = 10.0;
+    recipe.lengths.life_start = 30.0;
+    recipe.lengths.life_end = 60.0;
+    recipe.updates = 40;
+    recipe
+}
+
+/// Spec 11.7: the meta-loss must fall well below -0.42, the best of any constant rate.
+#[test]
+fn training_on_quadratics_passes_the_sanity_bar() {
+    let mut trainer = Trainer::new(quadratic(), Level::detect()).unwrap();
+    let mut last = Vec::new();
+    for update in 0..300 {
+        let report = trainer.update();
+        assert!(report.norm.is_finite() && report.used > 0, "{report:?}");
+        if update >= 280 {
+            last.push(report.meta_loss);
+        }
+    }
+    let mean = last.iter().sum::<f64>() / last.len() as f64;
+    assert!(mean < -1.0, "mean meta-loss of the last 20 updates: {mean}");
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.lopt");
+    let mut whole = Trainer::new(recommended(), Level::detect()).unwrap();
+    for _ in 0..30 {
+        whole.update();
+    }
+    let mut first = Trainer::new(recommended(), Level::detect()).unwrap();
+    for _ in 0..17 {
+        first.update();
+    }
+    first.checkpoint().write(&path).unwrap();
+    let saved = Checkpoint::read(&path).unwrap();
+    assert_eq!(saved, first.checkpoint());
+    let mut second = Trainer::resume(&saved, Level::detect()).unwrap();
+    for _ in 17..30 {
+        second.update();
+    }
+    assert_eq!(whole.meta().psi, second.meta().psi);
+    assert_eq!(whole.checkpoint(), second.checkpoint());
+}
+
+#[test]
+fn threads_change_nothing() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut trainer = Trainer::new(recommended(), Level::detect()).unwrap();
+            for _ in 0..6 {
+                trainer.update();
+            }
+            trainer.checkpoint()
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_and_the_previous_one_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.lopt");
+    let mut trainer = Trainer::new(recommended(), Level::detect()).unwrap();
+    trainer.update();
+    trainer.checkpoint().write(&path).unwrap();
+    let old = std::fs::read(&path).unwrap();
+    trainer.update();
+    trainer.checkpoint().write(&path).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("checkpoint.lopt.previous")).unwrap(), old);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err().to_string();
+    assert!(error.contains("damaged") && error.contains("checkpoint.lopt"), "{error}");
+}
+
+/// Absurd initial rates: every lane diverges, nothing becomes NaN, no update is made of nothing.
+#[test]
+fn diverged_lanes_are_left_out() {
+    let mut recipe = quadratic();
+    recipe.perturb.initial_rate = (1e6, 1e7);
+    recipe.lengths.unroll_base = 20;
+    recipe.lengths.unroll_mean = 1e-9;
+    let mut trainer = Trainer::new(recipe, Level::detect()).unwrap();
+    for _ in 0..5 {
+        let report = trainer.update();
+        assert!(report.diverged > 0, "{report:?}");
+        assert!(report.meta_loss.is_finite() && report.norm.is_finite(), "{report:?}");
+    }
+    assert!(trainer.meta().psi.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn bad_recipes_are_refused_in_one_sentence() {
+    let text = include_str!("../recipes/quadratic20.toml");
+    for (from, to, word) in [
+        ("updates = 2000", "updates = 0", "updates"),
+        ("slots = 8", "slots = 1", "slots"),
+        ("\"released\"", "\"best\"", "best"),
+        ("kind = \"adam\"", "kind = \"lion\"", "lion"),
+        ("ramp = 0.0", "ramp = 2.0", "ramp"),
+        ("seed = 1", "seed = -1", "seed"),
+        ("seed = 1", "sed = 1", "sed"),
+    ] {
+        let error = Recipe::parse(&text.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(word) && !error.contains('\n'), "{error}");
+    }
+    let mut recipe = quadratic();
+    recipe.problems.names = vec!["quadratik-20".to_owned()];
+    assert!(Trainer::new(recipe, Level::detect()).is_err());
+}
