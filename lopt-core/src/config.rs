@@ -180,7 +180,7 @@ impl HierarchicalRnnConfig {
         }
     }
 
-    /// Number F of inputs of the Parameter RNN, in the order of [`crate::features`].
+    /// Number F of inputs of the Parameter RNN, in the order of `features.rs`.
     #[must_use]
     pub fn features(&self) -> usize {
         let s = self.timescales;

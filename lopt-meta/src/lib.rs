@@ -1,4 +1,29 @@
-//! lopt-meta.
+//! Meta-training: learning the optimizer of `lopt-core` by exact gradients through unrolled training
+//! runs.
+//!
+//! A [`Recipe`] says everything that decides a run. A [`Trainer`] keeps slots: one
+//! problem each, 16 instances side by side in SIMD lanes, somewhere in their lives. Each update
+//! unrolls some slots, differentiates the log relative loss through every step, second derivatives
+//! included, averages over the instances and moves psi.
+//!
+//! ```
+//! use lopt_core::simd::Level;
+//! use lopt_meta::{Recipe, Trainer};
+//!
+//! let mut recipe = Recipe::parse(include_str!("../recipes/quadratic20.toml"))?;
+//! recipe.problems.names = vec!["bowl-5".to_owned()];
+//! let mut trainer = Trainer::new(recipe, Level::detect())?;
+//! let first = trainer.update().meta_loss;
+//! for _ in 0..60 {
+//!     trainer.update();
+//! }
+//! assert!(trainer.update().meta_loss < first - 0.1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The flow, file by file: [`config`] -> [`slot`] (problem, instances, state) -> [`objective`] (loss,
+//! gradient, Hessian-vector product) -> [`unroll`] with [`meta_loss`] -> [`meta_optimizer`] ->
+//! [`trainer`] -> [`checkpoint`]; [`validation`] chooses. `docs/meta-training.md` has the derivation.
 
 pub mod checkpoint;
 pub mod config;
