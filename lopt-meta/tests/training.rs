@@ -112,6 +112,20 @@ fn diverged_lanes_are_left_out() {
 }
 
 #[test]
+fn every_recipe_of_the_folder_parses_and_prints_back() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let recipe = Recipe::parse(&std::fs::read_to_string(&path).unwrap());
+        let recipe = recipe.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe, "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 3, "{count} recipes in {folder}");
+}
+
+#[test]
 fn bad_recipes_are_refused_in_one_sentence() {
     let text = include_str!("../recipes/quadratic20.toml");
     for (from, to, word) in [

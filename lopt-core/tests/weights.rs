@@ -1,0 +1,95 @@
+//! Weights files: wire format, embedded weights, refusals.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::weights::{EMBEDDED, TrainingRecord};
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, StepError, Weights};
+
+fn weights() -> Weights {
+    let config = HierarchicalRnnConfig::paper();
+    let count = lopt_core::meta_params::MetaLayout::new(&config).len();
+    Weights {
+        config,
+        psi: (0..count).map(|i| (i as f32 * 0.1).sin()).collect(),
+        record: TrainingRecord {
+            recipe: "seed = 1".to_owned(),
+            seed: 7,
+            updates: 8,
+            instance_steps: 9,
+            validation: -1.5,
+            commit: "abc".to_owned(),
+        },
+    }
+}
+
+/// The payload is bincode's legacy format, byte for byte, as bincode 2.0.1 writes it.
+#[test]
+fn the_wire_format_is_bincodes() {
+    let w = weights();
+    let legacy = bincode::config::legacy();
+    let r = &w.record;
+    let record = (&r.recipe, r.seed, r.updates, r.instance_steps, r.validation, &r.commit);
+    let parts = (&w.config, &w.psi, record);
+    let expected = bincode::serde::encode_to_vec(parts, legacy).unwrap();
+    let bytes = w.to_bytes().unwrap();
+    // magic, version, checksum, length
+    assert_eq!(bytes[28..], expected);
+}
+
+#[test]
+fn files_round_trip_and_damage_is_refused() {
+    let w = weights();
+    let bytes = w.to_bytes().unwrap();
+    assert_eq!(Weights::from_bytes(&bytes).unwrap(), w);
+    for at in [0, 9, 13, 21, 40, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert!(Weights::from_bytes(&damaged).is_err(), "byte {at}");
+    }
+    assert!(Weights::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+    let short = Weights { psi: w.psi[1..].to_vec(), ..w.clone() };
+    let error = Weights::from_bytes(&short.to_bytes().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("8092") && error.contains("8093"), "{error}");
+    let mut bad = w;
+    bad.psi[5] = f32::NAN;
+    let error = Weights::from_bytes(&bad.to_bytes().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("meta-parameter 5"), "{error}");
+}
+
+#[test]
+fn embedded_weights_train_a_quadratic() {
+    for name in EMBEDDED {
+        let weights = Weights::embedded(name).unwrap();
+        assert!(!weights.record.recipe.is_empty() && weights.record.updates > 0, "{name}");
+        let layout = Layout::single(50).unwrap();
+        let mut optimizer = HierarchicalRnn::from_weights(&weights, &layout);
+        let mut x: Vec<f32> = (0..50).map(|i| (i as f32).cos()).collect();
+        let loss = |x: &[f32]| x.iter().enumerate().map(|(i, v)| (1 + i) as f32 * v * v).sum();
+        let start: f32 = loss(&x);
+        for _ in 0..300 {
+            let at = optimizer.attended(&x).to_vec();
+            let grads: Vec<f32> =
+                at.iter().enumerate().map(|(i, v)| 2.0 * (1 + i) as f32 * v).collect();
+            optimizer.step(&mut x, &grads).unwrap();
+        }
+        let end: f32 = loss(&x);
+        assert!(end < 0.01 * start, "{name}: from {start} to {end}");
+    }
+    assert!(Weights::embedded("nonesuch").unwrap_err().to_string().contains("recommended"));
+}
+
+#[test]
+fn a_refused_gradient_changes_nothing() {
+    let layout = Layout::single(3).unwrap();
+    let mut optimizer = HierarchicalRnn::pretrained(&layout).unwrap();
+    let mut twin = optimizer.clone();
+    let mut x = vec![1.0, 2.0, 3.0];
+    let error = optimizer.step(&mut x, &[0.1, f32::NAN, 0.2]).unwrap_err();
+    assert!(matches!(error, StepError::NonFiniteGradient { index: 1, .. }), "{error}");
+    assert!(optimizer.step(&mut x, &[0.1]).is_err());
+    assert_eq!(x, [1.0, 2.0, 3.0]);
+    let mut y = x.clone();
+    optimizer.step(&mut x, &[0.1, 0.2, 0.3]).unwrap();
+    twin.step(&mut y, &[0.1, 0.2, 0.3]).unwrap();
+    assert_eq!(x, y);
+}
