@@ -93,6 +93,22 @@ pub struct ProblemsArgs {
 pub enum WeightsCommand {
     /// Describe weights: configuration, counts, norms, how they were trained
     Inspect(InspectArgs),
+    /// Copy weights with another initial learning rate, the one they are used with
+    SetRate(SetRateArgs),
+}
+
+/// Arguments of `lopt weights set-rate`.
+#[derive(Debug, Clone, Args)]
+pub struct SetRateArgs {
+    /// A file of weights, or the name of built-in ones
+    #[arg(value_name = "FILE|NAME")]
+    pub weights: String,
+    /// Initial rate of every parameter
+    #[arg(long, value_name = "RATE")]
+    pub rate: f64,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `lopt weights inspect`.
@@ -115,6 +131,9 @@ pub struct TrainArgs {
     /// Continue from the last checkpoint in the folder
     #[arg(long)]
     pub resume: bool,
+    /// Start from existing weights instead of random ones: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
+    pub from: Option<String>,
     /// Worker threads [default: the cores of the machine]
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,

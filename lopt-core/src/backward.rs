@@ -5,15 +5,15 @@
 //! in the shape of instances, where reductions do not cross lanes.
 
 use crate::adjoint::Adjoint;
-use crate::config::{GlobalInput, RelativeRate, StepOffset};
+use crate::config::{RelativeRate, StepOffset};
 use crate::network::Network;
 use crate::plan::{Plan, TileSpan};
 use crate::record::StepRecord;
 use crate::simd::{Element, Row, Simd, TILE};
 use crate::step::{load_row, store_row, tensor_bias};
-use crate::tile::{Start, affine, column_sums};
+use crate::tile::column_sums;
 use crate::tile_pass::{self, out_count};
-use crate::{accumulators, features, gru, readout, update};
+use crate::{accumulators, features, gru, readout, update, upper_adjoint};
 use bytemuck::Zeroable;
 
 /// Goes back through one step. `grad`: lane-wise sums over psi, added to.
@@ -27,7 +27,7 @@ pub fn backward<S: Simd>(
     grad: &mut [S::V],
 ) {
     record.unpack::<S>(net, plan, &mut adj.work);
-    upper_levels(s, net, plan, adj);
+    upper_adjoint::upper_levels(s, net, plan, adj);
     update_adjoint(s, net, plan, record, adj, grad);
     let mut to_mean = [s.zero(); 2];
     adj.parameter_delta.fill(<S::E as Element>::from_f64(0.0));
@@ -68,7 +68,7 @@ pub fn backward<S: Simd>(
     if net.config.relative_rate == RelativeRate::Problem {
         owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean[0], plan.parameters);
     }
-    downward_maps(s, net, plan, adj, grad);
+    upper_adjoint::downward_maps(s, net, plan, adj, grad);
 }
 
 /// Subtracts `total / n` from the log-rate adjoints: what the reference mean passes on.
@@ -96,79 +96,6 @@ fn owe_mean<S: Simd>(
             }
         }
     }
-}
-
-/// Global RNN, then Tensor RNNs.
-#[inline(always)]
-fn upper_levels<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, adj: &mut Adjoint<S::E>) {
-    let (ht, hg) = (net.tensor.hidden, net.global.hidden);
-    let up = &mut adj.upper;
-    let level = &adj.work.global;
-    gru::adjoint(
-        s,
-        &net.global,
-        level.xh.as_rows::<S>(),
-        level.gates.as_rows::<S>(),
-        level.candidate.as_rows::<S>(),
-        adj.global.as_rows_mut::<S>(),
-        up.global_xh.as_rows_mut::<S>(),
-        up.global_delta.as_rows_mut::<S>(),
-        1,
-    );
-    let last = plan.tensors.len() - 1;
-    let scale = match net.config.global_input {
-        GlobalInput::MeanOfTensors => 1.0 / plan.tensors.len() as f64,
-        GlobalInput::LastTensor => 1.0,
-    };
-    let scale = s.constant(scale);
-    let sums = up.to_tensor.as_rows_mut::<S>();
-    sums.iter_mut().for_each(|row| row[0] = s.zero());
-    let rows = net.tensor.inputs + ht;
-    for group in 0..plan.groups() {
-        let cols = plan.group_columns(group);
-        let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
-        for (row, from) in hidden.iter_mut().zip(up.global_xh.as_rows::<S>()) {
-            for c in 0..cols {
-                let counts = match net.config.global_input {
-                    GlobalInput::MeanOfTensors => true,
-                    GlobalInput::LastTensor => group * TILE + c == last,
-                };
-                if counts {
-                    row[c] = s.fma(from[0], scale, row[c]);
-                }
-            }
-        }
-        let level = &adj.work.tensor;
-        let delta = up.tensor_delta.as_rows_mut::<S>();
-        let back = up.tensor_xh.as_rows_mut::<S>();
-        gru::adjoint(
-            s,
-            &net.tensor,
-            &level.xh.as_rows::<S>()[group * rows..(group + 1) * rows],
-            &level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht],
-            &level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht],
-            hidden,
-            back,
-            delta,
-            cols,
-        );
-        for (sum, row) in sums.iter_mut().zip(delta.iter()) {
-            for c in 0..cols {
-                sum[0] = s.add(sum[0], row[c]);
-            }
-        }
-        let n = net.tensor.inputs;
-        adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n].copy_from_slice(&back[..n]);
-        // the gates are no longer needed: their rows keep the deltas for the weight gradients
-        adj.work.tensor.gates.as_rows_mut::<S>()[2 * group * ht..2 * (group + 1) * ht]
-            .copy_from_slice(&delta[..2 * ht]);
-        adj.work.tensor.candidate.as_rows_mut::<S>()[group * ht..(group + 1) * ht]
-            .copy_from_slice(&delta[2 * ht..3 * ht]);
-    }
-    let map = &net.global_to_tensor;
-    let global = adj.global.as_rows_mut::<S>();
-    debug_assert_eq!(global.len(), hg, "one row per hidden unit");
-    affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
 }
 
 /// Adjoint of the parameter update: of unit directions and log rates, into `adj.out`.
@@ -408,58 +335,4 @@ fn tile_adjoint<S: Simd>(
     );
     store_row::<S>(&adj_g, &mut adj.grads[span.scalars.clone()]);
     owed
-}
-
-/// Maps from the old upper states to the biases: their adjoints and weight gradients.
-#[inline(always)]
-fn downward_maps<S: Simd>(
-    s: S,
-    net: &Network<S::E>,
-    plan: &Plan,
-    adj: &mut Adjoint<S::E>,
-    grad: &mut [S::V],
-) {
-    let (hp, ht, hg) = (net.parameter.hidden, net.tensor.hidden, net.global.hidden);
-    let rows = net.tensor.inputs + ht;
-    let sums = adj.upper.to_parameter.as_rows_mut::<S>();
-    sums.iter_mut().for_each(|row| row[0] = s.zero());
-    for group in 0..plan.groups() {
-        let cols = plan.group_columns(group);
-        let delta = &adj.parameter_delta.as_rows::<S>()[group * 3 * hp..(group + 1) * 3 * hp];
-        for (sum, row) in sums.iter_mut().zip(delta) {
-            for c in 0..cols {
-                sum[0] = s.add(sum[0], row[c]);
-            }
-        }
-        let map = &net.tensor_to_parameter;
-        let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
-        affine(s, &map.transposed, ht, [delta], Start::Output, hidden, cols);
-        let level = &adj.work.tensor;
-        for c in 0..cols {
-            let full = adj.columns.tensor.push::<S>(&[
-                (&level.xh.as_rows::<S>()[group * rows..(group + 1) * rows], c),
-                (&level.reset_hidden.as_rows::<S>()[group * ht..(group + 1) * ht], c),
-                (&level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht], c),
-                (&level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht], c),
-                (delta, c),
-            ]);
-            if full {
-                adj.columns.flush_tensor(s, net, grad);
-            }
-        }
-    }
-    let map = &net.global_to_parameter;
-    let global = adj.global.as_rows_mut::<S>();
-    affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
-    let (level, up) = (&adj.work.global, &adj.upper);
-    let full = adj.columns.global.push::<S>(&[
-        (level.xh.as_rows::<S>(), 0),
-        (level.reset_hidden.as_rows::<S>(), 0),
-        (up.global_delta.as_rows::<S>(), 0),
-        (up.to_tensor.as_rows::<S>(), 0),
-        (up.to_parameter.as_rows::<S>(), 0),
-    ]);
-    if full {
-        adj.columns.flush_global(s, net, grad);
-    }
 }

@@ -54,7 +54,7 @@ pub enum GlobalInput {
 }
 
 /// Sizes and switches of a [`HierarchicalRnn`](crate::HierarchicalRnn).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
 #[serde(deny_unknown_fields)]
 pub struct HierarchicalRnnConfig {
     /// Hidden units of the Parameter RNN (4 to 32).

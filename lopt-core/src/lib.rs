@@ -81,6 +81,7 @@ pub mod step;
 mod tile;
 mod tile_pass;
 mod update;
+mod upper_adjoint;
 pub mod weights;
 
 pub use config::HierarchicalRnnConfig;

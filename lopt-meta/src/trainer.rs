@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 const SHOWN_AVERAGE: f64 = 0.02;
 
 /// Initial rates of validation runs: around the one that weights are used with.
-const VALIDATION_RATES: [f32; 3] = [3e-4, 1e-3, 3e-3];
+const VALIDATION_RATES: [f32; 3] = [1e-5, 1e-4, 1e-3];
 
 /// A training run.
 #[derive(Debug)]
@@ -83,7 +83,9 @@ impl Trainer {
         level: Level,
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
-        if config != weights.config {
+        // the rate weights are used from does not matter: training draws its own
+        let given = HierarchicalRnnConfig { initial_rate: config.initial_rate, ..weights.config };
+        if config != given {
             return Err(TrainError::OtherOptimizer);
         }
         let meta = MetaState::new(weights.psi_f64(), &recipe.meta_optimizer);

@@ -54,6 +54,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Race(args)) => race::run(&args, out),
         Some(Command::Problems(args)) => problems::run(&args, out),
         Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
+        Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
         Some(Command::Train(args)) => train::run(&args, out),
     }
 }

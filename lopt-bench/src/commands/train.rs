@@ -9,6 +9,7 @@ use lopt_meta::{Checkpoint, Recipe, TrainError, Trainer};
 
 use crate::args::TrainArgs;
 use crate::error::CliError;
+use crate::learned::LearnedSource;
 use crate::output::OutputFolder;
 use crate::report::number::count_text;
 use crate::train_progress::{Progress, TrainProgress};
@@ -51,7 +52,13 @@ fn start(args: &TrainArgs, recipe: Recipe, folder: &OutputFolder) -> Result<Trai
     let path = folder.path().join(CHECKPOINT);
     let fault = |error: TrainError| CliError::Training(error.to_string());
     match (args.resume, path.exists()) {
-        (false, false) => Trainer::new(recipe, Level::detect()).map_err(fault),
+        (false, false) => match &args.from {
+            None => Trainer::new(recipe, Level::detect()).map_err(fault),
+            Some(from) => {
+                let start = LearnedSource::load(Some(from))?;
+                Trainer::from_weights(recipe, &start.weights, Level::detect()).map_err(fault)
+            }
+        },
         (false, true) => Err(CliError::Training(format!(
             "`{}` holds a run already, add --resume or choose another folder",
             folder.path().display()

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use lopt_core::meta_params::MetaLayout;
 
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, SetRateArgs};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
 use crate::report::number::count_text;
@@ -52,6 +52,18 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Cli
     if !record.recipe.is_empty() {
         writeln!(out, "\nrecipe\n{}", record.recipe.trim_end())?;
     }
+    Ok(())
+}
+
+/// Copies weights with another initial rate; the recipe and the meta-parameters stay.
+pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let source = LearnedSource::load(Some(&args.weights))?;
+    let mut weights = (*source.weights).clone();
+    weights.config.initial_rate = (args.rate, args.rate);
+    let fault = |error: String| CliError::Weights(error);
+    weights.config.validate().map_err(|error| fault(error.to_string()))?;
+    weights.write(&args.out).map_err(|error| fault(error.to_string()))?;
+    writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
     Ok(())
 }
 
