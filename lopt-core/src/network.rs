@@ -103,7 +103,7 @@ impl<E: Element> Network<E> {
             update: UpdateWeights::new(psi, &layout, config),
             parameter,
             tensor,
-            config: config.clone(),
+            config: *config,
             layout,
         }
     }

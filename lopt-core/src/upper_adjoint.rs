@@ -10,7 +10,12 @@ use crate::tile::{Start, affine};
 
 /// Global RNN, then Tensor RNNs.
 #[inline(always)]
-pub(crate) fn upper_levels<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, adj: &mut Adjoint<S::E>) {
+pub(crate) fn upper_levels<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    adj: &mut Adjoint<S::E>,
+) {
     let (ht, hg) = (net.tensor.hidden, net.global.hidden);
     let up = &mut adj.upper;
     let level = &adj.work.global;

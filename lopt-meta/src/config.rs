@@ -159,7 +159,7 @@ impl Recipe {
             "recommended" => HierarchicalRnnConfig::recommended(),
             other => return Err(RecipeError::Optimizer(other.to_owned())),
         };
-        let table = toml::Table::try_from(&named);
+        let table = toml::Table::try_from(named);
         let mut table = table.map_err(|e| RecipeError::Switches(one_line(&e)))?;
         table.extend(self.switches.clone());
         let config: HierarchicalRnnConfig =

@@ -268,7 +268,7 @@ impl Trainer {
         let evaluated = !self.counters.best_psi.is_empty();
         let psi = if evaluated { &self.counters.best_psi } else { &self.meta.average };
         Weights {
-            config: self.config.clone(),
+            config: self.config,
             psi: psi.iter().map(|&x| x as f32).collect(),
             record: TrainingRecord {
                 recipe: self.recipe.to_toml(),
