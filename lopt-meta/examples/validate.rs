@@ -1,9 +1,11 @@
-//! Scores weights and Adam's grid on the validation suite, task by task.
+//! Scores weights, the averaged psi of checkpoints, and Adam's grid on the validation suite.
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use lopt_core::baselines::Adam;
+use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Weights};
+use lopt_meta::{Checkpoint, Recipe};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
 use lopt_problems::validation_suite;
 use std::path::Path;
@@ -15,6 +17,14 @@ fn print(name: &str, scores: &[TaskScore]) {
         print!(" | {:+.2} {a:.3} {b:.3} {c:.4}", score.score);
     }
     println!();
+}
+
+/// Weights from a weights file, or the running average from a checkpoint.
+fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
+    let Ok(checkpoint) = Checkpoint::read(path) else { return Ok(Weights::read(path)?) };
+    let config = Recipe::parse(&checkpoint.recipe)?.optimizer_config()?;
+    let psi = checkpoint.meta.average.iter().map(|&x| x as f32).collect();
+    Ok(Weights { config, psi, record: TrainingRecord::default() })
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     print("adam, best rate per task", &best.unwrap_or_default());
     for path in std::env::args().skip(1) {
-        let weights = Weights::read(Path::new(&path))?;
+        let weights = load(Path::new(&path))?;
         for rate in [1e-5, 1e-4, 1e-3, 1e-2, 1e-1] {
             let make = |layout: &lopt_core::Layout| {
                 HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
