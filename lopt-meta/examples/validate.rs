@@ -5,8 +5,8 @@
 use lopt_core::baselines::Adam;
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Weights};
-use lopt_meta::{Checkpoint, Recipe};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
+use lopt_meta::{Checkpoint, Recipe};
 use lopt_problems::validation_suite;
 use std::path::Path;
 

@@ -23,7 +23,7 @@ pub struct Checkpoint {
     pub meta: MetaState,
     /// Counters.
     pub counters: Counters,
-    /// The slots in order.
+    /// The slots in order; none in a light checkpoint, whose runs start anew.
     pub slots: Vec<SlotState>,
 }
 
@@ -74,6 +74,14 @@ fn wire() -> Config {
 }
 
 impl Checkpoint {
+    /// Without the slots: small enough for a repository. A run that goes on from it keeps psi, the
+    /// meta-optimizer and the counters, and starts new inner runs; it is not bit-exact.
+    #[must_use]
+    pub fn light(mut self) -> Self {
+        self.slots.clear();
+        self
+    }
+
     /// Writes `path`, keeping the file it replaces as `path` + `.previous`.
     ///
     /// # Errors

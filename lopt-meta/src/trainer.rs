@@ -119,12 +119,14 @@ impl Trainer {
         let entries = select(&recipe)?;
         let net = Network::<f32>::new(&config, &meta.psi);
         let ids = 0..recipe.problems.slots as u64;
+        let progress = (counters.updates as f64 / recipe.updates as f64).min(1.0);
+        let start = |id, draw| Slot::start(&recipe, &entries, &net, id, draw, progress);
         let slots: Option<Vec<Slot<Single>>> = match saved {
-            None => Some(
-                ids.into_par_iter()
-                    .map(|id| Slot::start(&recipe, &entries, &net, id, 0, 0.0))
-                    .collect(),
-            ),
+            None => Some(ids.into_par_iter().map(|id| start(id, 0)).collect()),
+            Some(saved) if saved.slots.is_empty() => {
+                let draw = saved.counters.updates;
+                Some(ids.into_par_iter().map(|id| start(id, draw)).collect())
+            }
             Some(saved) if saved.slots.len() != recipe.problems.slots => None,
             Some(saved) => ids
                 .into_par_iter()

@@ -62,6 +62,18 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_light_checkpoint_keeps_psi_and_goes_on() {
+    let mut trainer = Trainer::new(recommended(), Level::detect()).unwrap();
+    for _ in 0..5 {
+        trainer.update();
+    }
+    let light = trainer.checkpoint().light();
+    let mut resumed = Trainer::resume(&light, Level::detect()).unwrap();
+    assert_eq!(resumed.meta(), trainer.meta());
+    assert_eq!(resumed.update().update, 6);
+}
+
+#[test]
 fn threads_change_nothing() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

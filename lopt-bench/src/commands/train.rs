@@ -132,7 +132,10 @@ impl Session {
     /// Writes the checkpoint, from which the run goes on, and the weights, which are used.
     fn save(&self) -> Result<(), CliError> {
         let fault = |error: &dyn std::error::Error| CliError::Training(error.to_string());
-        self.trainer.checkpoint().write(&self.checkpoint).map_err(|error| fault(&error))?;
+        let checkpoint = self.trainer.checkpoint();
+        checkpoint.write(&self.checkpoint).map_err(|error| fault(&error))?;
+        let light = self.checkpoint.with_file_name(LIGHT);
+        checkpoint.light().write(&light).map_err(|error| fault(&error))?;
         let weights = self.trainer.weights(option_env!("LOPT_COMMIT").unwrap_or_default());
         weights.write(&self.weights).map_err(|error| fault(&error))
     }
@@ -160,5 +163,7 @@ fn is_due(update: u64, every: u64) -> bool {
 
 /// File from which a run goes on.
 const CHECKPOINT: &str = "checkpoint.lopt";
+/// The same without the inner runs: small enough to be kept in a repository.
+const LIGHT: &str = "light.lopt";
 /// File with the best weights so far.
 const WEIGHTS: &str = "weights.lopt";
