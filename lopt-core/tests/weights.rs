@@ -78,6 +78,33 @@ fn embedded_weights_train_a_quadratic() {
     assert!(Weights::embedded("nonesuch").unwrap_err().to_string().contains("recommended"));
 }
 
+/// With averaging, gradients are taken at the iterates and `params` hold their weighted mean.
+#[test]
+fn averaging_follows_its_formula() {
+    let weights = Weights::embedded("recommended").unwrap();
+    let (layout, eta) = (Layout::single(4).unwrap(), 3.0_f32);
+    let plain = || {
+        HierarchicalRnn::new(
+            &weights.config,
+            &weights.psi_f64(),
+            &layout,
+            lopt_core::simd::Level::detect(),
+        )
+    };
+    let (mut last, mut averaged) = (plain(), plain().with_averaging(eta));
+    let (mut x, mut mean) = (vec![1.0_f32, -2.0, 0.5, 3.0], vec![1.0_f32, -2.0, 0.5, 3.0]);
+    let mut expected = x.clone();
+    for n in 1..=20 {
+        assert_eq!(averaged.attended(&mean), x, "step {n}");
+        let grads: Vec<f32> = x.iter().map(|v| 2.0 * v).collect();
+        last.step(&mut x, &grads).unwrap();
+        averaged.step(&mut mean, &grads).unwrap();
+        let weight = (eta + 1.0) / (n as f32 + eta);
+        expected.iter_mut().zip(&x).for_each(|(e, v)| *e += weight * (v - *e));
+        assert_eq!(mean, expected, "step {n}");
+    }
+}
+
 #[test]
 fn a_refused_gradient_changes_nothing() {
     let layout = Layout::single(3).unwrap();

@@ -7,6 +7,7 @@ use crate::precision::Single;
 use crate::slot::Slot;
 use crate::unroll::{UnrollOutcome, Workspace, unroll};
 use crate::validation::{mean_score, run_suite};
+use lopt_core::hierarchical_rnn::AVERAGING_ETA;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::network::Network;
 use lopt_core::rng::stream;
@@ -239,7 +240,9 @@ impl Trainer {
         let (config, psi, level) = (&self.config, &self.meta.average, self.precision.0);
         let from = |rate: f32| {
             let make = |layout: &Layout| {
-                HierarchicalRnn::new(config, psi, layout, level).with_initial_rate(rate)
+                HierarchicalRnn::new(config, psi, layout, level)
+                    .with_initial_rate(rate)
+                    .with_averaging(AVERAGING_ETA)
             };
             mean_score(&run_suite(&tasks, 0, make))
         };

@@ -22,6 +22,14 @@ fn recommended() -> Recipe {
     recipe
 }
 
+/// The bytes of a checkpoint: losses not yet measured are NaN, which equals nothing but its bits.
+fn bytes(checkpoint: &Checkpoint) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.lopt");
+    checkpoint.write(&path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 /// Spec 11.7: the meta-loss must fall well below -0.42, the best of any constant rate.
 #[test]
 fn training_on_quadratics_passes_the_sanity_bar() {
@@ -52,13 +60,13 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
     first.checkpoint().write(&path).unwrap();
     let saved = Checkpoint::read(&path).unwrap();
-    assert_eq!(saved, first.checkpoint());
+    assert_eq!(bytes(&saved), bytes(&first.checkpoint()));
     let mut second = Trainer::resume(&saved, Level::detect()).unwrap();
     for _ in 17..30 {
         second.update();
     }
     assert_eq!(whole.meta().psi, second.meta().psi);
-    assert_eq!(whole.checkpoint(), second.checkpoint());
+    assert!(bytes(&whole.checkpoint()) == bytes(&second.checkpoint()), "the checkpoints differ");
 }
 
 #[test]
@@ -85,7 +93,7 @@ fn threads_change_nothing() {
             trainer.checkpoint()
         })
     };
-    assert_eq!(run(1), run(3));
+    assert!(bytes(&run(1)) == bytes(&run(3)), "the checkpoints differ");
 }
 
 #[test]
