@@ -46,15 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     print("adam, best rate per task", &best.unwrap_or_default());
     for path in std::env::args().skip(1) {
         let weights = load(Path::new(&path))?;
-        for eta in [3.0, 8.0, 20.0] {
-            let make = |layout: &lopt_core::Layout| {
-                HierarchicalRnn::from_weights(&weights, layout)
-                    .with_initial_rate(1e-3)
-                    .with_averaging(eta)
-            };
-            print(&format!("{path} averaged, eta {eta}"), &run_suite(&tasks, 0, make));
-        }
-        for rate in [1e-5, 1e-4, 1e-3, 1e-2, 1e-1] {
+        for rate in [1e-5, 1e-4, 3e-4, 1e-3, 1e-2] {
             let make = |layout: &lopt_core::Layout| {
                 HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
             };
