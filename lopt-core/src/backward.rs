@@ -29,7 +29,7 @@ pub fn backward<S: Simd>(
     record.unpack::<S>(net, plan, &mut adj.work);
     upper_adjoint::upper_levels(s, net, plan, adj);
     update_adjoint(s, net, plan, record, adj, grad);
-    let mut to_mean = [s.zero(); 2];
+    let mut to_mean = s.zero();
     adj.parameter_delta.fill(<S::E as Element>::from_f64(0.0));
     let means = bytemuck::cast_slice::<S::E, S::V>(record.mean_rate);
     for (t, tensor) in plan.tensors.iter().enumerate() {
@@ -60,13 +60,13 @@ pub fn backward<S: Simd>(
         for (row, &v) in rows.iter_mut().zip(&delta_sum) {
             row[t % TILE] = v;
         }
-        to_mean[0] = s.add(to_mean[0], of_tensor);
+        to_mean = s.add(to_mean, of_tensor);
         if net.config.relative_rate == RelativeRate::Tensor {
             owe_mean(s, net, plan, adj, t..t + 1, of_tensor, tensor.elements);
         }
     }
     if net.config.relative_rate == RelativeRate::Problem {
-        owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean[0], plan.parameters);
+        owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean, plan.parameters);
     }
     upper_adjoint::downward_maps(s, net, plan, adj, grad);
 }

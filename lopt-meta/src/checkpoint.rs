@@ -75,10 +75,14 @@ fn wire() -> Config {
 
 impl Checkpoint {
     /// Without the slots: small enough for a repository. A run that goes on from it keeps psi, the
-    /// meta-optimizer and the counters, and starts new inner runs; it is not bit-exact.
+    /// meta-optimizer and its place in the schedule, and starts new inner runs; it is not bit-exact.
+    /// The best score is forgotten: the code that goes on may score differently.
     #[must_use]
     pub fn light(mut self) -> Self {
         self.slots.clear();
+        self.counters.best_score = f64::INFINITY;
+        self.counters.best_psi.clear();
+        self.counters.best_update = 0;
         self
     }
 
