@@ -43,7 +43,7 @@
 //!
 //! # Costs
 //!
-//! 88 bytes of state per parameter (Adam: 8) and some tens of nanoseconds per parameter and step
+//! 92 bytes of state per parameter (Adam: 8) and some tens of nanoseconds per parameter and step
 //! (Adam: about one). That is little beside the gradient of a large batch and much beside that of a
 //! small one.
 //!
