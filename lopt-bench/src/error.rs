@@ -43,6 +43,9 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// The environment asks for instructions that are unknown or missing.
+    #[error("{variable}: {0}", variable = lopt_core::simd::LEVEL_VARIABLE)]
+    Level(#[source] lopt_core::simd::LevelError),
     /// The threads of a race could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),
@@ -61,7 +64,7 @@ impl CliError {
     /// 2 for a command that was typed wrongly, 1 for one that failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::UnknownProblem { .. } => 2,
+            Self::Usage(_) | Self::UnknownProblem { .. } | Self::Level(_) => 2,
             _ => 1,
         }
     }

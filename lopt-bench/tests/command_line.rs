@@ -8,6 +8,7 @@ fn lopt(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lopt"))
         .args(args)
         .env_remove("LOPT_DATA")
+        .env_remove("LOPT_SIMD")
         .output()
         .expect("the binary starts")
 }
@@ -144,4 +145,25 @@ fn help_and_version_are_no_errors() {
         assert!(output.status.success() && stderr(&output).is_empty());
         assert!(stdout(&output).contains("lopt"));
     }
+}
+
+#[test]
+fn the_environment_chooses_instructions() {
+    let with = |level: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lopt"));
+        command.args(["weights", "inspect", "recommended"]).env("LOPT_SIMD", level);
+        command.output().expect("the binary starts")
+    };
+    for level in ["portable", ""] {
+        let output = with(level);
+        assert!(output.status.success(), "{level}: {}", stderr(&output));
+    }
+    let output = with("bogus");
+    let sentence = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{sentence}");
+    assert_eq!(sentence.lines().count(), 1, "{sentence}");
+    for word in ["error: ", "LOPT_SIMD", "bogus", "portable, avx2 or avx512"] {
+        assert!(sentence.contains(word), "expected `{word}` in: {sentence}");
+    }
+    assert_eq!(stdout(&output), "");
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use lopt_core::simd::Level;
 
 use crate::args::{Cli, Command, RaceArgs, WeightsCommand};
 use crate::error::CliError;
@@ -49,6 +50,8 @@ pub fn main() -> ExitCode {
 ///
 /// If the command fails; the error is a sentence.
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
+    // Everything below detects the level itself, and would ignore a variable it cannot follow.
+    Level::from_env().map_err(CliError::Level)?;
     match cli.command {
         None => race::run(&RaceArgs::default(), out),
         Some(Command::Race(args)) => race::run(&args, out),

@@ -49,6 +49,14 @@ impl Simd for Double {
         if a > b { yes } else { no }
     }
     #[inline(always)]
+    fn abs(self, a: f64) -> f64 {
+        a.abs()
+    }
+    #[inline(always)]
+    fn copysign(self, a: f64, sign: f64) -> f64 {
+        a.copysign(sign)
+    }
+    #[inline(always)]
     fn exp(self, x: f64) -> f64 {
         x.exp()
     }

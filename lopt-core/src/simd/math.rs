@@ -1,100 +1,185 @@
 //! exp, ln, tanh, sigmoid and asinh of `f32` vectors from a handful of primitive operations.
 //!
-//! exp: Cody-Waite reduction and a polynomial of degree 6 (about 1 ulp). ln: exponent and mantissa,
-//! polynomial of degree 9 (Cephes `logf`). tanh: rational 13/6 on the clamped interval (2.9e-7
-//! relative). sigmoid: by exp. NaN passes through all of them.
+//! All reduce the argument by a multiple of ln 2, exactly (Cody and Waite), and use minimax
+//! polynomials of the relative error (Remez). The largest errors over all 2^32 arguments stand in
+//! `tests/functions.rs`. NaN passes through all of them. AVX-512 has its own exp, ln and tanh.
 
 use super::Simd;
 
+/// Added to the bits of a float, carries into the exponent for mantissas above 4/3.
+pub(super) const SPLIT_OFFSET: u32 = 0x4000_0000 - 0x3f2a_aaab;
+/// What [`Bits::split`] has to subtract from `2^23 +` the exponent of the shifted bits.
+pub(super) const SPLIT_BIAS: f32 = 8_388_608.0 + 128.0;
+
+/// Rounds to an integer when added, and leaves that integer in the low bits.
+pub(super) const MAGIC: f64 = 12_582_912.0;
+/// ln 2 with so few bits that its product with an exponent is exact.
+const LN_2_HIGH: f64 = 0.693_359_375;
+/// The rest of ln 2.
+const LN_2_LOW: f64 = -2.121_944_400_546_905_8e-4;
+
 /// What the functions below need beyond [`Simd`]'s arithmetic.
 pub(crate) trait Bits: Simd<E = f32> {
-    /// `2^n` for an integral `n` in -126..=127.
-    fn power_of_two(self, n: Self::V) -> Self::V;
-    /// Mantissa in `[0.5, 1)` and exponent of a positive normal number.
+    /// Lane-wise minimum; either one if an operand is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Lane-wise maximum; either one if an operand is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `2^(n + bias - 127)` for `k = n + MAGIC`, if that is a normal number.
+    fn power_of_two(self, k: Self::V, bias: u32) -> Self::V;
+    /// `a * 2^n` for `k = n + MAGIC`, if that is a normal number.
+    fn add_to_exponent(self, a: Self::V, k: Self::V) -> Self::V;
+    /// Mantissa in `[2/3, 4/3)` and exponent of a positive normal number.
     fn split(self, x: Self::V) -> (Self::V, Self::V);
-}
 
-#[inline(always)]
-pub(crate) fn exp<S: Bits>(s: S, x: S::V) -> S::V {
-    let x = s.at_least(s.at_most(x, 87.3), -87.3);
-    let magic = s.constant(12_582_912.0);
-    let n = s.sub(s.fma(x, s.constant(std::f64::consts::LOG2_E), magic), magic);
-    let r = s.fma(n, s.constant(-0.693_359_375), x);
-    let r = s.fma(n, s.constant(2.121_944_40e-4), r);
-    let mut p = s.fma(r, s.constant(1.987_569_150_0e-4), s.constant(1.398_199_950_7e-3));
-    p = s.fma(r, p, s.constant(8.333_451_907_3e-3));
-    p = s.fma(r, p, s.constant(4.166_579_589_4e-2));
-    p = s.fma(r, p, s.constant(1.666_666_545_9e-1));
-    p = s.fma(r, p, s.constant(5.000_000_120_1e-1));
-    let e = s.add(s.fma(p, s.mul(r, r), r), s.constant(1.0));
-    s.mul(e, s.power_of_two(n))
-}
-
-#[inline(always)]
-pub(crate) fn ln<S: Bits>(s: S, x: S::V) -> S::V {
-    let (m, e) = s.split(x);
-    let small = s.constant(std::f64::consts::FRAC_1_SQRT_2);
-    let one = s.constant(1.0);
-    // mantissas below sqrt(1/2) are doubled so that the polynomial is centred on one
-    let e = s.select_gt(small, m, s.sub(e, one), e);
-    let m = s.sub(s.select_gt(small, m, s.add(m, m), m), one);
-    let z = s.mul(m, m);
-    let mut p = s.constant(7.037_683_629_2e-2);
-    for c in [
-        -1.151_461_031_0e-1,
-        1.167_699_874_0e-1,
-        -1.242_014_084_6e-1,
-        1.424_932_278_7e-1,
-        -1.666_805_766_5e-1,
-        2.000_071_476_5e-1,
-        -2.499_999_399_3e-1,
-        3.333_333_117_4e-1,
-    ] {
-        p = s.fma(p, m, s.constant(c));
+    /// The level's exp.
+    #[inline(always)]
+    fn fast_exp(self, x: Self::V) -> Self::V {
+        exp(self, x)
     }
-    let mut y = s.mul(s.mul(p, m), z);
-    y = s.fma(e, s.constant(-2.121_944_40e-4), y);
-    y = s.nma(s.constant(0.5), z, y);
-    s.fma(e, s.constant(0.693_359_375), s.add(m, y))
+    /// The level's ln.
+    #[inline(always)]
+    fn fast_ln(self, x: Self::V) -> Self::V {
+        ln(self, x)
+    }
+    /// `ln(2 x)` for `x >= 0.5`, NaN or infinity.
+    #[inline(always)]
+    fn ln_of_double(self, x: Self::V) -> Self::V {
+        let y = ln_of_normal::<Self, 1>(self, x);
+        self.select_gt(self.constant(f64::INFINITY), x, y, x)
+    }
+    /// The level's tanh.
+    #[inline(always)]
+    fn fast_tanh(self, x: Self::V) -> Self::V {
+        tanh(self, x)
+    }
+}
+
+/// `c[0] + c[1] x + ...`
+#[inline(always)]
+pub(super) fn polynomial<S: Simd, const N: usize>(s: S, x: S::V, c: [f64; N]) -> S::V {
+    let mut p = s.constant(c[N - 1]);
+    for i in (0..N - 1).rev() {
+        p = s.fma(p, x, s.constant(c[i]));
+    }
+    p
+}
+
+/// Coefficients of `(e^r - 1 - r) / r^2` for `|r| <= ln(2) / 2`; 5e-9 relative to `e^r`.
+pub(super) const EXP: [f64; 5] =
+    [4.999_999_404e-1, 1.666_652_113e-1, 4.166_838_899e-2, 8.368_745_446e-3, 1.381_454_058e-3];
+
+/// `n + MAGIC` and `r` for `x = n ln 2 + r`.
+#[inline(always)]
+pub(super) fn reduce<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+    let k = s.fma(x, s.constant(std::f64::consts::LOG2_E), s.constant(MAGIC));
+    let n = s.sub(k, s.constant(MAGIC));
+    let r = s.fma(n, s.constant(-LN_2_HIGH), x);
+    (k, s.fma(n, s.constant(-LN_2_LOW), r))
+}
+
+/// `e^r` for `|r| <= ln(2) / 2`.
+#[inline(always)]
+pub(super) fn exp_of_rest<S: Simd>(s: S, r: S::V) -> S::V {
+    let p = polynomial(s, r, EXP);
+    s.add(s.fma(s.mul(r, r), p, r), s.constant(1.0))
 }
 
 #[inline(always)]
-pub(crate) fn tanh<S: Bits>(s: S, x: S::V) -> S::V {
-    let x = s.at_least(s.at_most(x, 7.905_311_1), -7.905_311_1);
-    let x2 = s.mul(x, x);
-    let mut p =
-        s.fma(x2, s.constant(-2.760_768_477_423_55e-16), s.constant(2.000_187_904_824_77e-13));
-    p = s.fma(x2, p, s.constant(-8.604_671_522_137_35e-11));
-    p = s.fma(x2, p, s.constant(5.122_297_090_371_14e-08));
-    p = s.fma(x2, p, s.constant(1.485_722_357_179_79e-05));
-    p = s.fma(x2, p, s.constant(6.372_619_288_754_36e-04));
-    p = s.fma(x2, p, s.constant(4.893_524_558_917_86e-03));
-    let mut q =
-        s.fma(x2, s.constant(1.198_258_394_667_02e-06), s.constant(1.185_347_056_866_54e-04));
-    q = s.fma(x2, q, s.constant(2.268_434_632_439_00e-03));
-    q = s.fma(x2, q, s.constant(4.893_525_185_543_85e-03));
-    s.div(s.mul(x, p), q)
+fn exp<S: Bits>(s: S, x: S::V) -> S::V {
+    let (k, r) = reduce(s, x);
+    let y = s.add_to_exponent(exp_of_rest(s, r), k);
+    // from here on the product is infinite, or NaN for NaN
+    let y = s.select_gt(s.constant(88.722_84), x, y, s.mul(x, s.constant(1e38)));
+    s.select_gt(s.constant(-87.336_54), x, s.zero(), y)
+}
+
+/// Coefficients of `(ln(1 + f) - f + f^2 / 2) / f^3` for `|f| <= 1/3`.
+const LN: [f64; 7] = [
+    3.333_326_578e-1,
+    -2.500_423_789e-1,
+    2.000_791_728e-1,
+    -1.647_232_771e-1,
+    1.404_233_724e-1,
+    -1.512_217_820e-1,
+    1.382_011_175e-1,
+];
+
+/// `ln(2^DOUBLINGS x)` of a normal number.
+#[inline(always)]
+fn ln_of_normal<S: Bits, const DOUBLINGS: u32>(s: S, x: S::V) -> S::V {
+    let (m, mut e) = s.split(x);
+    if DOUBLINGS > 0 {
+        e = s.add(e, s.constant(DOUBLINGS.into()));
+    }
+    let f = s.sub(m, s.constant(1.0));
+    let p = s.fma(polynomial(s, f, LN), f, s.constant(-0.5));
+    let y = s.fma(s.mul(f, f), p, f);
+    s.fma(e, s.constant(std::f64::consts::LN_2), y)
 }
 
 #[inline(always)]
-pub(crate) fn sigmoid<S: Bits>(s: S, x: S::V) -> S::V {
+fn ln<S: Bits>(s: S, x: S::V) -> S::V {
+    let y = ln_of_normal::<S, 0>(s, x);
+    let y = s.select_gt(s.constant(f64::INFINITY), x, y, x);
+    let zero_or_less =
+        s.select_gt(s.zero(), x, s.constant(f64::NAN), s.constant(f64::NEG_INFINITY));
+    s.select_gt(s.constant(f32::MIN_POSITIVE.into()), x, zero_or_less, y)
+}
+
+/// Coefficients of `(tanh z - z) / z^3` for `|z| <= 0.2435`.
+const TANH: [f64; 3] = [-3.333_325_386e-1, 1.332_512_796e-1, -5.155_616_999e-2];
+
+/// By `tanh(w + z)` in terms of tanh z and `e^-2w`, a power of two.
+#[inline(always)]
+fn tanh<S: Bits>(s: S, x: S::V) -> S::V {
+    let a = s.at_most(s.abs(x), 10.0);
     let one = s.constant(1.0);
-    s.div(one, s.add(one, exp(s, s.sub(s.zero(), x))))
+    // arguments below 0.243 are left alone: the next multiple would cancel half of them
+    let shifted = s.sub(a, s.constant(0.07));
+    let k = s.fma(shifted, s.constant(-2.0 * std::f64::consts::LOG2_E), s.constant(MAGIC));
+    let n = s.sub(k, s.constant(MAGIC));
+    let z = s.fma(n, s.constant(LN_2_HIGH / 2.0), a);
+    let z = s.fma(n, s.constant(LN_2_LOW / 2.0), z);
+    let z2 = s.mul(z, z);
+    let t = s.fma(s.mul(z, z2), polynomial(s, z2, TANH), z);
+    let power = s.power_of_two(k, 127);
+    let above = s.fma(t, s.add(one, power), s.sub(one, power));
+    // where the quotient is near one, the rounding of the numerator cancels
+    let below = s.fma(s.add(power, power), s.sub(one, t), above);
+    s.copysign(s.div(above, below), x)
 }
 
 #[inline(always)]
-pub(crate) fn asinh<S: Bits>(s: S, x: S::V) -> S::V {
-    let a = s.select_gt(s.zero(), x, s.sub(s.zero(), x), x);
+pub(super) fn sigmoid<S: Bits>(s: S, x: S::V) -> S::V {
+    // beyond, the result is 1 or rounds to 0; the factor 2^-24 keeps the powers finite until then
+    let x = s.at_least(s.at_most(x, 30.0), -104.0);
+    let unit = s.constant(1.0 / 16_777_216.0);
+    let k = s.fma(x, s.constant(-std::f64::consts::LOG2_E), s.constant(MAGIC));
+    let n = s.sub(k, s.constant(MAGIC));
+    let r = s.fma(n, s.constant(LN_2_LOW), s.fma(n, s.constant(LN_2_HIGH), x));
+    let p = polynomial(s, r, [EXP[0], -EXP[1], EXP[2], -EXP[3], EXP[4]]);
+    // 1 - e^-r; the larger of 1 and the power of two joins last, so that only the sum rounds
+    let q = s.nma(s.mul(r, r), p, r);
+    let power = s.power_of_two(k, 127 - 24);
+    let smaller = s.nma(power, q, s.min(power, unit));
+    s.div(unit, s.add(smaller, s.max(power, unit)))
+}
+
+/// Coefficients of `(asinh a - a) / a^3` for `|a| <= 0.6`.
+const ASINH: [f64; 5] =
+    [-1.666_655_391e-1, 7.495_352_626e-2, -4.401_399_195e-2, 2.653_987_706e-2, -1.077_401_359e-2];
+
+#[inline(always)]
+pub(super) fn asinh<S: Bits>(s: S, x: S::V) -> S::V {
+    let a = s.abs(x);
     let a2 = s.mul(a, a);
-    let one = s.constant(1.0);
-    // squares of values above 1e18 would overflow; there asinh(a) = ln(2a)
-    let root = s.sqrt(s.add(a2, one));
-    let large = s.select_gt(a, s.constant(1e18), s.add(a, a), s.add(a, root));
-    let big = ln(s, s.at_most(large, 3e38));
-    let mut p = s.fma(a2, s.constant(105.0 / 3456.0), s.constant(-15.0 / 336.0));
-    p = s.fma(a2, p, s.constant(3.0 / 40.0));
-    p = s.fma(a2, p, s.constant(-1.0 / 6.0));
-    let tiny = s.fma(s.mul(p, a2), a, a);
-    let y = s.select_gt(a, s.constant(0.2), big, tiny);
-    s.select_gt(s.zero(), x, s.sub(s.zero(), y), y)
+    let small = s.fma(s.mul(a, a2), polynomial(s, a2, ASINH), a);
+    // halves keep the sum finite; the square of 5e17 is far beyond the one under the root
+    let half = s.mul(a, s.constant(0.5));
+    let limited = s.at_most(half, 5e17);
+    let root = s.sqrt(s.fma(limited, limited, s.constant(0.25)));
+    let root = s.select_gt(half, s.constant(5e17), half, root);
+    let large = s.ln_of_double(s.add(half, root));
+    let y = s.select_gt(s.constant(0.6), a, small, large);
+    s.copysign(y, x)
 }

@@ -5,7 +5,10 @@
 //! with one lane and the standard library's functions and is the exact twin used in tests.
 //! [`Level`] is chosen at run time: a plain release build uses the widest one the CPU has.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod double;
+mod level;
 pub mod math;
 mod portable;
 mod x16;
@@ -14,6 +17,7 @@ mod x86;
 
 use bytemuck::Pod;
 pub use double::Double;
+pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use portable::Portable;
 use std::fmt::Debug;
 use std::ops::{Add, Mul};
@@ -78,15 +82,20 @@ pub trait Simd: Copy + Send + Sync + Debug + 'static {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// Lane-wise `a > b ? yes : no`; false for NaN.
     fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
-    /// `e^x`.
+    /// Absolute value.
+    fn abs(self, a: Self::V) -> Self::V;
+    /// Absolute value of `a` with the sign of `sign`.
+    fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
+    /// `e^x` within 2 ulp; results below the smallest normal number may be zero.
     fn exp(self, x: Self::V) -> Self::V;
-    /// Natural logarithm of positive `x`.
+    /// Natural logarithm within 2 ulp; minus infinity at zero, NaN below. Subnormal `x` may count
+    /// as zero.
     fn ln(self, x: Self::V) -> Self::V;
-    /// Hyperbolic tangent.
+    /// Hyperbolic tangent within 2 ulp; the sign of a zero may be lost.
     fn tanh(self, x: Self::V) -> Self::V;
-    /// `1 / (1 + e^-x)`.
+    /// `1 / (1 + e^-x)` within 2 ulp, also where it is tiny.
     fn sigmoid(self, x: Self::V) -> Self::V;
-    /// Inverse hyperbolic sine.
+    /// Inverse hyperbolic sine within 3 ulp.
     fn asinh(self, x: Self::V) -> Self::V;
     /// Sum of the lanes, pairwise, in an order that no level changes.
     fn sum_lanes(self, a: Self::V) -> Self::E;
@@ -133,83 +142,4 @@ pub trait Kernel<E: Element> {
     type Output;
     /// The body; implementations must be `#[inline(always)]`.
     fn run<S: Simd<E = E>>(self, simd: S) -> Self::Output;
-}
-
-/// Which instructions the `f32` kernels use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What the build target guarantees (SSE2, NEON), by the crate `wide`.
-    Portable,
-    /// AVX2 with fused multiply-add.
-    Avx2,
-    /// AVX-512 (F, BW, DQ, VL, CD).
-    Avx512,
-}
-
-impl Level {
-    /// The widest level of this CPU.
-    #[must_use]
-    pub fn detect() -> Self {
-        [Self::Avx512, Self::Avx2].into_iter().find(|l| l.available()).unwrap_or(Self::Portable)
-    }
-
-    /// Whether this CPU can run the level.
-    #[must_use]
-    pub fn available(self) -> bool {
-        match self {
-            Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => pulp::x86::V4::try_new().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => false,
-        }
-    }
-
-    /// The level of that name: `portable`, `avx2` or `avx512`.
-    ///
-    /// # Errors
-    ///
-    /// If the name is unknown or this CPU lacks the instructions.
-    pub fn parse(name: &str) -> Result<Self, LevelError> {
-        let level = match name {
-            "portable" => Self::Portable,
-            "avx2" => Self::Avx2,
-            "avx512" => Self::Avx512,
-            _ => return Err(LevelError::Unknown(name.to_owned())),
-        };
-        if level.available() { Ok(level) } else { Err(LevelError::Missing(level)) }
-    }
-
-    /// Runs a kernel at this level, or at the portable one if the CPU lacks it.
-    pub fn dispatch<K: Kernel<f32>>(self, kernel: K) -> K::Output {
-        #[cfg(target_arch = "x86_64")]
-        match self {
-            Self::Avx512 => {
-                if let Some(token) = pulp::x86::V4::try_new() {
-                    return x86::Avx512(token).run(kernel);
-                }
-            }
-            Self::Avx2 => {
-                if let Some(token) = pulp::x86::V3::try_new() {
-                    return x86::Avx2(token).run(kernel);
-                }
-            }
-            Self::Portable => {}
-        }
-        Portable.run(kernel)
-    }
-}
-
-/// A level that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LevelError {
-    /// No such name.
-    #[error("unknown SIMD level {0:?}, expected portable, avx2 or avx512")]
-    Unknown(String),
-    /// The CPU lacks it.
-    #[error("this CPU cannot run SIMD level {0:?}")]
-    Missing(Level),
 }

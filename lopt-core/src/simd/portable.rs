@@ -1,8 +1,8 @@
 //! 16 `f32` lanes by the crate `wide`: whatever the build target guarantees.
 
-use super::math::{self, Bits};
+use super::math::{self, Bits, SPLIT_BIAS, SPLIT_OFFSET};
 use super::{Kernel, Simd};
-use wide::{f32x16, i32x16, u32x16};
+use wide::{f32x16, u32x16};
 
 /// Token of the portable level.
 #[derive(Clone, Copy, Debug)]
@@ -10,19 +10,31 @@ pub struct Portable;
 
 impl Bits for Portable {
     #[inline(always)]
-    fn power_of_two(self, n: f32x16) -> f32x16 {
-        let shifted: u32x16 = bytemuck::cast(n + f32x16::splat(127.0 + 8_388_608.0));
-        bytemuck::cast(shifted << 23_u32)
+    fn min(self, a: f32x16, b: f32x16) -> f32x16 {
+        a.fast_min(b)
+    }
+    #[inline(always)]
+    fn max(self, a: f32x16, b: f32x16) -> f32x16 {
+        a.fast_max(b)
+    }
+    #[inline(always)]
+    fn power_of_two(self, k: f32x16, bias: u32) -> f32x16 {
+        let bits: u32x16 = bytemuck::cast(k);
+        bytemuck::cast((bits << 23_u32) + u32x16::splat(bias << 23))
+    }
+    #[inline(always)]
+    fn add_to_exponent(self, a: f32x16, k: f32x16) -> f32x16 {
+        let bits: u32x16 = bytemuck::cast(a);
+        bytemuck::cast(bits + (bytemuck::cast::<_, u32x16>(k) << 23_u32))
     }
     #[inline(always)]
     fn split(self, x: f32x16) -> (f32x16, f32x16) {
-        let bits: i32x16 = bytemuck::cast(x);
-        let exponent = ((bits >> 23) & i32x16::splat(0xff)) - i32x16::splat(126);
-        let mantissa = (bits & i32x16::splat(0x007f_ffff)) | i32x16::splat(0x3f00_0000);
-        let exponent = bytemuck::cast::<i32x16, [i32; 16]>(exponent).map(|e| e as f32);
-        let finite = x.simd_gt(f32x16::splat(0.0));
-        let mantissa: f32x16 = bytemuck::cast(mantissa);
-        (finite.select(mantissa, x * f32x16::splat(f32::NAN)), f32x16::from(exponent))
+        let bits: u32x16 = bytemuck::cast(x);
+        let shifted = bits + u32x16::splat(SPLIT_OFFSET);
+        let field = shifted & u32x16::splat(0xff80_0000);
+        let mantissa = bits - field + u32x16::splat(0x4000_0000);
+        let exponent: f32x16 = bytemuck::cast((shifted >> 23_u32) | u32x16::splat(0x4b00_0000));
+        (bytemuck::cast(mantissa), exponent - f32x16::splat(SPLIT_BIAS))
     }
 }
 
@@ -69,16 +81,25 @@ impl Simd for Portable {
         a.simd_gt(b).select(yes, no)
     }
     #[inline(always)]
+    fn abs(self, a: f32x16) -> f32x16 {
+        a.abs()
+    }
+    #[inline(always)]
+    fn copysign(self, a: f32x16, sign: f32x16) -> f32x16 {
+        let minus = f32x16::splat(-0.0);
+        (a & !minus) | (sign & minus)
+    }
+    #[inline(always)]
     fn exp(self, x: f32x16) -> f32x16 {
-        math::exp(self, x)
+        self.fast_exp(x)
     }
     #[inline(always)]
     fn ln(self, x: f32x16) -> f32x16 {
-        math::ln(self, x)
+        self.fast_ln(x)
     }
     #[inline(always)]
     fn tanh(self, x: f32x16) -> f32x16 {
-        math::tanh(self, x)
+        self.fast_tanh(x)
     }
     #[inline(always)]
     fn sigmoid(self, x: f32x16) -> f32x16 {

@@ -3,7 +3,7 @@
 //! A token is made only after the CPU was asked, so its operations are safe to call; `vectorize`
 //! gives the body the right target features.
 
-use super::math::{self, Bits};
+use super::math::{self, Bits, SPLIT_BIAS, SPLIT_OFFSET};
 use super::{Kernel, Simd};
 use pulp::Simd as _;
 use pulp::x86::{V3, V4};
@@ -29,42 +29,55 @@ impl<K: Kernel<f32>, S: Simd<E = f32>> pulp::NullaryFnOnce for Body<K, S> {
     }
 }
 
+// no closures here: they would lack the target features and be called, at ten times the cost
+impl Bits for Avx2 {
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        [self.0.min_f32s(a[0], b[0]), self.0.min_f32s(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        [self.0.max_f32s(a[0], b[0]), self.0.max_f32s(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn power_of_two(self, k: Self::V, bias: u32) -> Self::V {
+        let bias = self.0.splat_f32s(f32::from_bits(bias << 23));
+        self.add_to_exponent([bias, bias], k)
+    }
+    #[inline(always)]
+    fn add_to_exponent(self, a: Self::V, k: Self::V) -> Self::V {
+        [self.add_exponent(a[0], k[0]), self.add_exponent(a[1], k[1])]
+    }
+    #[inline(always)]
+    fn split(self, x: Self::V) -> (Self::V, Self::V) {
+        let ((m0, e0), (m1, e1)) = (self.split_register(x[0]), self.split_register(x[1]));
+        ([m0, m1], [e0, e1])
+    }
+}
+
+impl Avx2 {
+    #[inline(always)]
+    fn add_exponent(self, a: pulp::f32x8, k: pulp::f32x8) -> pulp::f32x8 {
+        let t = self.0;
+        let n = t.wrapping_dyn_shl_u32s(t.transmute_u32s_f32s(k), t.splat_u32s(23));
+        t.transmute_f32s_u32s(t.add_u32s(t.transmute_u32s_f32s(a), n))
+    }
+    #[inline(always)]
+    fn split_register(self, x: pulp::f32x8) -> (pulp::f32x8, pulp::f32x8) {
+        let t = self.0;
+        let bits = t.transmute_u32s_f32s(x);
+        let shifted = t.add_u32s(bits, t.splat_u32s(SPLIT_OFFSET));
+        let field = t.and_u32s(shifted, t.splat_u32s(0xff80_0000));
+        let mantissa = t.add_u32s(t.sub_u32s(bits, field), t.splat_u32s(0x4000_0000));
+        let exponent = t.wrapping_dyn_shr_u32s(shifted, t.splat_u32s(23));
+        // an integer below 2^23 under the bits of 2^23 is that float plus 2^23
+        let exponent = t.transmute_f32s_u32s(t.or_u32s(exponent, t.splat_u32s(0x4b00_0000)));
+        (t.transmute_f32s_u32s(mantissa), t.sub_f32s(exponent, t.splat_f32s(SPLIT_BIAS)))
+    }
+}
+
 macro_rules! level {
     ($token:ident, $register:ty, $count:literal, [$($i:literal),+], $wide:literal) => {
-        impl Bits for $token {
-            #[inline(always)]
-            fn power_of_two(self, n: Self::V) -> Self::V {
-                let t = self.0;
-                let bias = t.splat_f32s(127.0 + 8_388_608.0);
-                let by = t.splat_u32s(23);
-                [$(t.transmute_f32s_u32s(t.wrapping_dyn_shl_u32s(
-                    t.transmute_u32s_f32s(t.add_f32s(n[$i], bias)), by))),+]
-            }
-            #[inline(always)]
-            fn split(self, x: Self::V) -> (Self::V, Self::V) {
-                let t = self.0;
-                let by = t.splat_u32s(23);
-                let mask = t.splat_u32s(0x007f_ffff);
-                let half = t.splat_u32s(0x3f00_0000);
-                // an integer below 2^23 under the bits of 2^23 is that float plus 2^23
-                let magic = t.splat_u32s(0x4b00_0000);
-                let offset = t.splat_f32s(8_388_608.0 + 126.0);
-                let zero = t.splat_f32s(0.0);
-                let nan = t.splat_f32s(f32::NAN);
-                let m = [$({
-                    let bits = t.transmute_u32s_f32s(x[$i]);
-                    let m = t.transmute_f32s_u32s(t.or_u32s(t.and_u32s(bits, mask), half));
-                    t.select_f32s(t.greater_than_f32s(x[$i], zero), m, nan)
-                }),+];
-                let e = [$({
-                    let bits = t.transmute_u32s_f32s(x[$i]);
-                    let e = t.or_u32s(t.wrapping_dyn_shr_u32s(bits, by), magic);
-                    t.sub_f32s(t.transmute_f32s_u32s(e), offset)
-                }),+];
-                (m, e)
-            }
-        }
-
         impl Simd for $token {
             type E = f32;
             type V = [$register; $count];
@@ -108,16 +121,36 @@ macro_rules! level {
                 [$(self.0.select_f32s(self.0.greater_than_f32s(a[$i], b[$i]), yes[$i], no[$i])),+]
             }
             #[inline(always)]
+            fn abs(self, a: Self::V) -> Self::V {
+                [$(self.0.abs_f32s(a[$i])),+]
+            }
+            #[inline(always)]
+            fn copysign(self, a: Self::V, sign: Self::V) -> Self::V {
+                let minus = self.0.splat_f32s(-0.0);
+                [$(self.0.or_f32s(self.0.abs_f32s(a[$i]), self.0.and_f32s(sign[$i], minus))),+]
+            }
+            // the second operand of these instructions is the one that passes if either is NaN
+            #[inline(always)]
+            fn at_most(self, a: Self::V, limit: f64) -> Self::V {
+                let limit = self.0.splat_f32s(limit as f32);
+                [$(self.0.min_f32s(limit, a[$i])),+]
+            }
+            #[inline(always)]
+            fn at_least(self, a: Self::V, limit: f64) -> Self::V {
+                let limit = self.0.splat_f32s(limit as f32);
+                [$(self.0.max_f32s(limit, a[$i])),+]
+            }
+            #[inline(always)]
             fn exp(self, x: Self::V) -> Self::V {
-                math::exp(self, x)
+                self.fast_exp(x)
             }
             #[inline(always)]
             fn ln(self, x: Self::V) -> Self::V {
-                math::ln(self, x)
+                self.fast_ln(x)
             }
             #[inline(always)]
             fn tanh(self, x: Self::V) -> Self::V {
-                math::tanh(self, x)
+                self.fast_tanh(x)
             }
             #[inline(always)]
             fn sigmoid(self, x: Self::V) -> Self::V {
