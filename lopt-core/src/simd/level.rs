@@ -1,8 +1,8 @@
 //! Which instructions run: detected, or chosen by name.
 
-use super::{Kernel, Portable, Simd as _};
 #[cfg(target_arch = "x86_64")]
 use super::x86;
+use super::{Kernel, Portable, Simd as _};
 
 /// Environment variable that overrides [`Level::detect`].
 pub const LEVEL_VARIABLE: &str = "LOPT_SIMD";

@@ -126,16 +126,16 @@ fn ln<S: Bits>(s: S, x: S::V) -> S::V {
     s.select_gt(s.constant(f32::MIN_POSITIVE.into()), x, zero_or_less, y)
 }
 
-/// Coefficients of `(tanh z - z) / z^3` for `|z| <= 0.2435`.
-const TANH: [f64; 3] = [-3.333_325_386e-1, 1.332_512_796e-1, -5.155_616_999e-2];
+/// Coefficients of `(tanh z - z) / z^3` for `|z| <= 0.2645`.
+const TANH: [f64; 3] = [-3.333_320_320e-1, 1.332_199_574e-1, -5.113_834_143e-2];
 
 /// By `tanh(w + z)` in terms of tanh z and `e^-2w`, a power of two.
 #[inline(always)]
 fn tanh<S: Bits>(s: S, x: S::V) -> S::V {
     let a = s.at_most(s.abs(x), 10.0);
     let one = s.constant(1.0);
-    // arguments below 0.243 are left alone: the next multiple would cancel half of them
-    let shifted = s.sub(a, s.constant(0.07));
+    // arguments below 0.263 are left alone: the next multiple would cancel half of them
+    let shifted = s.sub(a, s.constant(0.09));
     let k = s.fma(shifted, s.constant(-2.0 * std::f64::consts::LOG2_E), s.constant(MAGIC));
     let n = s.sub(k, s.constant(MAGIC));
     let z = s.fma(n, s.constant(LN_2_HIGH / 2.0), a);
