@@ -68,18 +68,14 @@ impl Avx512 {
     #[inline(always)]
     fn ln<const DOUBLINGS: u32>(self, x: V) -> V {
         let avx = self.0.avx512f;
-        let [x] = bytemuck::cast(x);
-        // in range these are exact; zero, infinities and negative numbers come out right, too
-        let m = avx._mm512_getmant_ps::<FROM_3_4_TO_3_2, NAN_IF_NEGATIVE>(x);
-        let e = avx._mm512_sub_ps(avx._mm512_getexp_ps(x), avx._mm512_getexp_ps(m));
-        let mut e = [bytemuck::cast::<__m512, f32x16>(e)];
+        let (m, mut e) = self.split(x);
         if DOUBLINGS > 0 {
             e = self.add(e, self.constant(DOUBLINGS.into()));
         }
-        let index = avx._mm512_srli_epi32::<19>(bytemuck::cast(m));
+        let index = avx._mm512_srli_epi32::<19>(bytemuck::cast(m[0]));
         let inverse = avx._mm512_permutexvar_ps(index, bytemuck::cast(LN_INVERSES));
         let value = [bytemuck::cast(avx._mm512_permutexvar_ps(index, bytemuck::cast(LN_VALUES)))];
-        let f = self.fma([bytemuck::cast(m)], [bytemuck::cast(inverse)], self.constant(-1.0));
+        let f = self.fma(m, [bytemuck::cast(inverse)], self.constant(-1.0));
         let y = self.fma(self.mul(f, f), polynomial(self, f, LN), f);
         // near one both terms of the logarithm of the power and the knot are zero
         let high = self.fma(e, self.constant(std::f64::consts::LN_2), value);
@@ -109,6 +105,7 @@ impl Bits for Avx512 {
         let ([a], [n]) = (bytemuck::cast(a), bytemuck::cast(n));
         [bytemuck::cast(self.0.avx512f._mm512_scalef_ps(a, n))]
     }
+    /// Zero, infinities, subnormal and negative numbers get what makes their logarithm right.
     #[inline(always)]
     fn split(self, x: V) -> (V, V) {
         let avx = self.0.avx512f;

@@ -28,7 +28,7 @@ pub(crate) trait Bits: Simd<E = f32> {
     fn power_of_two(self, k: Self::V, bias: u32) -> Self::V;
     /// `a * 2^n` for `k = n + MAGIC`, if that is a normal number.
     fn add_to_exponent(self, a: Self::V, k: Self::V) -> Self::V;
-    /// Mantissa in `[2/3, 4/3)` and exponent of a positive normal number.
+    /// Mantissa in `[2/3, 4/3)` (AVX-512: `[3/4, 3/2)`) and exponent of a positive normal number.
     fn split(self, x: Self::V) -> (Self::V, Self::V);
 
     /// The level's exp.
