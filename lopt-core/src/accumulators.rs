@@ -7,7 +7,10 @@
 
 use crate::config::HierarchicalRnnConfig;
 use crate::simd::{Row, Simd, TILE};
+use crate::tile::before;
 
+/// Most timescales a configuration may have.
+const MOST_SCALES: usize = 8;
 /// Added to squares inside the mean squares.
 const EPSILON: f64 = 1e-12;
 
@@ -44,7 +47,8 @@ impl Scales {
     }
 }
 
-/// Updates `avg` (S rows) and `ms` (M rows) in place with the gradient `g`.
+/// Updates the averages `avg` (S rows) and mean squares `ms` (M rows) with the gradient `g`. `old`:
+/// both before the step, where they are kept.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -52,29 +56,36 @@ pub(crate) fn forward<S: Simd>(
     g: &Row<S>,
     a: &Row<S>,
     b: &Row<S>,
+    old: Option<(&[Row<S>], &[Row<S>])>,
     avg: &mut [Row<S>],
     ms: &mut [Row<S>],
     cols: usize,
 ) {
     let cols = cols.min(TILE);
+    let n = avg.len();
+    let (old_avg, old_ms) = old.unzip();
     let epsilon = s.constant(EPSILON);
     let averaged = scales.timescales > 1;
+    let first = usize::from(scales.previous);
     for c in 0..cols {
         let mut decay_a = a[c];
         let mut decay_b = scales.first(s, b[c]);
-        let mut slot = 0;
         if scales.previous {
-            ms[0][c] = mix(s, decay_b, s.fma(g[c], g[c], epsilon), ms[0][c]);
+            let square = s.fma(g[c], g[c], epsilon);
+            ms[0][c] = mix(s, decay_b, square, before(old_ms, ms, 0)[c]);
             decay_b = scales.next(s, decay_b);
-            slot = 1;
         }
-        for row in avg.iter_mut() {
-            let mean = if averaged { mix(s, decay_a, g[c], row[c]) } else { g[c] };
-            row[c] = mean;
-            ms[slot][c] = mix(s, decay_b, s.fma(mean, mean, epsilon), ms[slot][c]);
-            decay_a = s.sqrt(decay_a);
-            decay_b = scales.next(s, decay_b);
-            slot += 1;
+        for k in 0..n {
+            let last = before(old_avg, avg, k)[c];
+            let mean = if averaged { mix(s, decay_a, g[c], last) } else { g[c] };
+            avg[k][c] = mean;
+            let slot = first + k;
+            let square = s.fma(mean, mean, epsilon);
+            ms[slot][c] = mix(s, decay_b, square, before(old_ms, ms, slot)[c]);
+            if k + 1 < n {
+                decay_a = s.sqrt(decay_a);
+                decay_b = scales.next(s, decay_b);
+            }
         }
     }
 }
@@ -114,8 +125,8 @@ pub(crate) fn adjoint<S: Simd>(
     let epsilon = s.constant(EPSILON);
     let zero = s.zero();
     for c in 0..cols {
-        let mut chain_a = [zero; TILE + 1];
-        let mut chain_b = [zero; TILE + 1];
+        let mut chain_a = [zero; MOST_SCALES + 1];
+        let mut chain_b = [zero; MOST_SCALES + 1];
         chain_a[0] = a[c];
         chain_b[0] = scales.first(s, b[c]);
         for k in 1..n {
@@ -124,8 +135,8 @@ pub(crate) fn adjoint<S: Simd>(
         for k in 1..n + first {
             chain_b[k] = scales.next(s, chain_b[k - 1]);
         }
-        let mut adj_chain_a = [zero; TILE + 1];
-        let mut adj_chain_b = [zero; TILE + 1];
+        let mut adj_chain_a = [zero; MOST_SCALES + 1];
+        let mut adj_chain_b = [zero; MOST_SCALES + 1];
         let mut total_g = zero;
         for k in (0..n).rev() {
             let slot = k + first;
@@ -152,25 +163,28 @@ pub(crate) fn adjoint<S: Simd>(
             total_g = s.fma(square, s.add(g[c], g[c]), total_g);
         }
         adj_g[c] = total_g;
-        for k in (1..n).rev() {
-            let through = through_root(s, chain_a[k], adj_chain_a[k]);
-            adj_chain_a[k - 1] = s.add(adj_chain_a[k - 1], through);
-        }
-        adj_a[c] = adj_chain_a[0];
-        for k in (1..n + first).rev() {
-            let up = adj_chain_b[k];
-            let through = if scales.per_scale { through_root(s, chain_b[k], up) } else { up };
-            adj_chain_b[k - 1] = s.add(adj_chain_b[k - 1], through);
-        }
-        let up = adj_chain_b[0];
-        let squared = scales.previous && scales.per_scale;
-        adj_b[c] = if squared { s.mul(up, s.add(b[c], b[c])) } else { up };
+        adj_a[c] = through_roots(s, &chain_a[..n], &adj_chain_a[..n], a[c]);
+        let (chain, adj_chain) = (&chain_b[..n + first], &adj_chain_b[..n + first]);
+        adj_b[c] = if !scales.per_scale {
+            adj_chain.iter().fold(zero, |total, &up| s.add(total, up))
+        } else if scales.previous {
+            // the chain starts at b^2
+            let square = s.mul(adj_chain[0], s.add(b[c], b[c]));
+            s.add(square, through_roots(s, &chain[1..], &adj_chain[1..], b[c]))
+        } else {
+            through_roots(s, chain, adj_chain, b[c])
+        };
     }
 }
 
-/// Adjoint through `root = sqrt(x)`: `up / (2 root)`, and zero at the literal zeros of step 0.
+/// Adjoint of `x` from those of `chain[k] = x^(1/2^k)`, whose slopes are `chain[k] / (2^k x)`; at
+/// the literal zeros of step 0 no root has a slope.
 #[inline(always)]
-fn through_root<S: Simd>(s: S, root: S::V, up: S::V) -> S::V {
-    let half = s.mul(up, s.constant(0.5));
-    s.select_gt(root, s.zero(), s.div(half, root), s.zero())
+fn through_roots<S: Simd>(s: S, chain: &[S::V], adj_chain: &[S::V], x: S::V) -> S::V {
+    let half = s.constant(0.5);
+    let mut total = s.zero();
+    for (&root, &up) in chain.iter().zip(adj_chain).skip(1).rev() {
+        total = s.mul(half, s.fma(root, up, total));
+    }
+    s.add(adj_chain[0], s.select_gt(x, s.zero(), s.div(total, x), s.zero()))
 }

@@ -1,15 +1,15 @@
 //! Adjoints carried backward through an unroll, and what happens to them at its two ends.
 
 use crate::buffer::Buffer;
-use crate::columns::LevelColumns;
+use crate::gru::{CellRows, GruWeights, weight_gradients};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::readout;
 use crate::record::StepRecord;
-use crate::simd::{Element, Simd};
-use crate::state::Work;
-use crate::step::load_row;
-use crate::tile_pass::{TileScratch, out_count};
+use crate::simd::{Element, Simd, TILE};
+use crate::pending::{Pending, column_sums_of, outer};
+use crate::tile::load_row;
+use crate::tile_pass::out_count;
 
 /// Adjoints of the state, of parameters and gradient, and the buffers of the sweep.
 #[derive(Clone, Debug)]
@@ -29,8 +29,7 @@ pub struct Adjoint<E: Element> {
     pub(crate) parameter_delta: Buffer<E>,
     /// `[group][H_P + F]`: adjoint of the Tensor RNN's input.
     pub(crate) tensor_input: Buffer<E>,
-    pub(crate) columns: LevelColumns<E>,
-    pub(crate) work: Work<E>,
+    pub(crate) pending: LevelPending<E>,
     pub(crate) upper: UpperAdjoint<E>,
     pub(crate) tile: TileAdjoint<E>,
 }
@@ -38,13 +37,24 @@ pub struct Adjoint<E: Element> {
 /// Rows of one tile on the way back.
 #[derive(Clone, Debug)]
 pub(crate) struct TileAdjoint<E: Element> {
-    pub scratch: TileScratch<E>,
-    pub averages: Buffer<E>,
-    pub mean_squares: Buffer<E>,
-    pub delta: Buffer<E>,
     pub xh: Buffer<E>,
     pub x: Buffer<E>,
-    pub outputs: Buffer<E>,
+}
+
+/// Columns whose weight gradients are not yet formed.
+#[derive(Clone, Debug)]
+pub(crate) struct LevelPending<E: Element> {
+    /// [`CellRows`] of the Parameter RNN, new hidden vector, adjoints of the readout.
+    pub parameter: Pending<E>,
+    /// [`CellRows`] of the Tensor RNN, deltas of the Parameter RNN summed over the tensor.
+    pub tensor: Pending<E>,
+    /// [`CellRows`] of the Global RNN, sums of Tensor RNN deltas and of Parameter RNN deltas.
+    pub global: Pending<E>,
+}
+
+/// [`CellRows`] of a cell.
+pub(crate) fn cell_rows<E>(w: &GruWeights<E>) -> CellRows {
+    CellRows { inputs: w.inputs, hidden: w.hidden }
 }
 
 /// Rows of the upper levels on the way back.
@@ -56,7 +66,7 @@ pub(crate) struct UpperAdjoint<E: Element> {
     pub global_delta: Buffer<E>,
     /// Adjoint of input and state of one group of Tensor RNNs.
     pub tensor_xh: Buffer<E>,
-    /// Deltas of one group of Tensor RNNs.
+    /// Deltas of the Tensor RNNs, `[group][3 H_T]`.
     pub tensor_delta: Buffer<E>,
     /// Sum of the Tensor RNNs' deltas, in column 0.
     pub to_tensor: Buffer<E>,
@@ -70,47 +80,68 @@ impl<E: Element> Adjoint<E> {
     pub fn new(net: &Network<E>, plan: &Plan, scalars: usize) -> Self {
         let (c, width) = (&net.config, plan.width);
         let rows = |n: usize| Buffer::rows(n, width);
-        let groups = plan.groups();
-        let inputs = net.parameter.inputs;
-        Self {
-            tiles: rows(plan.tiles * net.fields().count()),
-            tensor: rows(groups * c.tensor_hidden),
+        let none = || Buffer::zeros(0);
+        let mut adjoint = Self {
+            tiles: none(),
+            tensor: none(),
             global: rows(c.global_hidden),
-            theta: Buffer::zeros(scalars),
-            phi: Buffer::zeros(scalars),
-            grads: Buffer::zeros(scalars),
-            out: rows(plan.tiles * out_count(net)),
-            parameter_delta: rows(groups * 3 * c.parameter_hidden),
-            tensor_input: rows(groups * net.tensor.inputs),
-            columns: LevelColumns::new(net, width),
-            work: Work::new(net, plan, 1),
+            theta: none(),
+            phi: none(),
+            grads: none(),
+            out: none(),
+            parameter_delta: none(),
+            tensor_input: none(),
+            pending: LevelPending {
+                parameter: Pending::new(
+                    cell_rows(&net.parameter).count()
+                        + c.parameter_hidden
+                        + net.readout.outputs.count,
+                    width,
+                ),
+                tensor: Pending::new(
+                    cell_rows(&net.tensor).count() + 3 * c.parameter_hidden,
+                    width,
+                ),
+                global: Pending::new(
+                    cell_rows(&net.global).count() + 3 * (c.tensor_hidden + c.parameter_hidden),
+                    width,
+                ),
+            },
             upper: UpperAdjoint {
                 global_xh: rows(c.tensor_hidden + c.global_hidden),
                 global_delta: rows(3 * c.global_hidden),
                 tensor_xh: rows(net.tensor.inputs + c.tensor_hidden),
-                tensor_delta: rows(3 * c.tensor_hidden),
+                tensor_delta: none(),
                 to_tensor: rows(3 * c.tensor_hidden),
                 to_parameter: rows(3 * c.parameter_hidden),
             },
             tile: TileAdjoint {
-                scratch: TileScratch::new(net, width),
-                averages: rows(c.timescales),
-                mean_squares: rows(c.mean_squares()),
-                delta: rows(3 * c.parameter_hidden),
-                xh: rows(inputs + c.parameter_hidden),
-                x: rows(inputs),
-                outputs: rows(readout::MOST_OUTPUTS),
+                xh: rows(net.parameter.inputs + c.parameter_hidden),
+                x: rows(net.parameter.inputs),
             },
-        }
+        };
+        adjoint.start(net, plan, scalars);
+        adjoint
     }
 
-    /// Zeroes everything: the end of an unroll.
-    pub fn clear(&mut self) {
-        let zero = E::from_f64(0.0);
-        for buffer in
-            [&mut self.tiles, &mut self.tensor, &mut self.global, &mut self.theta, &mut self.phi]
-        {
-            buffer.fill(zero);
+    /// Makes all adjoints zero, for the end of an unroll on this plan. The network must have the
+    /// configuration of the one before.
+    pub fn start(&mut self, net: &Network<E>, plan: &Plan, scalars: usize) {
+        let (c, row) = (&net.config, TILE * plan.width);
+        let groups = plan.groups();
+        for (buffer, len) in [
+            (&mut self.tiles, plan.tiles * net.fields().count() * row),
+            (&mut self.tensor, groups * c.tensor_hidden * row),
+            (&mut self.global, c.global_hidden * row),
+            (&mut self.theta, scalars),
+            (&mut self.phi, scalars),
+            (&mut self.grads, scalars),
+            (&mut self.out, plan.tiles * out_count(net) * row),
+            (&mut self.parameter_delta, groups * 3 * c.parameter_hidden * row),
+            (&mut self.tensor_input, groups * net.tensor.inputs * row),
+            (&mut self.upper.tensor_delta, groups * 3 * c.tensor_hidden * row),
+        ] {
+            buffer.reshape(len);
         }
     }
 
@@ -138,7 +169,7 @@ impl<E: Element> Adjoint<E> {
                     }
                 }
                 let theta = load_row::<S>(&self.theta[span.scalars.clone()]);
-                let l = &s.rows(record.out)[span.tile * outs + outs - 1];
+                let l = &s.rows(record.kept.out)[span.tile * outs + outs - 1];
                 for c in 0..span.cols {
                     let per_step = s.mul(theta[c], s.exp(l[c]));
                     squares = s.fma(per_step, per_step, squares);
@@ -171,9 +202,9 @@ impl<E: Element> Adjoint<E> {
         fresh: S::V,
         grad: &mut [S::V],
     ) {
-        self.columns.flush_parameter(s, net, grad);
-        self.columns.flush_tensor(s, net, grad);
-        self.columns.flush_global(s, net, grad);
+        self.pending.form_parameter(s, net, grad);
+        self.pending.form_tensor(s, net, grad);
+        self.pending.form_global(s, net, grad);
         let l = &net.layout;
         let copies = [
             (l.tensor_to_parameter.bias.clone(), l.global_to_parameter.bias.start),
@@ -221,6 +252,65 @@ impl<E: Element> Adjoint<E> {
         let to = &mut grad[l.global_initial.clone()];
         for (total, row) in to.iter_mut().zip(self.global.as_rows::<S>()) {
             *total = s.fma(fresh, row[0], *total);
+        }
+    }
+}
+
+impl<E: Element> LevelPending<E> {
+    /// Adds what waits for the Parameter RNN and the readout to the gradient.
+    #[inline(always)]
+    pub(crate) fn form_parameter<S: Simd<E = E>>(
+        &mut self,
+        s: S,
+        net: &Network<E>,
+        grad: &mut [S::V],
+    ) {
+        let tiles = self.parameter.take::<S>();
+        let rows = cell_rows(&net.parameter);
+        weight_gradients(s, &net.layout.parameter, rows, &tiles, grad);
+        readout::weight_gradients(s, &net.readout, &net.layout, rows.count(), &tiles, grad);
+    }
+
+    /// Adds what waits for the Tensor RNN and its map down.
+    #[inline(always)]
+    pub(crate) fn form_tensor<S: Simd<E = E>>(
+        &mut self,
+        s: S,
+        net: &Network<E>,
+        grad: &mut [S::V],
+    ) {
+        let tiles = self.tensor.take::<S>();
+        let (rows, blocks) = (cell_rows(&net.tensor), &net.layout.tensor);
+        weight_gradients(s, blocks, rows, &tiles, grad);
+        let (inputs, h, end) = (rows.inputs, rows.hidden, rows.count());
+        let delta = end - 3 * h;
+        column_sums_of(s, &tiles, delta, &mut grad[blocks.gates_bias.clone()]);
+        column_sums_of(s, &tiles, delta + 2 * h, &mut grad[blocks.candidate_bias.clone()]);
+        let map = &net.layout.tensor_to_parameter;
+        let n = map.bias.len();
+        outer(s, &tiles, inputs..inputs + h, end..end + n, &mut grad[map.weight.clone()], n);
+        column_sums_of(s, &tiles, end, &mut grad[map.bias.clone()]);
+    }
+
+    /// Adds what waits for the Global RNN and its maps down.
+    #[inline(always)]
+    pub(crate) fn form_global<S: Simd<E = E>>(
+        &mut self,
+        s: S,
+        net: &Network<E>,
+        grad: &mut [S::V],
+    ) {
+        let tiles = self.global.take::<S>();
+        let (rows, blocks) = (cell_rows(&net.global), &net.layout.global);
+        weight_gradients(s, blocks, rows, &tiles, grad);
+        let (inputs, h, mut at) = (rows.inputs, rows.hidden, rows.count());
+        let delta = at - 3 * h;
+        column_sums_of(s, &tiles, delta, &mut grad[blocks.gates_bias.clone()]);
+        column_sums_of(s, &tiles, delta + 2 * h, &mut grad[blocks.candidate_bias.clone()]);
+        for map in [&net.layout.global_to_tensor, &net.layout.global_to_parameter] {
+            let n = map.bias.len();
+            outer(s, &tiles, inputs..inputs + h, at..at + n, &mut grad[map.weight.clone()], n);
+            at += n;
         }
     }
 }

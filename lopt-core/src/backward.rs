@@ -4,17 +4,28 @@
 //! gradient (from which the caller makes a Hessian-vector product) and of psi, lane by lane. Only
 //! in the shape of instances, where reductions do not cross lanes.
 
-use crate::adjoint::Adjoint;
+use crate::adjoint::{Adjoint, cell_rows};
 use crate::config::{RelativeRate, StepOffset};
 use crate::network::Network;
 use crate::plan::{Plan, TileSpan};
 use crate::record::StepRecord;
-use crate::simd::{Element, Row, Simd, TILE};
-use crate::step::{load_row, store_row, tensor_bias};
-use crate::tile::column_sums;
-use crate::tile_pass::{self, out_count};
+use crate::simd::{Row, Simd, TILE};
+use crate::state::StateMut;
+use crate::tile::{column_sums, copy_columns, load_row, store_row};
+use crate::tile_pass::{KeptRows, kept_count, out_count};
 use crate::{accumulators, features, gru, readout, update, upper_adjoint};
 use bytemuck::Zeroable;
+
+/// One step of an unroll as the way back sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardStep<'a, 'r, E> {
+    /// The step.
+    pub record: &'a StepRecord<'r, E>,
+    /// The state after it.
+    pub after: &'a StateMut<'r, E>,
+    /// The gradient it was given, flat.
+    pub grads: &'a [E],
+}
 
 /// Goes back through one step. `grad`: lane-wise sums over psi, added to.
 #[inline(always)]
@@ -22,36 +33,21 @@ pub fn backward<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
-    record: &StepRecord<'_, S::E>,
+    step: &BackwardStep<'_, '_, S::E>,
     adj: &mut Adjoint<S::E>,
     grad: &mut [S::V],
 ) {
-    record.unpack::<S>(net, plan, &mut adj.work);
-    upper_adjoint::upper_levels(s, net, plan, adj);
-    update_adjoint(s, net, plan, record, adj, grad);
+    upper_adjoint::upper_levels(s, net, plan, step, adj);
+    update_adjoint(s, net, plan, step.record, adj, grad);
     let mut to_mean = s.zero();
-    adj.parameter_delta.fill(<S::E as Element>::from_f64(0.0));
-    let means = bytemuck::cast_slice::<S::E, S::V>(record.mean_rate);
     for (t, tensor) in plan.tensors.iter().enumerate() {
-        let bias =
-            tensor_bias(s, adj.work.parameter_bias.as_rows::<S>(), net.parameter_bias.len(), t);
         let mut of_tensor = s.zero();
         let mut delta_sum = [s.zero(); 96];
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
-                let sum = tile_adjoint(
-                    s,
-                    net,
-                    record,
-                    adj,
-                    &span,
-                    t,
-                    tensor.elements,
-                    &bias,
-                    means[t],
-                    &mut delta_sum,
-                    grad,
-                );
+                let elements = tensor.elements;
+                let sums = &mut delta_sum[..3 * net.parameter.hidden];
+                let sum = tile_adjoint(s, net, step, adj, &span, t, elements, sums, grad);
                 of_tensor = s.add(of_tensor, sum);
             }
         }
@@ -68,7 +64,7 @@ pub fn backward<S: Simd>(
     if net.config.relative_rate == RelativeRate::Problem {
         owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean, plan.parameters);
     }
-    upper_adjoint::downward_maps(s, net, plan, adj, grad);
+    upper_adjoint::downward_maps(s, net, plan, step, adj, grad);
 }
 
 /// Subtracts `total / n` from the log-rate adjoints: what the reference mean passes on.
@@ -111,8 +107,8 @@ fn update_adjoint<S: Simd>(
     let outs = out_count(net);
     let l_row = outs - 1;
     let (w, kind) = (&net.update, net.update.normalization);
-    let inverse = bytemuck::cast_slice::<S::E, S::V>(record.inverse);
-    let record_out = s.rows(record.out);
+    let inverse = bytemuck::cast_slice::<S::E, S::V>(record.kept.inverse);
+    let record_out = s.rows(record.kept.out);
     let attention = net.config.attention;
     for (t, tensor) in plan.tensors.iter().enumerate() {
         let mut totals = [s.zero(); 2];
@@ -187,42 +183,42 @@ fn update_adjoint<S: Simd>(
     }
 }
 
-/// One tile: computes its forward pass again and goes back through it. Returns the sum of
-/// relative-rate adjoints.
+/// Goes back through one tile. Returns the sum of relative-rate adjoints.
 #[inline(always)]
 fn tile_adjoint<S: Simd>(
     s: S,
     net: &Network<S::E>,
-    record: &StepRecord<'_, S::E>,
+    step: &BackwardStep<'_, '_, S::E>,
     adj: &mut Adjoint<S::E>,
     span: &TileSpan,
     tensor: usize,
     elements: f64,
-    bias: &[S::V],
-    mean_rate: S::V,
     delta_sum: &mut [S::V],
     grad: &mut [S::V],
 ) -> S::V {
-    let (fields, outs, cols) = (net.fields(), out_count(net), span.cols);
+    let (fields, outs, cols) = (net.fields(), out_count(net), span.cols.min(TILE));
     let hp = net.parameter.hidden;
-    let n = fields.count();
-    let old = fields.split(&s.rows(record.tiles)[span.tile * n..(span.tile + 1) * n]);
+    let (n, k) = (fields.count(), kept_count(net));
+    let tile = |n: usize| span.tile * n..(span.tile + 1) * n;
+    let record = step.record;
+    let old = fields.split(&s.rows(record.state.tiles)[tile(n)]);
+    let new = fields.split(&s.rows(step.after.tiles)[tile(n)]);
+    let kept = KeptRows::split(net, &s.rows(record.kept.tiles)[tile(k)]);
     let now =
-        fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[span.tile * n..(span.tile + 1) * n]);
-    let t = &mut adj.tile;
+        fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[tile(n)]);
+    let g = load_row::<S>(&step.grads[span.scalars.clone()]);
 
-    let g = load_row::<S>(&record.grads[span.scalars.clone()]);
-    let (avg, ms) = (t.averages.as_rows_mut::<S>(), t.mean_squares.as_rows_mut::<S>());
-    avg.copy_from_slice(old.averages);
-    ms.copy_from_slice(old.mean_squares);
-    let (a, b) = (old.gradient_decay, old.rms_decay);
-    accumulators::forward(s, net.scales, &g, a, b, avg, ms, cols);
-    let scratch = &mut t.scratch;
-    tile_pass::think(s, net, avg, ms, old.hidden, old.log_rate, bias, mean_rate, scratch, cols);
+    let pending = adj.pending.parameter.next::<S>(cols);
+    let cell = cell_rows(&net.parameter);
+    let (delta, rest) =
+        cell.fill(s, pending, kept.x, old.hidden, &kept.gates[..hp], cols);
+    let (new_hidden, adj_read) = rest.split_at_mut(hp);
+    for (to, from) in new_hidden.iter_mut().zip(new.hidden) {
+        copy_columns(from, to, cols);
+    }
 
     let adj_out = &adj.out.as_rows::<S>()[span.tile * outs..(span.tile + 1) * outs];
     let outputs = net.readout.outputs;
-    let adj_read = &mut t.outputs.as_rows_mut::<S>()[..outputs.count];
     adj_read[0] = adj_out[0];
     if let Some(row) = outputs.attention {
         adj_read[row] = adj_out[1];
@@ -234,7 +230,7 @@ fn tile_adjoint<S: Simd>(
         adj_read[row] = *now.rms_decay;
     }
     if let Some(row) = outputs.log_rate {
-        let l = &s.rows(record.out)[span.tile * outs + outs - 1];
+        let l = &s.rows(record.kept.out)[span.tile * outs + outs - 1];
         let momentum = s.splat(net.update.momentum);
         let (up, to_l) = (&mut *now.log_rate, &adj_out[outs - 1]);
         let mut to_momentum = s.zero();
@@ -261,54 +257,33 @@ fn tile_adjoint<S: Simd>(
             row[c] = s.add(row[c], up);
         }
     }
+    let t = &mut adj.tile;
     let adj_x = t.x.as_rows_mut::<S>();
     for (row, up) in adj_x.iter_mut().zip(&to_mean[hp..]) {
         *row = [s.mul(up[tensor % TILE], share); TILE];
     }
-    let xh = t.scratch.xh.as_rows::<S>();
-    let x = &xh[..net.parameter.inputs];
-    let hidden = t.scratch.hidden.as_rows::<S>();
-    let read = t.scratch.outputs.as_rows::<S>();
-    let m = &x[..net.config.timescales];
-    readout::adjoint(
-        s,
-        &net.readout,
-        &net.layout,
-        hidden,
-        m,
-        read,
-        adj_read,
-        adj_hidden,
-        adj_x,
-        grad,
-        cols,
-    );
-    let delta = t.delta.as_rows_mut::<S>();
+    let decays = [new.gradient_decay, new.rms_decay];
+    readout::adjoint(s, &net.readout, decays, adj_read, adj_hidden, adj_x, cols);
     let adj_xh = t.xh.as_rows_mut::<S>();
-    let (gates, candidate) = (t.scratch.gates.as_rows::<S>(), t.scratch.candidate.as_rows::<S>());
-    gru::adjoint(s, &net.parameter, xh, gates, candidate, adj_hidden, adj_xh, delta, cols);
+    let (gates, candidate) = (kept.gates, kept.candidate);
+    gru::adjoint(
+        s, &net.parameter, old.hidden, gates, candidate, adj_hidden, adj_xh, delta, cols,
+    );
     for (row, up) in adj_x.iter_mut().zip(adj_xh.iter()) {
         for c in 0..cols {
             row[c] = s.add(row[c], up[c]);
         }
     }
     column_sums(s, delta, cols, delta_sum);
-    let reset = t.scratch.reset_hidden.as_rows::<S>();
-    if cols == TILE {
-        gru::weight_gradients(s, &net.layout.parameter, xh, reset, delta, grad, cols);
-    } else {
-        for c in 0..cols {
-            if adj.columns.parameter.push::<S>(&[(xh, c), (reset, c), (delta, c)]) {
-                adj.columns.flush_parameter(s, net, grad);
-            }
-        }
+    if adj.pending.parameter.enough() {
+        adj.pending.form_parameter(s, net, grad);
     }
     let owed = features::adjoint(
         s,
         net.inputs,
-        x,
-        avg,
-        ms,
+        kept.x,
+        new.averages,
+        new.mean_squares,
         old.log_rate,
         adj_x,
         now.averages,
@@ -321,11 +296,11 @@ fn tile_adjoint<S: Simd>(
         s,
         net.scales,
         &g,
-        a,
-        b,
+        old.gradient_decay,
+        old.rms_decay,
         old.averages,
         old.mean_squares,
-        avg,
+        new.averages,
         now.averages,
         now.mean_squares,
         &mut adj_g,

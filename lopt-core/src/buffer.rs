@@ -18,6 +18,16 @@ impl<E: Element> Buffer<E> {
         Self { lines: vec![bytemuck::Zeroable::zeroed(); len.div_ceil(per_line)], len }
     }
 
+    /// Becomes `len` zeros; allocates only to grow.
+    pub fn reshape(&mut self, len: usize) {
+        let lines = len.div_ceil(size_of::<E::Line>() / size_of::<E>());
+        if self.lines.len() < lines {
+            self.lines.resize(lines, bytemuck::Zeroable::zeroed());
+        }
+        self.len = len;
+        self.fill(E::from_f64(0.0));
+    }
+
     /// `rows` rows of [`TILE`](crate::simd::TILE) vectors of `lanes` elements.
     #[must_use]
     pub fn rows(rows: usize, lanes: usize) -> Self {

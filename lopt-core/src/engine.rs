@@ -3,21 +3,20 @@
 //! Code that is generic over the precision calls these instead of instantiating the kernels again.
 
 use crate::adjoint::Adjoint;
-use crate::backward;
+use crate::backward::{self, BackwardStep};
 use crate::buffer::Buffer;
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::record::StepRecord;
 use crate::simd::{Double, Element, Kernel, Level, Simd};
-use crate::state::{State, Work};
-use crate::step;
+use crate::state::Work;
+use crate::step::{self, Memory, Moved};
 
 /// An element type the kernels exist for.
 pub trait Engine: Element {
     /// Runs a kernel; `level` matters for `f32` only.
     fn dispatch<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output;
 
-    /// One step, see [`step::forward`]; `record` keeps what the way back needs.
+    /// One step, see [`step::forward`].
     fn forward(level: Level, call: Forward<'_, '_, Self>);
 
     /// The way back through one step, see [`backward::backward`]; adds to the lane-wise `gradient`.
@@ -34,29 +33,22 @@ pub struct Forward<'a, 'r, E: Element> {
     pub net: &'a Network<E>,
     /// The geometry.
     pub plan: &'a Plan,
-    /// State, updated.
-    pub state: &'a mut State<E>,
+    /// State, updated or kept for the way back.
+    pub memory: Memory<'a, 'r, E>,
     /// Buffers.
     pub work: &'a mut Work<E>,
     /// Gradient at the attended point, flat.
     pub grads: &'a [E],
-    /// Parameters, flat, updated.
-    pub theta: &'a mut [E],
-    /// With attention: the next attended point, flat, written.
-    pub phi: Option<&'a mut [E]>,
-    /// Keeps the step for the way back.
-    pub record: Option<&'a mut StepRecord<'r, E>>,
+    /// Parameters and what moves with them.
+    pub moved: Moved<'a, E>,
 }
 
 impl<E: Element> Kernel<E> for Forward<'_, '_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, state, work, grads, theta, phi, record } = self;
-        step::forward(s, net, plan, state, work, grads, theta, phi);
-        if let Some(record) = record {
-            record.keep_work::<S>(net, plan, work);
-        }
+        let Self { net, plan, memory, work, grads, moved } = self;
+        step::forward(s, net, plan, memory, work, grads, moved);
     }
 }
 
@@ -68,7 +60,7 @@ pub struct Backward<'a, 'r, E: Element> {
     /// The geometry, in the shape of instances.
     pub plan: &'a Plan,
     /// The step.
-    pub record: &'a StepRecord<'r, E>,
+    pub step: BackwardStep<'a, 'r, E>,
     /// Adjoints after the step, replaced by those before it.
     pub adjoint: &'a mut Adjoint<E>,
     /// Sums over psi, `[meta-parameter][lane]`.
@@ -81,11 +73,11 @@ impl<E: Element> Kernel<E> for Backward<'_, '_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, record, adjoint, gradient, limit } = self;
+        let Self { net, plan, step, adjoint, gradient, limit } = self;
         if limit > 0.0 {
-            adjoint.clip_lanes(s, net, plan, record, limit);
+            adjoint.clip_lanes(s, net, plan, step.record, limit);
         }
-        backward::backward(s, net, plan, record, adjoint, gradient.as_vectors_mut::<S>());
+        backward::backward(s, net, plan, &step, adjoint, gradient.as_vectors_mut::<S>());
     }
 }
 

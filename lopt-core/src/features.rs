@@ -183,20 +183,16 @@ pub(crate) fn adjoint<S: Simd>(
             adj_rate[c] = s.add(adj_rate[c], adj_x[at][c]);
         }
     }
-    let (one, minus_half) = (s.constant(1.0), s.constant(-0.5));
+    let minus_half = s.constant(-0.5);
     for k in 0..n {
         for c in 0..cols {
-            let inverse = s.div(one, s.sqrt(s.add(ms[k][c], epsilon)));
-            let ratio = s.mul(avg[k][c], inverse);
-            let up = if inputs.asinh {
-                s.div(adj_x[k][c], s.sqrt(s.fma(ratio, ratio, one)))
-            } else {
-                adj_x[k][c]
-            };
-            let scaled = s.mul(up, inverse);
+            let square = s.add(ms[k][c], epsilon);
+            // with asinh: 1 / sqrt(square) / sqrt(1 + ratio^2)
+            let under = if inputs.asinh { s.fma(avg[k][c], avg[k][c], square) } else { square };
+            let scaled = s.div(adj_x[k][c], s.sqrt(under));
             adj_avg[k][c] = s.add(adj_avg[k][c], scaled);
             // d ratio / d ms = -ratio / (2 (ms + eps))
-            let slope = s.mul(s.mul(scaled, ratio), s.mul(minus_half, inverse));
+            let slope = s.mul(s.mul(scaled, avg[k][c]), s.div(minus_half, square));
             adj_ms[k][c] = s.add(adj_ms[k][c], slope);
         }
     }

@@ -5,7 +5,8 @@
 
 use crate::meta_params::GruBlocks;
 use crate::simd::{Element, Row, Simd, TILE};
-use crate::tile::{Start, affine, outer};
+use crate::pending::{PendingTiles, outer};
+use crate::tile::{Start, affine, before, copy_columns};
 
 /// Weights of one cell in the element type of the kernels, with transposes for the way back.
 #[derive(Clone, Debug)]
@@ -60,12 +61,14 @@ pub(crate) struct Gates<'a, S: Simd> {
     pub reset_hidden: &'a mut [Row<S>],
 }
 
-/// One step of the cell for `cols` columns. `xh`: rows of `x`, then of `h`; `bias`: `b + B`, `(3H)`.
+/// One step of the cell for `cols` columns: from `x` to the new `hidden`. `old`: the hidden vector
+/// before the step, where it is kept; else it is overwritten. `bias`: `b + B`, `(3H)`.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
     w: &GruWeights<S::E>,
-    xh: &[Row<S>],
+    x: &[Row<S>],
+    old: Option<&[Row<S>]>,
     bias: &[S::V],
     out: &mut Gates<'_, S>,
     hidden: &mut [Row<S>],
@@ -73,37 +76,37 @@ pub(crate) fn forward<S: Simd>(
 ) {
     let cols = cols.min(TILE);
     let n = w.hidden;
-    let (x, h) = xh.split_at(w.inputs);
-    affine(s, &w.gates, 2 * n, [xh], Start::Bias(&bias[..2 * n]), out.gates, cols);
-    for row in out.gates.iter_mut() {
+    let h = old.unwrap_or(&*hidden);
+    affine(s, &w.gates, 2 * n, [x, h], Start::Bias(&bias[..2 * n]), out.gates, cols);
+    let (reset, update) = out.gates.split_at_mut(n);
+    for ((reset, h), product) in reset.iter_mut().zip(h).zip(out.reset_hidden.iter_mut()) {
         for c in 0..cols {
-            row[c] = s.sigmoid(row[c]);
-        }
-    }
-    for j in 0..n {
-        for c in 0..cols {
-            out.reset_hidden[j][c] = s.mul(out.gates[j][c], h[j][c]);
+            let r = s.sigmoid(reset[c]);
+            reset[c] = r;
+            product[c] = s.mul(r, h[c]);
         }
     }
     let start = Start::Bias(&bias[2 * n..]);
     affine(s, &w.candidate, n, [x, out.reset_hidden], start, out.candidate, cols);
-    for j in 0..n {
+    for (j, (candidate, update)) in out.candidate.iter_mut().zip(update).enumerate() {
         for c in 0..cols {
-            let candidate = s.tanh(out.candidate[j][c]);
-            out.candidate[j][c] = candidate;
-            hidden[j][c] = s.fma(out.gates[n + j][c], s.sub(h[j][c], candidate), candidate);
+            let (u, k) = (s.sigmoid(update[c]), s.tanh(candidate[c]));
+            update[c] = u;
+            candidate[c] = k;
+            let h = before(old, hidden, j)[c];
+            hidden[j][c] = s.fma(u, s.sub(h, k), k);
         }
     }
 }
 
 /// Adjoint of [`forward`]. `adj_hidden` holds the adjoint of `h'` on entry and that of `h` on exit;
-/// `adj_x` is written; `delta` receives the adjoints of the three pre-activations, `3H` rows, from
-/// which weight and bias gradients follow.
+/// `adj_xh` is written, its first rows are the adjoint of `x`; `delta` receives the adjoints of the
+/// three pre-activations, `3H` rows, from which weight and bias gradients follow.
 #[inline(always)]
 pub(crate) fn adjoint<S: Simd>(
     s: S,
     w: &GruWeights<S::E>,
-    xh: &[Row<S>],
+    h: &[Row<S>],
     gates: &[Row<S>],
     candidate: &[Row<S>],
     adj_hidden: &mut [Row<S>],
@@ -113,53 +116,97 @@ pub(crate) fn adjoint<S: Simd>(
 ) {
     let cols = cols.min(TILE);
     let n = w.hidden;
-    let h = &xh[w.inputs..];
     let one = s.constant(1.0);
-    for j in 0..n {
-        for c in 0..cols {
-            let (u, k, a) = (gates[n + j][c], candidate[j][c], adj_hidden[j][c]);
-            let keep = s.mul(a, u);
-            let adj_candidate = s.sub(a, keep);
-            delta[2 * n + j][c] = s.mul(adj_candidate, s.nma(k, k, one));
-            // d u = a (h - c), times u (1 - u)
-            delta[n + j][c] = s.mul(s.mul(s.mul(a, s.sub(h[j][c], k)), u), s.sub(one, u));
-            adj_hidden[j][c] = keep;
+    let (reset, update) = gates.split_at(n);
+    let (gate_delta, candidate_delta) = delta.split_at_mut(2 * n);
+    {
+        let deltas = gate_delta[n..].iter_mut().zip(candidate_delta.iter_mut());
+        let values = update.iter().zip(candidate).zip(h);
+        for ((up, ((u, k), h)), (to_update, to_candidate)) in
+            adj_hidden.iter_mut().zip(values).zip(deltas)
+        {
+            for c in 0..cols {
+                let (u, k, a) = (u[c], k[c], up[c]);
+                let keep = s.mul(a, u);
+                to_candidate[c] = s.mul(s.sub(a, keep), s.nma(k, k, one));
+                // d u = a (h - c), times u (1 - u)
+                to_update[c] = s.mul(s.mul(s.sub(h[c], k), keep), s.sub(one, u));
+                up[c] = keep;
+            }
         }
     }
-    affine(s, &w.candidate_transposed, w.inputs + n, [&delta[2 * n..]], Start::Zero, adj_xh, cols);
-    for j in 0..n {
+    let rows = w.inputs + n;
+    affine(s, &w.candidate_transposed, rows, [&*candidate_delta], Start::Zero, adj_xh, cols);
+    let values = reset.iter().zip(h).zip(gate_delta.iter_mut());
+    let adjoints = adj_hidden.iter().zip(&mut adj_xh[w.inputs..]);
+    for (((r, h), to_reset), (keep, back)) in values.zip(adjoints) {
         for c in 0..cols {
-            let (r, back) = (gates[j][c], adj_xh[w.inputs + j][c]);
-            adj_hidden[j][c] = s.fma(back, r, adj_hidden[j][c]);
-            delta[j][c] = s.mul(s.mul(s.mul(back, h[j][c]), r), s.sub(one, r));
-            adj_xh[w.inputs + j][c] = adj_hidden[j][c];
+            let (r, b) = (r[c], back[c]);
+            let through = s.mul(b, r);
+            back[c] = s.add(through, keep[c]);
+            to_reset[c] = s.mul(s.mul(through, h[c]), s.sub(one, r));
         }
     }
-    let (gate_delta, _) = delta.split_at(2 * n);
-    affine(s, &w.gates_transposed, w.inputs + n, [gate_delta], Start::Output, adj_xh, cols);
-    for j in 0..n {
-        for c in 0..cols {
-            adj_hidden[j][c] = adj_xh[w.inputs + j][c];
-        }
+    affine(s, &w.gates_transposed, rows, [&*gate_delta], Start::Output, adj_xh, cols);
+    for (up, from) in adj_hidden.iter_mut().zip(&adj_xh[w.inputs..]) {
+        copy_columns(from, up, cols);
     }
 }
 
-/// Adds the weight gradients of `cols` columns to the lane-wise sums `grad` (in psi's layout).
+/// Where the rows of one cell lie in a [`Pending`] tile: `x`, `h`, `r * h`, three deltas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellRows {
+    pub inputs: usize,
+    pub hidden: usize,
+}
+
+impl CellRows {
+    pub(crate) fn count(self) -> usize {
+        self.inputs + 5 * self.hidden
+    }
+
+    /// Copies `x` and `h`, computes `r * h`, and gives the rows the deltas are to be written to and
+    /// the rows behind them.
+    #[inline(always)]
+    pub(crate) fn fill<'a, S: Simd>(
+        self,
+        s: S,
+        tile: &'a mut [Row<S>],
+        x: &[Row<S>],
+        h: &[Row<S>],
+        reset: &[Row<S>],
+        cols: usize,
+    ) -> (&'a mut [Row<S>], &'a mut [Row<S>]) {
+        let cols = cols.min(TILE);
+        let (xh, rest) = tile.split_at_mut(self.inputs + self.hidden);
+        for (to, from) in xh.iter_mut().zip(x.iter().chain(h)) {
+            copy_columns(from, to, cols);
+        }
+        let (products, rest) = rest.split_at_mut(self.hidden);
+        for ((to, r), h) in products.iter_mut().zip(reset).zip(h) {
+            for c in 0..cols {
+                to[c] = s.mul(r[c], h[c]);
+            }
+        }
+        rest.split_at_mut(3 * self.hidden)
+    }
+}
+
+/// Adds the weight gradients of pending columns to the lane-wise sums `grad` (in psi's layout).
 #[inline(always)]
 pub(crate) fn weight_gradients<S: Simd>(
     s: S,
     blocks: &GruBlocks,
-    xh: &[Row<S>],
-    reset_hidden: &[Row<S>],
-    delta: &[Row<S>],
+    rows: CellRows,
+    pending: &PendingTiles<'_, S>,
     grad: &mut [S::V],
-    cols: usize,
 ) {
-    let n = blocks.hidden;
+    let (f, n) = (rows.inputs, rows.hidden);
+    let (products, delta) = (f + n, f + 2 * n);
     let gates = &mut grad[blocks.gates_weight.clone()];
-    outer(s, xh, &delta[..2 * n], cols, gates, 2 * n);
+    outer(s, pending, 0..f + n, delta..delta + 2 * n, gates, 2 * n);
     let candidate = &mut grad[blocks.candidate_weight.clone()];
-    let (from_x, from_h) = candidate.split_at_mut(blocks.inputs * n);
-    outer(s, &xh[..blocks.inputs], &delta[2 * n..], cols, from_x, n);
-    outer(s, reset_hidden, &delta[2 * n..], cols, from_h, n);
+    let (from_x, from_h) = candidate.split_at_mut(f * n);
+    outer(s, pending, 0..f, delta + 2 * n..delta + 3 * n, from_x, n);
+    outer(s, pending, products..products + n, delta + 2 * n..delta + 3 * n, from_h, n);
 }

@@ -11,7 +11,8 @@ use crate::plan::{Lanes, Plan};
 use crate::rng::{stream, uniform};
 use crate::simd::{Double, Element, Level, Portable, Simd};
 use crate::state::{State, Work};
-use crate::step;
+use crate::step::{Memory, Moved};
+use crate::tile::store_row;
 use crate::weights::{Weights, WeightsError};
 
 /// How [`HierarchicalRnn::from_weights`] averages iterates: the best of 3, 8 and 20 on the
@@ -153,7 +154,7 @@ impl HierarchicalRnn {
         for job in &self.plan.jobs {
             for span in self.plan.spans(job) {
                 let tile = fields.split(&rows[span.tile * n..(span.tile + 1) * n]);
-                step::store_row::<Portable>(tile.log_rate, &mut out[span.scalars]);
+                store_row::<Portable>(tile.log_rate, &mut out[span.scalars]);
             }
         }
         out
@@ -196,25 +197,24 @@ impl Optimizer for HierarchicalRnn {
         if self.steps == 0 && self.averaging.is_some() {
             self.inner.copy_from_slice(params);
         }
-        let theta = if self.averaging.is_some() { &mut self.inner[..] } else { &mut *params };
+        self.steps += 1;
+        let phi = &mut self.attended[..];
+        let moved = match self.averaging {
+            Some(eta) => {
+                let weight = (eta + 1.0) / (self.steps as f32 + eta);
+                Moved { theta: &mut self.inner, phi, mean: (params, weight) }
+            }
+            None => Moved { theta: params, phi, mean: (&mut [], 0.0) },
+        };
         let call = Forward {
             net: &self.network,
             plan: &self.plan,
-            state: &mut self.state,
+            memory: Memory::InPlace(&mut self.state),
             work: &mut self.work,
             grads,
-            theta,
-            phi: self.network.config.attention.then_some(&mut self.attended[..]),
-            record: None,
+            moved,
         };
         f32::forward(self.level, call);
-        self.steps += 1;
-        if let Some(eta) = self.averaging {
-            let weight = (eta + 1.0) / (self.steps as f32 + eta);
-            for (mean, &x) in params.iter_mut().zip(&self.inner) {
-                *mean += weight * (x - *mean);
-            }
-        }
         Ok(())
     }
 
@@ -254,15 +254,14 @@ impl ExactHierarchicalRnn {
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         let attention = self.network.config.attention;
+        let phi = if attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
             net: &self.network,
             plan: &self.plan,
-            state: &mut self.state,
+            memory: Memory::InPlace(&mut self.state),
             work: &mut self.work,
             grads,
-            theta,
-            phi: attention.then_some(&mut self.phi),
-            record: None,
+            moved: Moved { theta, phi, mean: (&mut [], 0.0) },
         };
         f64::forward(Level::Portable, call);
         if attention { self.phi.to_vec() } else { theta.to_vec() }
@@ -277,7 +276,7 @@ impl ExactHierarchicalRnn {
         let mut out = vec![0.0; self.phi.len()];
         for job in &self.plan.jobs {
             for span in self.plan.spans(job) {
-                step::store_row::<Double>(&rows[span.tile * n + index], &mut out[span.scalars]);
+                store_row::<Double>(&rows[span.tile * n + index], &mut out[span.scalars]);
             }
         }
         out

@@ -6,7 +6,8 @@
 use crate::config::HierarchicalRnnConfig;
 use crate::meta_params::MetaLayout;
 use crate::simd::{Element, Row, Simd, TILE};
-use crate::tile::{Start, affine, column_sums, outer};
+use crate::pending::{PendingTiles, column_sums_of, outer};
+use crate::tile::{Start, affine};
 
 /// Decay of the gradient averages where it is not learned.
 const FIXED_GRADIENT_DECAY: f64 = 0.89;
@@ -133,27 +134,25 @@ pub(crate) fn decays<S: Simd>(
 
 /// Adjoint of [`forward`].
 ///
-/// `adj_out`: adjoints of the rows of `out`; those of the decays are turned into adjoints of their
-/// logits in place. Adds to `adj_hidden` and `adj_m`, and adds the weight gradients to `grad`.
+/// `decays`: new decays of gradient average and mean squares. `adj_out`: adjoints of the rows of
+/// `out`; those of the decays are turned into adjoints of their logits in place. Adds to
+/// `adj_hidden` and `adj_m`.
 #[inline(always)]
 pub(crate) fn adjoint<S: Simd>(
     s: S,
     w: &ReadoutWeights<S::E>,
-    layout: &MetaLayout,
-    hidden: &[Row<S>],
-    m: &[Row<S>],
-    out: &[Row<S>],
+    decays: [&Row<S>; 2],
     adj_out: &mut [Row<S>],
     adj_hidden: &mut [Row<S>],
     adj_m: &mut [Row<S>],
-    grad: &mut [S::V],
     cols: usize,
 ) {
     let cols = cols.min(TILE);
     let one = s.constant(1.0);
-    for row in [w.outputs.rms_decay, w.outputs.gradient_decay].into_iter().flatten() {
+    for (row, decay) in [w.outputs.gradient_decay, w.outputs.rms_decay].into_iter().zip(decays) {
+        let Some(row) = row else { continue };
         for c in 0..cols {
-            let y = out[row][c];
+            let y = decay[c];
             adj_out[row][c] = s.mul(adj_out[row][c], s.mul(y, s.sub(one, y)));
         }
     }
@@ -168,6 +167,19 @@ pub(crate) fn adjoint<S: Simd>(
             }
         }
     }
+}
+
+/// Adds the weight gradients of pending columns: `m` are the first rows of a tile, the new hidden
+/// vector begins at row `hidden`, the adjoints of the outputs follow it.
+#[inline(always)]
+pub(crate) fn weight_gradients<S: Simd>(
+    s: S,
+    w: &ReadoutWeights<S::E>,
+    layout: &MetaLayout,
+    hidden: usize,
+    tiles: &PendingTiles<'_, S>,
+    grad: &mut [S::V],
+) {
     let none = 0..0;
     let blocks = [
         (Some(0), &layout.direction, &none, &layout.direction_shortcut),
@@ -181,11 +193,13 @@ pub(crate) fn adjoint<S: Simd>(
             &none,
         ),
     ];
+    let first = hidden + w.hidden;
     for (row, weight, bias, v) in blocks {
         let Some(row) = row else { continue };
-        let up = &adj_out[row..=row];
-        outer(s, hidden, up, cols, &mut grad[weight.clone()], 1);
-        column_sums(s, up, cols, &mut grad[bias.clone()]);
-        outer(s, &m[..v.len()], up, cols, &mut grad[v.clone()], 1);
+        let up = first + row..first + row + 1;
+        let rows = hidden..hidden + w.hidden;
+        outer(s, tiles, rows, up.clone(), &mut grad[weight.clone()], 1);
+        column_sums_of(s, tiles, up.start, &mut grad[bias.clone()]);
+        outer(s, tiles, 0..v.len(), up, &mut grad[v.clone()], 1);
     }
 }

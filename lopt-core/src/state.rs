@@ -5,7 +5,8 @@ use crate::config::RelativeRate;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::simd::{Element, TILE};
-use crate::tile_pass::{TileScratch, out_count, sum_count};
+use crate::record::{KeptShape, cut};
+use crate::tile_pass::{TileScratch, sum_count};
 
 /// Everything that is carried from step to step, except the parameters.
 #[derive(Clone, Debug)]
@@ -30,6 +31,12 @@ impl<E: Element> State<E> {
             global: Buffer::rows(net.config.global_hidden, plan.width),
             mean_rate: Buffer::rows(plan.groups(), plan.width),
         }
+    }
+
+    /// The four buffers, to be changed.
+    pub(crate) fn view_mut(&mut self) -> StateMut<'_, E> {
+        let Self { tiles, tensor, global, mean_rate } = self;
+        StateMut { tiles, tensor, global, mean_rate }
     }
 
     /// Starts the lanes for which `fresh` says so: hidden vectors at their learned beginnings,
@@ -139,45 +146,91 @@ impl<E: Element> State<E> {
     }
 }
 
-/// Buffers of one step; after it they hold what the adjoint needs.
+/// Sizes of the parts of [`StateMut`].
+#[derive(Clone, Copy, Debug)]
+pub struct StateShape {
+    parts: [usize; 4],
+}
+
+impl StateShape {
+    /// For a network on a plan.
+    #[must_use]
+    pub fn new<E: Element>(net: &Network<E>, plan: &Plan) -> Self {
+        let row = TILE * plan.width;
+        let parts = [
+            plan.tiles * net.fields().count() * row,
+            plan.groups() * net.config.tensor_hidden * row,
+            net.config.global_hidden * row,
+            plan.groups() * row,
+        ];
+        Self { parts }
+    }
+
+    /// Elements of a state.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.iter().sum()
+    }
+
+    /// Never true; here because `len` is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A [`State`] that lies in borrowed memory.
+#[derive(Debug)]
+pub struct StateMut<'a, E> {
+    pub(crate) tiles: &'a mut [E],
+    pub(crate) tensor: &'a mut [E],
+    pub(crate) global: &'a mut [E],
+    pub(crate) mean_rate: &'a mut [E],
+}
+
+impl<'a, E: Element> StateMut<'a, E> {
+    /// The state that lies in `memory`.
+    ///
+    /// # Panics
+    ///
+    /// If `memory` is shorter than the shape.
+    #[must_use]
+    pub fn in_memory(mut memory: &'a mut [E], shape: &StateShape) -> Self {
+        let [tiles, tensor, global, mean_rate] = shape.parts.map(|n| cut(&mut memory, n));
+        Self { tiles, tensor, global, mean_rate }
+    }
+
+    /// Takes the values of a state of the same shape.
+    pub fn copy_from(&mut self, state: &State<E>) {
+        self.tiles.copy_from_slice(&state.tiles);
+        self.tensor.copy_from_slice(&state.tensor);
+        self.global.copy_from_slice(&state.global);
+        self.mean_rate.copy_from_slice(&state.mean_rate);
+    }
+
+    /// Gives the values to a state of the same shape.
+    pub fn copy_to(&self, state: &mut State<E>) {
+        state.tiles.copy_from_slice(self.tiles);
+        state.tensor.copy_from_slice(self.tensor);
+        state.global.copy_from_slice(self.global);
+        state.mean_rate.copy_from_slice(self.mean_rate);
+    }
+}
+
+/// Buffers of one step.
 #[derive(Clone, Debug)]
 pub struct Work<E: Element> {
-    /// `[tile][out]`: raw direction, \[raw attended direction\], log rate.
-    pub(crate) out: Buffer<E>,
+    /// Intermediate values where no record is made.
+    pub(crate) kept: Buffer<E>,
+    pub(crate) kept_shape: KeptShape,
     /// `[job][sum]` vectors.
     pub(crate) sums: Buffer<E>,
-    /// `[tensor][direction, attended]` vectors: inverse lengths.
-    pub(crate) inverse: Buffer<E>,
     /// `[group][3 H_P]` rows: biases of the Parameter RNN.
     pub(crate) parameter_bias: Buffer<E>,
     /// Biases on their way down, in column 0.
     pub(crate) bias_rows: Buffer<E>,
-    pub(crate) tensor: LevelWork<E>,
-    pub(crate) global: LevelWork<E>,
     /// One per thread.
     pub(crate) scratch: Vec<std::sync::Arc<std::sync::Mutex<TileScratch<E>>>>,
-}
-
-/// Rows of the Tensor RNN (one set per group) or of the Global RNN.
-#[derive(Clone, Debug)]
-pub(crate) struct LevelWork<E: Element> {
-    /// Input, then old hidden vector.
-    pub xh: Buffer<E>,
-    pub gates: Buffer<E>,
-    pub candidate: Buffer<E>,
-    pub reset_hidden: Buffer<E>,
-}
-
-impl<E: Element> LevelWork<E> {
-    fn new(groups: usize, inputs: usize, hidden: usize, width: usize) -> Self {
-        let rows = |n: usize| Buffer::rows(groups * n, width);
-        Self {
-            xh: rows(inputs + hidden),
-            gates: rows(2 * hidden),
-            candidate: rows(hidden),
-            reset_hidden: rows(hidden),
-        }
-    }
 }
 
 impl<E: Element> Work<E> {
@@ -186,14 +239,13 @@ impl<E: Element> Work<E> {
     pub fn new(net: &Network<E>, plan: &Plan, threads: usize) -> Self {
         let (c, width, groups) = (&net.config, plan.width, plan.groups());
         let scratch = || std::sync::Arc::new(std::sync::Mutex::new(TileScratch::new(net, width)));
+        let kept_shape = KeptShape::new(net, plan, false);
         Self {
-            out: Buffer::rows(plan.tiles * out_count(net), width),
+            kept: Buffer::zeros(kept_shape.len()),
+            kept_shape,
             sums: Buffer::zeros(plan.jobs.len() * sum_count(net) * width),
-            inverse: Buffer::zeros(plan.tensors.len() * 2 * width),
             parameter_bias: Buffer::rows(groups * 3 * c.parameter_hidden, width),
             bias_rows: Buffer::rows(3 * c.parameter_hidden.max(c.tensor_hidden), width),
-            tensor: LevelWork::new(groups, net.tensor.inputs, c.tensor_hidden, width),
-            global: LevelWork::new(1, net.global.inputs, c.global_hidden, width),
             scratch: (0..threads.max(1)).map(|_| scratch()).collect(),
         }
     }

@@ -1,11 +1,11 @@
 //! Small dense products over one tile: broadcast weights times columns of lanes.
 //!
 //! A tile is a few rows (fields) of [`TILE`] vectors (columns). [`affine`] is the matrix-vector
-//! product of every column at once, [`outer`] the sum over columns of outer products that weight
-//! gradients are. Accumulators stay in registers: two columns by ten rows with 32 registers, one
-//! column by five rows with 16.
+//! product of every column at once. Accumulators stay in registers: four columns by five rows with
+//! 32 registers (two by ten where a tile has fewer columns), one column by five rows with 16.
 
 use crate::simd::{Kernel, Row, Simd, TILE};
+use bytemuck::Zeroable;
 
 /// What an affine map starts from.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,10 @@ impl<S: Simd, const K: usize> Kernel<S::E> for Affine<'_, S, K> {
         let Self { token: s, w, stride, parts, start, out, cols } = self;
         let mut c = 0;
         while c < cols {
-            if S::WIDE_REGISTERS && c + 2 <= cols {
+            if S::WIDE_REGISTERS && c + 4 <= cols {
+                affine_columns::<S, K, 4>(s, w, stride, parts, start, out, c);
+                c += 4;
+            } else if S::WIDE_REGISTERS && c + 2 <= cols {
                 affine_columns::<S, K, 2>(s, w, stride, parts, start, out, c);
                 c += 2;
             } else {
@@ -75,7 +78,7 @@ fn affine_columns<S: Simd, const K: usize, const C: usize>(
 ) {
     let rows = out.len();
     let mut r = 0;
-    while S::WIDE_REGISTERS && r + 10 <= rows {
+    while S::WIDE_REGISTERS && C < 4 && r + 10 <= rows {
         affine_block::<S, K, C, 10>(s, w, stride, parts, start, out, c, r);
         r += 10;
     }
@@ -143,104 +146,6 @@ fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
     }
 }
 
-/// `sum[(row + i) * stride + column + r] += sum_c a[i][c] * d[r][c]`, lane by lane.
-#[inline(always)]
-pub(crate) fn outer<S: Simd>(
-    s: S,
-    a: &[Row<S>],
-    d: &[Row<S>],
-    cols: usize,
-    sum: &mut [S::V],
-    stride: usize,
-) {
-    s.run(Outer { token: s, a, d, cols, sum, stride });
-}
-
-struct Outer<'a, S: Simd> {
-    token: S,
-    a: &'a [Row<S>],
-    d: &'a [Row<S>],
-    cols: usize,
-    sum: &'a mut [S::V],
-    stride: usize,
-}
-
-impl<S: Simd> Kernel<S::E> for Outer<'_, S> {
-    type Output = ();
-    #[inline(always)]
-    fn run<Same: Simd<E = S::E>>(self, _: Same) {
-        let Self { token: s, a, d, cols, sum, stride } = self;
-        let mut i = 0;
-        while i < a.len() {
-            if S::WIDE_REGISTERS && i + 4 <= a.len() {
-                outer_rows::<S, 4>(s, &a[i..i + 4], d, cols, &mut sum[i * stride..], stride);
-                i += 4;
-            } else if i + 2 <= a.len() {
-                outer_rows::<S, 2>(s, &a[i..i + 2], d, cols, &mut sum[i * stride..], stride);
-                i += 2;
-            } else {
-                outer_rows::<S, 1>(s, &a[i..=i], d, cols, &mut sum[i * stride..], stride);
-                i += 1;
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn outer_rows<S: Simd, const I: usize>(
-    s: S,
-    a: &[Row<S>],
-    d: &[Row<S>],
-    cols: usize,
-    sum: &mut [S::V],
-    stride: usize,
-) {
-    let mut r = 0;
-    while r < d.len() {
-        if S::WIDE_REGISTERS && r + 5 <= d.len() {
-            outer_block::<S, I, 5>(s, a, &d[r..r + 5], cols, &mut sum[r..], stride);
-            r += 5;
-        } else if r + 2 <= d.len() {
-            outer_block::<S, I, 2>(s, a, &d[r..r + 2], cols, &mut sum[r..], stride);
-            r += 2;
-        } else {
-            outer_block::<S, I, 1>(s, a, &d[r..=r], cols, &mut sum[r..], stride);
-            r += 1;
-        }
-    }
-}
-
-#[inline(always)]
-fn outer_block<S: Simd, const I: usize, const R: usize>(
-    s: S,
-    a: &[Row<S>],
-    d: &[Row<S>],
-    cols: usize,
-    sum: &mut [S::V],
-    stride: usize,
-) {
-    assert!(a.len() == I && d.len() == R && cols <= TILE, "block of the wrong shape");
-    let mut acc = [[s.zero(); R]; I];
-    for i in 0..I {
-        acc[i].copy_from_slice(&sum[i * stride..i * stride + R]);
-    }
-    for c in 0..cols {
-        let mut right = [s.zero(); R];
-        for r in 0..R {
-            right[r] = d[r][c];
-        }
-        for i in 0..I {
-            let left = a[i][c];
-            for r in 0..R {
-                acc[i][r] = s.fma(left, right[r], acc[i][r]);
-            }
-        }
-    }
-    for i in 0..I {
-        sum[i * stride..i * stride + R].copy_from_slice(&acc[i]);
-    }
-}
-
 /// `sum[r] += sum_c d[r][c]`, lane by lane: the gradient of a bias.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S::V]) {
@@ -251,5 +156,54 @@ pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S
             t = s.add(t, row[c]);
         }
         *total = t;
+    }
+}
+
+/// Loads one tile's scalars from a flat buffer; what is missing is zero.
+#[inline(always)]
+pub(crate) fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
+    let mut row: Row<S> = Zeroable::zeroed();
+    let to: &mut [S::E] = bytemuck::cast_slice_mut(&mut row);
+    if flat.len() == to.len() {
+        to.copy_from_slice(flat);
+    } else {
+        to[..flat.len()].copy_from_slice(flat);
+    }
+    row
+}
+
+/// Writes the first scalars of a row to a flat buffer.
+#[inline(always)]
+pub(crate) fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
+    let from: &[S::E] = bytemuck::cast_slice(row);
+    if flat.len() == from.len() {
+        flat.copy_from_slice(from);
+    } else {
+        flat.copy_from_slice(&from[..flat.len()]);
+    }
+}
+
+/// A row before the step: from the state before it, or, where that is being overwritten, what `now`
+/// still holds.
+#[inline(always)]
+pub(crate) fn before<'a, V>(
+    old: Option<&'a [[V; TILE]]>,
+    now: &'a [[V; TILE]],
+    row: usize,
+) -> &'a [V; TILE] {
+    match old {
+        Some(old) => &old[row],
+        None => &now[row],
+    }
+}
+
+/// Copies the first `cols` columns, or a few more: moves of a length known to the compiler, where a
+/// loop would become a call.
+#[inline(always)]
+pub(crate) fn copy_columns<V: Copy>(from: &[V; TILE], to: &mut [V; TILE], cols: usize) {
+    if cols == 1 {
+        to[0] = from[0];
+    } else {
+        *to = *from;
     }
 }

@@ -6,104 +6,116 @@ use crate::readout::MOST_OUTPUTS;
 use crate::simd::{Element, Row, Simd, TILE};
 use crate::{accumulators, features, gru, readout, update};
 
-/// Intermediate rows of one tile, kept for the adjoint.
+/// Rows of one tile that one step fills.
 #[derive(Clone, Debug)]
 pub(crate) struct TileScratch<E: Element> {
-    /// Features, then the old hidden vector.
-    pub xh: Buffer<E>,
-    pub gates: Buffer<E>,
-    pub candidate: Buffer<E>,
+    /// [`KeptRows`], where no record is made.
+    pub kept: Buffer<E>,
     pub reset_hidden: Buffer<E>,
-    pub hidden: Buffer<E>,
     pub outputs: Buffer<E>,
 }
 
 impl<E: Element> TileScratch<E> {
     pub(crate) fn new(net: &Network<E>, lanes: usize) -> Self {
-        let (h, f) = (net.config.parameter_hidden, net.config.features());
         Self {
-            xh: Buffer::rows(f + h, lanes),
-            gates: Buffer::rows(2 * h, lanes),
-            candidate: Buffer::rows(h, lanes),
-            reset_hidden: Buffer::rows(h, lanes),
-            hidden: Buffer::rows(h, lanes),
+            kept: Buffer::rows(kept_count(net), lanes),
+            reset_hidden: Buffer::rows(net.parameter.hidden, lanes),
             outputs: Buffer::rows(MOST_OUTPUTS, lanes),
         }
     }
 }
 
-/// Features, GRU and readout from accumulators that are already up to date.
-#[inline(always)]
-pub(crate) fn think<S: Simd>(
-    s: S,
-    net: &Network<S::E>,
-    avg: &[Row<S>],
-    ms: &[Row<S>],
-    old_hidden: &[Row<S>],
-    log_rate: &Row<S>,
-    bias: &[S::V],
-    mean_rate: S::V,
-    scratch: &mut TileScratch<S::E>,
-    cols: usize,
-) {
-    let xh = scratch.xh.as_rows_mut::<S>();
-    let (x, h) = xh.split_at_mut(net.parameter.inputs);
-    features::forward(s, net.inputs, avg, ms, log_rate, mean_rate, x, cols);
-    h.copy_from_slice(old_hidden);
-    let mut gates = gru::Gates::<S> {
-        gates: scratch.gates.as_rows_mut::<S>(),
-        candidate: scratch.candidate.as_rows_mut::<S>(),
-        reset_hidden: scratch.reset_hidden.as_rows_mut::<S>(),
-    };
-    let hidden = scratch.hidden.as_rows_mut::<S>();
-    let xh = scratch.xh.as_rows::<S>();
-    gru::forward(s, &net.parameter, xh, bias, &mut gates, hidden, cols);
-    let out = &mut scratch.outputs.as_rows_mut::<S>()[..net.readout.outputs.count];
-    readout::forward(s, &net.readout, hidden, &xh[..net.config.timescales], out, cols);
+/// What the way back wants of a tile rather than compute it again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptRows<R> {
+    /// Inputs of the Parameter RNN, F rows.
+    pub x: R,
+    /// Reset and update gates, 2H rows.
+    pub gates: R,
+    /// Candidate, H rows.
+    pub candidate: R,
 }
 
-/// Forward pass of one tile.
+/// Number of rows of [`KeptRows`].
+pub(crate) fn kept_count<E>(net: &Network<E>) -> usize {
+    net.parameter.inputs + 3 * net.parameter.hidden
+}
+
+impl<'a, R> KeptRows<&'a mut [R]> {
+    #[inline(always)]
+    fn split_mut<E>(net: &Network<E>, rows: &'a mut [R]) -> Self {
+        let (x, rest) = rows.split_at_mut(net.parameter.inputs);
+        let (gates, candidate) = rest.split_at_mut(2 * net.parameter.hidden);
+        Self { x, gates, candidate }
+    }
+}
+
+impl<'a, R> KeptRows<&'a [R]> {
+    #[inline(always)]
+    pub(crate) fn split<E>(net: &Network<E>, rows: &'a [R]) -> Self {
+        let (x, rest) = rows.split_at(net.parameter.inputs);
+        let (gates, candidate) = rest.split_at(2 * net.parameter.hidden);
+        Self { x, gates, candidate }
+    }
+}
+
+/// Forward pass of one tile, to the fields `new`; `old`: those before the step, where they are kept.
 ///
-/// `state`: the fields of the tile, updated in place. `out`: raw direction, \[raw attended
-/// direction\], log rate `l`. `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\],
-/// `etabar'`; `tail` masks lanes of the last column that are padding.
+/// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
+/// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], `etabar'`; `tail` masks
+/// lanes of the last column that are padding.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
     net: &Network<S::E>,
-    state: &mut [Row<S>],
+    old: Option<&[Row<S>]>,
+    new: &mut [Row<S>],
+    kept: &mut [Row<S>],
     g: &Row<S>,
     bias: &[S::V],
     mean_rate: S::V,
-    scratch: &mut TileScratch<S::E>,
+    reset_hidden: &mut [Row<S>],
+    read: &mut [Row<S>],
     out: &mut [Row<S>],
     sums: &mut [S::V],
     cols: usize,
     tail: Option<S::V>,
 ) {
     let cols = cols.min(TILE);
-    let f = net.fields().split_mut(state);
-    let (a, b) = (&*f.gradient_decay, &*f.rms_decay);
-    accumulators::forward(s, net.scales, g, a, b, f.averages, f.mean_squares, cols);
-    let (avg, ms) = (&*f.averages, &*f.mean_squares);
-    think(s, net, avg, ms, f.hidden, f.log_rate, bias, mean_rate, scratch, cols);
-    f.hidden.copy_from_slice(scratch.hidden.as_rows::<S>());
+    let old = old.map(|old| net.fields().split(old));
+    let new = net.fields().split_mut(new);
+    let KeptRows { x, gates, candidate } = KeptRows::split_mut(net, kept);
+    let (a, b, rate) = match old {
+        Some(old) => (old.gradient_decay, old.rms_decay, old.log_rate),
+        None => (&*new.gradient_decay, &*new.rms_decay, &*new.log_rate),
+    };
+    let (avg, ms) = (new.averages, new.mean_squares);
+    let averages = old.map(|old| (old.averages, old.mean_squares));
+    accumulators::forward(s, net.scales, g, a, b, averages, avg, ms, cols);
+    features::forward(s, net.inputs, avg, ms, rate, mean_rate, x, cols);
+    let mut cell = gru::Gates::<S> { gates, candidate, reset_hidden };
+    let hidden = old.map(|old| old.hidden);
+    gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);
     let outputs = net.readout.outputs;
-    let read = scratch.outputs.as_rows::<S>();
+    let read = &mut read[..outputs.count];
+    readout::forward(s, &net.readout, new.hidden, &x[..net.config.timescales], read, cols);
     out[0] = read[0];
     let mut next = 1;
     if let Some(row) = outputs.attention {
         out[next] = read[row];
         next += 1;
     }
+    let rate = old.map(|old| old.log_rate);
     if let Some(row) = outputs.log_rate {
-        update::log_rate(s, &net.update, &read[row], f.log_rate, &mut out[next], cols);
+        let l = &mut out[next];
+        update::log_rate(s, &net.update, &read[row], rate, new.log_rate, l, cols);
+    } else if let Some(rate) = rate {
+        *new.log_rate = *rate;
     }
-    readout::decays(s, outputs, read, f.gradient_decay, f.rms_decay);
+    readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay);
 
-    let x = &scratch.xh.as_rows::<S>()[..net.parameter.inputs];
     let mut at = 0;
-    for row in f.hidden.iter().chain(x) {
+    for row in new.hidden.iter().chain(x.iter()) {
         sums[at] = add_columns(s, row, sums[at], cols, tail);
         at += 1;
     }
@@ -111,7 +123,7 @@ pub(crate) fn forward<S: Simd>(
         sums[at] = add_squares(s, row, sums[at], cols, tail);
         at += 1;
     }
-    sums[at] = add_columns(s, f.log_rate, sums[at], cols, tail);
+    sums[at] = add_columns(s, new.log_rate, sums[at], cols, tail);
 }
 
 #[inline(always)]

@@ -38,12 +38,13 @@ impl<E: Element> UpdateWeights<E> {
     }
 }
 
-/// Clipped log rate `l` and the new `etabar`, in place of the old one.
+/// Clipped log rate `l` and the new `etabar`; `old`: the one before the step, where it is kept.
 #[inline(always)]
 pub(crate) fn log_rate<S: Simd>(
     s: S,
     w: &UpdateWeights<S::E>,
     change: &Row<S>,
+    old: Option<&Row<S>>,
     etabar: &mut Row<S>,
     l: &mut Row<S>,
     cols: usize,
@@ -51,9 +52,10 @@ pub(crate) fn log_rate<S: Simd>(
     let cols = cols.min(TILE);
     let momentum = s.splat(w.momentum);
     for c in 0..cols {
-        let wanted = s.add(etabar[c], change[c]);
+        let last = old.map_or(etabar[c], |old| old[c]);
+        let wanted = s.add(last, change[c]);
         l[c] = s.at_least(s.at_most(wanted, w.max_log_rate), -w.max_log_rate);
-        etabar[c] = s.fma(momentum, s.sub(etabar[c], l[c]), l[c]);
+        etabar[c] = s.fma(momentum, s.sub(last, l[c]), l[c]);
     }
 }
 

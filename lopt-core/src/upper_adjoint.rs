@@ -1,12 +1,14 @@
 //! The way back through the Tensor and Global RNNs and their maps down to the biases.
 
-use crate::adjoint::Adjoint;
+use crate::adjoint::{Adjoint, cell_rows};
+use crate::backward::BackwardStep;
 use crate::config::GlobalInput;
 use crate::gru;
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::record::{LevelRows, level_rows};
 use crate::simd::{Simd, TILE};
-use crate::tile::{Start, affine};
+use crate::tile::{Start, affine, copy_columns};
 
 /// Global RNN, then Tensor RNNs.
 #[inline(always)]
@@ -14,17 +16,18 @@ pub(crate) fn upper_levels<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
+    step: &BackwardStep<'_, '_, S::E>,
     adj: &mut Adjoint<S::E>,
 ) {
     let (ht, hg) = (net.tensor.hidden, net.global.hidden);
     let up = &mut adj.upper;
-    let level = &adj.work.global;
+    let level = LevelRows::split(s.rows(step.record.kept.global), net.global.inputs, hg);
     gru::adjoint(
         s,
         &net.global,
-        level.xh.as_rows::<S>(),
-        level.gates.as_rows::<S>(),
-        level.candidate.as_rows::<S>(),
+        s.rows(step.record.state.global),
+        level.gates,
+        level.candidate,
         adj.global.as_rows_mut::<S>(),
         up.global_xh.as_rows_mut::<S>(),
         up.global_delta.as_rows_mut::<S>(),
@@ -38,7 +41,7 @@ pub(crate) fn upper_levels<S: Simd>(
     let scale = s.constant(scale);
     let sums = up.to_tensor.as_rows_mut::<S>();
     sums.iter_mut().for_each(|row| row[0] = s.zero());
-    let rows = net.tensor.inputs + ht;
+    let rows = level_rows(net.tensor.inputs, ht);
     for group in 0..plan.groups() {
         let cols = plan.group_columns(group);
         let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
@@ -53,15 +56,16 @@ pub(crate) fn upper_levels<S: Simd>(
                 }
             }
         }
-        let level = &adj.work.tensor;
-        let delta = up.tensor_delta.as_rows_mut::<S>();
+        let kept = &s.rows(step.record.kept.tensor)[group * rows..(group + 1) * rows];
+        let level = LevelRows::split(kept, net.tensor.inputs, ht);
+        let delta = &mut up.tensor_delta.as_rows_mut::<S>()[3 * group * ht..3 * (group + 1) * ht];
         let back = up.tensor_xh.as_rows_mut::<S>();
         gru::adjoint(
             s,
             &net.tensor,
-            &level.xh.as_rows::<S>()[group * rows..(group + 1) * rows],
-            &level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht],
-            &level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht],
+            &s.rows(step.record.state.tensor)[group * ht..(group + 1) * ht],
+            level.gates,
+            level.candidate,
             hidden,
             back,
             delta,
@@ -73,69 +77,71 @@ pub(crate) fn upper_levels<S: Simd>(
             }
         }
         let n = net.tensor.inputs;
-        adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n].copy_from_slice(&back[..n]);
-        // the gates are no longer needed: their rows keep the deltas for the weight gradients
-        adj.work.tensor.gates.as_rows_mut::<S>()[2 * group * ht..2 * (group + 1) * ht]
-            .copy_from_slice(&delta[..2 * ht]);
-        adj.work.tensor.candidate.as_rows_mut::<S>()[group * ht..(group + 1) * ht]
-            .copy_from_slice(&delta[2 * ht..3 * ht]);
+        let input = &mut adj.tensor_input.as_rows_mut::<S>()[group * n..(group + 1) * n];
+        for (to, from) in input.iter_mut().zip(back.iter()) {
+            copy_columns(from, to, cols);
+        }
     }
     let map = &net.global_to_tensor;
     let global = adj.global.as_rows_mut::<S>();
-    debug_assert_eq!(global.len(), hg, "one row per hidden unit");
     affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
 }
 
-/// Maps from the old upper states to the biases: their adjoints and weight gradients.
+/// Maps from the old upper states to the biases: their adjoints; what the weight gradients of the
+/// upper levels need is put aside.
 #[inline(always)]
 pub(crate) fn downward_maps<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
+    step: &BackwardStep<'_, '_, S::E>,
     adj: &mut Adjoint<S::E>,
     grad: &mut [S::V],
 ) {
     let (hp, ht, hg) = (net.parameter.hidden, net.tensor.hidden, net.global.hidden);
-    let rows = net.tensor.inputs + ht;
-    let sums = adj.upper.to_parameter.as_rows_mut::<S>();
+    let rows = level_rows(net.tensor.inputs, ht);
+    let up = &mut adj.upper;
+    let sums = up.to_parameter.as_rows_mut::<S>();
     sums.iter_mut().for_each(|row| row[0] = s.zero());
     for group in 0..plan.groups() {
         let cols = plan.group_columns(group);
-        let delta = &adj.parameter_delta.as_rows::<S>()[group * 3 * hp..(group + 1) * 3 * hp];
-        for (sum, row) in sums.iter_mut().zip(delta) {
+        let down = &adj.parameter_delta.as_rows::<S>()[group * 3 * hp..(group + 1) * 3 * hp];
+        for (sum, row) in sums.iter_mut().zip(down) {
             for c in 0..cols {
                 sum[0] = s.add(sum[0], row[c]);
             }
         }
         let map = &net.tensor_to_parameter;
         let hidden = &mut adj.tensor.as_rows_mut::<S>()[group * ht..(group + 1) * ht];
-        affine(s, &map.transposed, ht, [delta], Start::Output, hidden, cols);
-        let level = &adj.work.tensor;
-        for c in 0..cols {
-            let full = adj.columns.tensor.push::<S>(&[
-                (&level.xh.as_rows::<S>()[group * rows..(group + 1) * rows], c),
-                (&level.reset_hidden.as_rows::<S>()[group * ht..(group + 1) * ht], c),
-                (&level.gates.as_rows::<S>()[2 * group * ht..2 * (group + 1) * ht], c),
-                (&level.candidate.as_rows::<S>()[group * ht..(group + 1) * ht], c),
-                (delta, c),
-            ]);
-            if full {
-                adj.columns.flush_tensor(s, net, grad);
-            }
+        affine(s, &map.transposed, ht, [down], Start::Output, hidden, cols);
+        let kept = &s.rows(step.record.kept.tensor)[group * rows..(group + 1) * rows];
+        let level = LevelRows::split(kept, net.tensor.inputs, ht);
+        let before = &s.rows(step.record.state.tensor)[group * ht..(group + 1) * ht];
+        let tile = adj.pending.tensor.next::<S>(cols);
+        let (delta, rest) =
+            cell_rows(&net.tensor).fill(s, tile, level.x, before, &level.gates[..ht], cols);
+        let from = &up.tensor_delta.as_rows::<S>()[3 * group * ht..3 * (group + 1) * ht];
+        for (to, from) in delta.iter_mut().chain(rest).zip(from.iter().chain(down)) {
+            copy_columns(from, to, cols);
+        }
+        if adj.pending.tensor.enough() {
+            adj.pending.form_tensor(s, net, grad);
         }
     }
     let map = &net.global_to_parameter;
     let global = adj.global.as_rows_mut::<S>();
     affine(s, &map.transposed, hg, [&*sums], Start::Output, global, 1);
-    let (level, up) = (&adj.work.global, &adj.upper);
-    let full = adj.columns.global.push::<S>(&[
-        (level.xh.as_rows::<S>(), 0),
-        (level.reset_hidden.as_rows::<S>(), 0),
-        (up.global_delta.as_rows::<S>(), 0),
-        (up.to_tensor.as_rows::<S>(), 0),
-        (up.to_parameter.as_rows::<S>(), 0),
-    ]);
-    if full {
-        adj.columns.flush_global(s, net, grad);
+    let level = LevelRows::split(s.rows(step.record.kept.global), net.global.inputs, hg);
+    let before = s.rows(step.record.state.global);
+    let tile = adj.pending.global.next::<S>(1);
+    let (delta, rest) =
+        cell_rows(&net.global).fill(s, tile, level.x, before, &level.gates[..hg], 1);
+    let from = up.global_delta.as_rows::<S>().iter();
+    let from = from.chain(up.to_tensor.as_rows::<S>()).chain(up.to_parameter.as_rows::<S>());
+    for (to, from) in delta.iter_mut().chain(rest).zip(from) {
+        to[0] = from[0];
+    }
+    if adj.pending.global.enough() {
+        adj.pending.form_global(s, net, grad);
     }
 }

@@ -30,11 +30,14 @@ pub mod config;
 pub mod meta_loss;
 pub mod meta_optimizer;
 pub mod objective;
+mod perturbation;
 pub mod precision;
 pub mod slot;
+mod trace;
 pub mod trainer;
 pub mod unroll;
 pub mod validation;
+mod way_back;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Recipe, RecipeError};

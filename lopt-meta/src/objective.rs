@@ -43,38 +43,60 @@ impl<R> Packed<R> {
         };
         Self { arrays: (0..lanes[0].len()).map(&mut pack).collect() }
     }
+
+    /// Records the arrays as constants.
+    fn put<'t>(&self, tape: &'t Tape<R>) -> Vec<Var<'t, R>>
+    where
+        R: Real,
+    {
+        self.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
+    }
 }
 
-/// Evaluates one problem for a group of lanes; its tapes are reused.
+/// Evaluates one problem for a group of lanes; its tapes are reused and hold the constants.
 #[derive(Debug)]
 pub struct Objective<P: Precision> {
     problem: Arc<dyn AnyProblem>,
     layout: Layout,
     tape: Tape<P::R>,
     dual: Tape<P::D>,
+    /// Number of arrays of constants, the first frozen tensors of both tapes.
+    constants: usize,
+    /// Number of arrays of the whole data set, frozen behind the constants of the plain tape.
+    full: usize,
     scaled: Vec<P::E>,
     tangent: Vec<P::E>,
 }
 
 impl<P: Precision> Objective<P> {
-    /// For a problem.
+    /// For a problem, the constants of each lane and, where losses of whole data sets are wanted,
+    /// those sets.
     #[must_use]
-    pub fn new(problem: Arc<dyn AnyProblem>) -> Self {
+    pub fn new(
+        problem: Arc<dyn AnyProblem>,
+        constants: &[Vec<Array>],
+        full: Option<&[Vec<Array>]>,
+    ) -> Self {
         let layout = problem.layout();
         let scalars = layout.len() * P::LANES;
         let zeros = vec![P::E::from_f64(0.0); scalars];
-        let (tape, dual) = (Tape::new(), Tape::new());
-        Self { problem, layout, tape, dual, scaled: zeros.clone(), tangent: zeros }
+        let (mut tape, mut dual) = (Tape::new(), Tape::new());
+        let arrays = Packed::values::<P>(constants).put(&tape).len();
+        let whole = full.map_or(0, |full| Packed::values::<P>(full).put(&tape).len());
+        tape.freeze();
+        Packed::duals::<P>(constants).put(&dual);
+        dual.freeze();
+        let scaled = zeros.clone();
+        Self { problem, layout, tape, dual, constants: arrays, full: whole, scaled, tangent: zeros }
     }
 
     /// Loss of every lane, and the gradient into `grad`, both flat `[P][lane]`. `inverse`: `1 / k`
-    /// per lane.
+    /// per lane. `batch`: `None` for the whole data sets given to [`new`](Self::new).
     pub fn gradient(
         &mut self,
         theta: &[P::E],
         inverse: &[P::E],
-        constants: &Packed<P::R>,
-        batch: &Packed<P::R>,
+        batch: Option<&Packed<P::R>>,
         grad: &mut [P::E],
     ) -> Vec<P::E> {
         scale(theta, inverse, &mut self.scaled);
@@ -83,10 +105,12 @@ impl<P: Precision> Objective<P> {
         let scaled = &self.scaled;
         let params =
             variables(tape, &self.layout, |i| P::gather(&scaled[i * P::LANES..(i + 1) * P::LANES]));
-        let fixed = |packed: &Packed<P::R>| -> Vec<Var<'_, P::R>> {
-            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
+        let constants = frozen(tape, 0..self.constants);
+        let batch = match batch {
+            Some(batch) => batch.put(tape),
+            None => frozen(tape, self.constants..self.constants + self.full),
         };
-        let loss = P::R::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        let loss = P::R::loss_of(&*self.problem, tape, &params, &constants, &batch);
         tape.backward(loss);
         for (t, &v) in params.iter().enumerate() {
             let range = self.layout.range(t);
@@ -112,7 +136,6 @@ impl<P: Precision> Objective<P> {
         theta: &[P::E],
         direction: &[P::E],
         inverse: &[P::E],
-        constants: &Packed<P::D>,
         batch: &Packed<P::D>,
         out: &mut [P::E],
     ) {
@@ -125,10 +148,8 @@ impl<P: Precision> Objective<P> {
             let range = i * P::LANES..(i + 1) * P::LANES;
             P::gather_dual(&value[range.clone()], &tangent[range])
         });
-        let fixed = |packed: &Packed<P::D>| -> Vec<Var<'_, P::D>> {
-            packed.arrays.iter().map(|a| tape.constant(&a.0, &a.1)).collect()
-        };
-        let loss = P::D::loss_of(&*self.problem, tape, &params, &fixed(constants), &fixed(batch));
+        let constants = frozen(tape, 0..self.constants);
+        let loss = P::D::loss_of(&*self.problem, tape, &params, &constants, &batch.put(tape));
         tape.backward(loss);
         let mut lanes = vec![P::E::from_f64(0.0); P::LANES];
         for (t, &v) in params.iter().enumerate() {
@@ -145,6 +166,10 @@ impl<P: Precision> Objective<P> {
             });
         }
     }
+}
+
+fn frozen<R: Real>(tape: &Tape<R>, which: std::ops::Range<usize>) -> Vec<Var<'_, R>> {
+    which.map(|i| tape.frozen(i)).collect()
 }
 
 fn variables<'t, R: Real>(

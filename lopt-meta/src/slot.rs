@@ -5,7 +5,7 @@
 
 use crate::checkpoint::SlotState;
 use crate::config::Recipe;
-use crate::objective::{Objective, Packed};
+use crate::objective::Objective;
 use crate::precision::Precision;
 use lopt_core::Layout;
 use lopt_core::buffer::Buffer;
@@ -59,12 +59,8 @@ pub struct Slot<P: Precision> {
     pub fresh: Vec<bool>,
     /// The evaluator.
     pub objective: Objective<P>,
-    /// Constants of the instances.
-    pub constants: Packed<P::R>,
-    /// The same for the tape with tangents.
-    pub dual_constants: Packed<P::D>,
-    /// Whole data sets, where the meta-loss needs them.
-    pub full: Option<Packed<P::R>>,
+    /// Whether losses are those of whole data sets.
+    pub full_batch: bool,
     instances: Vec<Instance>,
     batches: Vec<BatchStream>,
     batches_taken: u64,
@@ -101,12 +97,10 @@ impl<P: Precision> Slot<P> {
         let mut rngs: Vec<Rng> = (0..P::LANES).map(lane_rng).collect();
         let instances: Vec<Instance> = rngs.iter_mut().map(|r| problem.instance(r)).collect();
         let arrays: Vec<_> = instances.iter().map(|i| i.constants.clone()).collect();
-        let (constants, dual_constants) =
-            (Packed::values::<P>(&arrays), Packed::duals::<P>(&arrays));
-        let full = recipe.problems.full_batch.then(|| {
-            let whole: Vec<_> = instances.iter().map(|i| problem.batch(i, None)).collect();
-            Packed::values::<P>(&whole)
+        let whole = recipe.problems.full_batch.then(|| -> Vec<_> {
+            instances.iter().map(|i| problem.batch(i, None)).collect()
         });
+        let objective = Objective::new(problem.clone(), &arrays, whole.as_deref());
         let batch_stream = |(lane, instance): (usize, &Instance)| {
             let rows = instance.dataset.as_ref()?.len();
             let rng = stream(recipe.seed, &[id, draw, purpose::BATCHES, lane as u64]);
@@ -125,10 +119,8 @@ impl<P: Precision> Slot<P> {
             noise: vec![zero; P::LANES],
             first_loss: vec![f64::NAN; P::LANES],
             fresh: vec![true; P::LANES],
-            objective: Objective::new(problem.clone()),
-            constants,
-            dual_constants,
-            full,
+            objective,
+            full_batch: recipe.problems.full_batch,
             instances,
             batches,
             batches_taken: 0,

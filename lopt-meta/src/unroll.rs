@@ -7,17 +7,19 @@
 use crate::config::Recipe;
 use crate::meta_loss::{log_relative, step_weights};
 use crate::objective::Packed;
+use crate::perturbation::{add_parameter_noise, perturb_gradient};
 use crate::precision::Precision;
 use crate::slot::Slot;
+use crate::trace::{StepPoints, Trace};
+use crate::way_back::{Sweep, way_back};
 use lopt_core::adjoint::Adjoint;
 use lopt_core::buffer::Buffer;
-use lopt_core::engine::{Backward, Engine, Finish, Forward};
+use lopt_core::engine::{Engine, Forward};
 use lopt_core::flush::FlushToZero;
 use lopt_core::network::Network;
-use lopt_core::record::{RecordShape, StepRecord};
-use lopt_core::rng::{normal, unit};
 use lopt_core::simd::Element;
-use lopt_core::state::Work;
+use lopt_core::state::{StateShape, Work};
+use lopt_core::step::{Memory, Moved};
 
 /// What one unroll gave.
 #[derive(Clone, Debug)]
@@ -37,13 +39,15 @@ pub struct UnrollOutcome {
 /// Memory of unrolls, used again and again by one thread.
 #[derive(Debug)]
 pub struct Workspace<E: Element> {
-    records: Buffer<E>,
-    gradient: Buffer<E>,
+    pub(crate) trace: Trace<E>,
+    pub(crate) gradient: Buffer<E>,
+    pub(crate) adjoint: Option<Adjoint<E>>,
+    pub(crate) work: Option<Work<E>>,
 }
 
 impl<E: Element> Default for Workspace<E> {
     fn default() -> Self {
-        Self { records: Buffer::zeros(0), gradient: Buffer::zeros(0) }
+        Self { trace: Trace::default(), gradient: Buffer::zeros(0), adjoint: None, work: None }
     }
 }
 
@@ -80,22 +84,17 @@ pub fn unroll_weighted<P: Precision>(
     let steps = weights.len();
     let _flush = FlushToZero::set();
     let scalars = slot.theta.len();
-    let shape = RecordShape::new(net, &slot.plan, scalars);
-    let stride = shape.len();
-    if workspace.records.len() < stride * steps {
-        workspace.records = Buffer::zeros(stride * steps);
-    }
+    workspace.trace.prepare(net, &slot.plan, scalars, steps);
     let mut work = Work::new(net, &slot.plan, 1);
     let mut lanes = Lanes {
         slopes: vec![vec![0.0; P::LANES]; steps + 1],
         losses: vec![0.0; P::LANES],
         parked: vec![false; P::LANES],
     };
-    let fresh: Vec<P::E> =
-        slot.fresh.iter().map(|&f| P::E::from_f64(f64::from(u8::from(f)))).collect();
+    let trace = &mut workspace.trace;
+    let shape = StateShape::new(net, &slot.plan);
     let mut rows = Vec::with_capacity(steps + 1);
     let mut batch = None;
-    let mut end = Vec::new();
     for n in 0..=steps {
         rows.push(slot.next_rows());
         let reuse = rows[n].is_empty() && batch.is_some();
@@ -103,27 +102,34 @@ pub fn unroll_weighted<P: Precision>(
             batch = Some(Packed::values::<P>(&slot.batch(&rows[n])));
         }
         let Some(batch) = &batch else { unreachable!("a batch was made at the first step") };
-        if n < steps {
-            let memory = &mut workspace.records[n * stride..(n + 1) * stride];
-            let mut record = StepRecord::in_memory(memory, &shape);
-            evaluate(recipe, slot, batch, &mut record, &mut lanes, weights, n);
-            record.keep_state(&slot.state);
-            let Slot { plan, state, theta, phi, .. } = &mut *slot;
-            let phi = net.config.attention.then_some(&mut phi[..]);
-            let grads = std::mem::take(&mut record.grads);
-            let (work, keep) = (&mut work, Some(&mut record));
-            let call = Forward { net, plan, state, work, grads, theta, phi, record: keep };
-            P::E::forward(precision.level(), call);
-            add_parameter_noise(slot, n);
-        } else {
-            let mut last = vec![P::E::from_f64(0.0); stride];
-            let mut record = StepRecord::in_memory(&mut last, &shape);
-            evaluate(recipe, slot, batch, &mut record, &mut lanes, weights, n);
-            end = record.loss_gradient.to_vec();
+        if n == steps {
+            evaluate(recipe, slot, batch, &mut trace.points(n), &mut lanes, weights, n);
+            break;
         }
+        let recorded = trace.in_last_segment(n, steps);
+        if trace.first_of(trace.segment_of(n)) == n {
+            trace.keep(trace.segment_of(n), &slot.state, &shape);
+            if recorded {
+                trace.rewind(trace.segment_of(n));
+            }
+        }
+        let ((mut record, mut after), mut points) = trace.step(net, &slot.plan, n);
+        evaluate(recipe, slot, batch, &mut points, &mut lanes, weights, n);
+        let Slot { plan, theta, phi, state, .. } = &mut *slot;
+        let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)) };
+        let memory = if recorded {
+            Memory::Recorded(&mut record, &mut after)
+        } else {
+            Memory::InPlace(state)
+        };
+        let (work, grads) = (&mut work, &*points.grads);
+        P::E::forward(precision.level(), Forward { net, plan, memory, work, grads, moved });
+        add_parameter_noise(slot, n);
     }
-    let (gradient, finite) =
-        way_back(precision, recipe, net, slot, workspace, &shape, &rows, &lanes, &end, &fresh);
+    trace.state_after(steps, &shape).copy_to(&mut slot.state);
+    workspace.work = Some(work);
+    let sweep = Sweep { rows: &rows, slopes: &lanes.slopes, fresh: &slot.fresh.clone() };
+    let (gradient, finite) = way_back(precision, recipe, net, slot, workspace, &sweep);
     slot.steps += steps as u64;
     slot.fresh.fill(false);
     let used = finite.iter().filter(|&&ok| ok).count();
@@ -131,29 +137,33 @@ pub fn unroll_weighted<P: Precision>(
     UnrollOutcome { gradient, used, losses: lanes.losses, steps, diverged }
 }
 
-/// Loss and gradients at the current point: fills `point`, `grads` and `loss_gradient`.
+/// Loss and gradients at the current point: fills what the step leaves.
 fn evaluate<P: Precision>(
     recipe: &Recipe,
     slot: &mut Slot<P>,
     batch: &Packed<P::R>,
-    record: &mut StepRecord<'_, P::E>,
+    points: &mut StepPoints<'_, P::E>,
     lanes: &mut Lanes,
     weights: &[f64],
     n: usize,
 ) {
     let attention = !slot.phi.is_empty();
-    let Slot { objective, theta, phi, inverse, constants, full, .. } = &mut *slot;
+    let Slot { objective, theta, phi, inverse, full_batch, .. } = &mut *slot;
     let point: &[P::E] = if attention { phi } else { theta };
     let last = n == weights.len();
-    let loss_batch = full.as_ref().unwrap_or(batch);
-    let losses = objective.gradient(theta, inverse, constants, loss_batch, record.loss_gradient);
+    let loss_batch = if *full_batch { None } else { Some(batch) };
+    let losses = objective.gradient(theta, inverse, loss_batch, points.loss_gradient);
     if !last {
-        record.point.copy_from_slice(point);
-        if attention || full.is_some() {
-            objective.gradient(point, inverse, constants, batch, record.grads);
+        points.point.copy_from_slice(point);
+        if attention || *full_batch {
+            objective.gradient(point, inverse, Some(batch), points.grads);
         } else {
-            record.grads.copy_from_slice(record.loss_gradient);
+            points.grads.copy_from_slice(points.loss_gradient);
         }
+    }
+    let mut finite = finite_lanes::<P>(points.loss_gradient);
+    if !last {
+        finite.iter_mut().zip(finite_lanes::<P>(points.grads)).for_each(|(a, b)| *a &= b);
     }
     for lane in 0..P::LANES {
         let f: f64 = losses[lane].into();
@@ -164,186 +174,40 @@ fn evaluate<P: Precision>(
         let (loss, slope) = log_relative(&recipe.meta_loss, f, f0);
         // a minibatch of some problems can be negative, and then has no logarithm
         let lost = !loss.is_finite() || f > recipe.meta_loss.parked_above * f0.max(1e-6);
-        lanes.parked[lane] |= lost || !f0.is_finite() || has_nan::<P>(record, lane, last);
+        lanes.parked[lane] |= lost || !f0.is_finite() || !finite[lane];
         if lanes.parked[lane] {
-            park(slot, record, lane);
+            park(slot, points, lane);
         } else if n > 0 {
             lanes.losses[lane] += weights[n - 1] * loss;
             lanes.slopes[n][lane] = weights[n - 1] * slope;
         }
     }
     if !last {
-        perturb_gradient(slot, record, n);
+        perturb_gradient(slot, points.grads, n);
     }
 }
 
-fn has_nan<P: Precision>(record: &StepRecord<'_, P::E>, lane: usize, last: bool) -> bool {
-    let bad = |x: &[P::E]| {
-        x.iter().skip(lane).step_by(P::LANES).any(|&v| !Into::<f64>::into(v).is_finite())
-    };
-    bad(record.loss_gradient) || (!last && bad(record.grads))
+/// Which lanes hold finite numbers only.
+fn finite_lanes<P: Precision>(values: &[P::E]) -> Vec<bool> {
+    let zero = P::E::from_f64(0.0);
+    // zero times a number that is not finite is NaN, and stays
+    let mut probe = vec![zero; P::LANES];
+    for group in values.chunks_exact(P::LANES) {
+        for (p, &v) in probe.iter_mut().zip(group) {
+            *p = *p + v * zero;
+        }
+    }
+    probe.into_iter().map(|p| Into::<f64>::into(p) == 0.0).collect()
 }
 
 /// A parked lane stands still at zero gradient at the origin, so that its numbers stay finite.
-fn park<P: Precision>(slot: &mut Slot<P>, record: &mut StepRecord<'_, P::E>, lane: usize) {
+fn park<P: Precision>(slot: &mut Slot<P>, points: &mut StepPoints<'_, P::E>, lane: usize) {
     let zero = P::E::from_f64(0.0);
     let buffers: [&mut [P::E]; 5] =
-        [&mut slot.theta, &mut slot.phi, record.point, record.grads, record.loss_gradient];
+        [&mut slot.theta, &mut slot.phi, points.point, points.grads, points.loss_gradient];
     for buffer in buffers {
         for v in buffer.iter_mut().skip(lane).step_by(P::LANES) {
             *v = zero;
-        }
-    }
-}
-
-/// Gradient noise and sparsity of the problem, from streams that give the same again on the way
-/// back.
-fn perturb_gradient<P: Precision>(slot: &Slot<P>, record: &mut StepRecord<'_, P::E>, n: usize) {
-    let sigma = slot.problem.gradient_noise();
-    if sigma > 0.0 {
-        let mut rng = slot.step_rng(2 * (slot.steps + n as u64));
-        for group in record.grads.chunks_exact_mut(P::LANES) {
-            for (g, &k) in group.iter_mut().zip(&slot.inverse) {
-                // the noise belongs to the raw problem, so it is rescaled with the gradient
-                *g = *g + P::E::from_f64(sigma * normal(&mut rng)) * k;
-            }
-        }
-    }
-    mask::<P>(slot, record.grads, n);
-}
-
-/// Zeroes the entries that the problem's sparsity hides at step `n`.
-fn mask<P: Precision>(slot: &Slot<P>, values: &mut [P::E], n: usize) {
-    let sparsity = slot.problem.gradient_sparsity();
-    if sparsity > 0.0 {
-        let mut rng = slot.step_rng(2 * (slot.steps + n as u64) + 1);
-        for v in values {
-            if unit(&mut rng) < sparsity {
-                *v = P::E::from_f64(0.0);
-            }
-        }
-    }
-}
-
-/// Appendix D.1: noise on the parameters after the step.
-fn add_parameter_noise<P: Precision>(slot: &mut Slot<P>, n: usize) {
-    if slot.noise.iter().all(|&v| v == P::E::from_f64(0.0)) {
-        return;
-    }
-    let mut rng = slot.step_rng((1 << 40) + slot.steps + n as u64);
-    let Slot { theta, phi, noise, .. } = &mut *slot;
-    for (i, group) in theta.chunks_exact_mut(P::LANES).enumerate() {
-        for (lane, v) in group.iter_mut().enumerate() {
-            let change = P::E::from_f64(normal(&mut rng)) * noise[lane];
-            *v = *v + change;
-            if let Some(p) = phi.get_mut(i * P::LANES + lane) {
-                *p = *p + change;
-            }
-        }
-    }
-}
-
-/// The reverse sweep; the gradient of psi, lane by lane, ends up in the workspace.
-fn way_back<P: Precision>(
-    precision: P,
-    recipe: &Recipe,
-    net: &Network<P::E>,
-    slot: &mut Slot<P>,
-    workspace: &mut Workspace<P::E>,
-    shape: &RecordShape,
-    rows: &[Vec<Vec<usize>>],
-    lanes: &Lanes,
-    end: &[P::E],
-    fresh: &[P::E],
-) -> (Vec<f64>, Vec<bool>) {
-    let (steps, stride) = (lanes.slopes.len() - 1, shape.len());
-    let scalars = slot.theta.len();
-    let mut adjoint = Adjoint::new(net, &slot.plan, scalars);
-    let count = net.layout.len();
-    if workspace.gradient.len() != count * P::LANES {
-        workspace.gradient = Buffer::zeros(count * P::LANES);
-    }
-    workspace.gradient.fill(P::E::from_f64(0.0));
-    let second = recipe.meta_loss.second_derivatives;
-    let attention = net.config.attention;
-    add_slope::<P>(&mut adjoint.theta, end, &lanes.slopes[steps]);
-    let mut batch = None;
-    for n in (0..steps).rev() {
-        let memory = &mut workspace.records[n * stride..(n + 1) * stride];
-        let record = StepRecord::in_memory(memory, shape);
-        let call = Backward {
-            net,
-            plan: &slot.plan,
-            record: &record,
-            adjoint: &mut adjoint,
-            gradient: &mut workspace.gradient,
-            limit: recipe.meta_loss.adjoint_limit,
-        };
-        P::E::backward(precision.level(), call);
-        if attention {
-            adjoint.phi.fill(P::E::from_f64(0.0));
-        }
-        if second {
-            let mut direction = std::mem::take(&mut adjoint.grads);
-            mask::<P>(slot, &mut direction, n);
-            if batch.is_none() || !rows[n].is_empty() {
-                batch = Some(Packed::duals::<P>(&slot.batch(&rows[n])));
-            }
-            if let Some(batch) = &batch {
-                let Slot { objective, inverse, dual_constants, .. } = &mut *slot;
-                let out = if attention { &mut adjoint.phi } else { &mut adjoint.theta };
-                objective.add_hessian_product(
-                    record.point,
-                    &direction,
-                    inverse,
-                    dual_constants,
-                    batch,
-                    out,
-                );
-            }
-            adjoint.grads = direction;
-        }
-        if attention && n == 0 {
-            // phi_0 is theta_0: nothing before the unroll is differentiated
-            adjoint.phi.fill(P::E::from_f64(0.0));
-        }
-        add_slope::<P>(&mut adjoint.theta, record.loss_gradient, &lanes.slopes[n]);
-    }
-    let plan = &slot.plan;
-    let gradient = &mut workspace.gradient;
-    let call = Finish { net, plan, adjoint: &mut adjoint, gradient, fresh };
-    P::E::finish(precision.level(), call);
-    sum_lanes(&workspace.gradient, P::LANES, recipe.meta_loss.instance_limit)
-}
-
-/// Sums a lane-wise gradient over the finite lanes, each limited in norm. Also says which were.
-fn sum_lanes<E: Element>(gradient: &[E], lanes: usize, limit: f64) -> (Vec<f64>, Vec<bool>) {
-    let mut squares = vec![0.0; lanes];
-    for group in gradient.chunks_exact(lanes) {
-        for (total, &g) in squares.iter_mut().zip(group) {
-            let g: f64 = g.into();
-            *total += g * g;
-        }
-    }
-    let scale = |&square: &f64| {
-        let norm = square.sqrt();
-        if limit > 0.0 && norm > limit { limit / norm } else { 1.0 }
-    };
-    let scales: Vec<f64> = squares.iter().map(scale).collect();
-    let finite: Vec<bool> = squares.iter().map(|s| s.is_finite()).collect();
-    let sum = |group: &[E]| {
-        let of_lane = group.iter().zip(&scales).zip(&finite);
-        of_lane.filter(|(_, ok)| **ok).map(|((&g, scale), _)| g.into() * scale).sum()
-    };
-    (gradient.chunks_exact(lanes).map(sum).collect(), finite)
-}
-
-/// `adjoint += slope[lane] * gradient`.
-fn add_slope<P: Precision>(adjoint: &mut [P::E], gradient: &[P::E], slopes: &[f64]) {
-    let slopes: Vec<P::E> = slopes.iter().map(|&s| P::E::from_f64(s)).collect();
-    for (a, g) in adjoint.chunks_exact_mut(P::LANES).zip(gradient.chunks_exact(P::LANES)) {
-        for ((a, &g), &s) in a.iter_mut().zip(g).zip(&slopes) {
-            *a = *a + g * s;
         }
     }
 }

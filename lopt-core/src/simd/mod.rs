@@ -23,7 +23,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Mul};
 
 /// Columns (vectors) of one tile: the unit of work of every kernel.
-pub const TILE: usize = 8;
+pub const TILE: usize = 4;
 
 /// Element of a vector.
 pub trait Element:

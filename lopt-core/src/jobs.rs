@@ -1,0 +1,257 @@
+//! The Parameter RNN over all tiles, and the move of the parameters, spread over threads.
+//!
+//! A job's result is its own, so nothing depends on how jobs are spread.
+
+use crate::flush::FlushToZero;
+use crate::network::Network;
+use crate::plan::{Job, Lanes, Plan};
+use crate::simd::{Element, Kernel, Row, Simd, TILE};
+use crate::tile::{load_row, store_row};
+use crate::tile_pass::{self, TileScratch, kept_count, out_count, sum_count};
+use crate::update;
+use crate::upper::tensor_bias;
+use bytemuck::Zeroable;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What all jobs read.
+#[derive(Debug)]
+pub(crate) struct JobContext<'a, S: Simd> {
+    pub net: &'a Network<S::E>,
+    pub plan: &'a Plan,
+    pub biases: &'a [Row<S>],
+    pub mean_rates: &'a [S::V],
+    pub grads: &'a [S::E],
+    pub scratch: &'a [Arc<Mutex<TileScratch<S::E>>>],
+}
+
+/// What a run of jobs writes.
+#[derive(Debug)]
+pub(crate) struct JobParts<'a, S: Simd> {
+    /// State and place for kept rows apart from `state`, in the shape of instances only.
+    pub record: Option<(&'a [Row<S>], &'a mut [Row<S>])>,
+    pub state: &'a mut [Row<S>],
+    pub out: &'a mut [Row<S>],
+    pub sums: &'a mut [S::V],
+}
+
+/// Runs every tile through the Parameter RNN.
+#[inline(always)]
+pub(crate) fn parameter_rnn<S: Simd>(s: S, context: &JobContext<'_, S>, parts: JobParts<'_, S>) {
+    let plan = context.plan;
+    let threads = plan.lanes == Lanes::Parameters && context.scratch.len() > 1;
+    if threads && plan.jobs.len() > 1 && parts.record.is_none() {
+        split_jobs(s, context, &plan.jobs, parts);
+    } else {
+        run_jobs(s, context, &plan.jobs, parts);
+    }
+}
+
+/// Halves the jobs over rayon's threads.
+fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: JobParts<'_, S>) {
+    if jobs.len() == 1 {
+        s.run(JobsKernel { context, jobs, parts, token: s });
+        return;
+    }
+    let (left, right) = jobs.split_at(jobs.len() / 2);
+    let tiles: usize = left.iter().map(|j| j.tiles.len()).sum();
+    let net = context.net;
+    let (state_l, state_r) = parts.state.split_at_mut(tiles * net.fields().count());
+    let (out_l, out_r) = parts.out.split_at_mut(tiles * out_count(net));
+    let (sums_l, sums_r) = parts.sums.split_at_mut(left.len() * sum_count(net));
+    let l = JobParts::<S> { record: None, state: state_l, out: out_l, sums: sums_l };
+    let r = JobParts::<S> { record: None, state: state_r, out: out_r, sums: sums_r };
+    rayon::join(|| split_jobs(s, context, left, l), || split_jobs(s, context, right, r));
+}
+
+/// Re-enters the target features on a rayon thread.
+struct JobsKernel<'a, 'b, S: Simd> {
+    context: &'a JobContext<'b, S>,
+    jobs: &'a [Job],
+    parts: JobParts<'a, S>,
+    token: S,
+}
+
+impl<S: Simd> Kernel<S::E> for JobsKernel<'_, '_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
+        let _flush = FlushToZero::set();
+        run_jobs(self.token, self.context, self.jobs, self.parts);
+    }
+}
+
+#[inline(always)]
+fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: JobParts<'_, S>) {
+    let (net, plan) = (context.net, context.plan);
+    let (fields, kepts) = (net.fields().count(), kept_count(net));
+    let (outs, sums) = (out_count(net), sum_count(net));
+    let thread = rayon::current_thread_index().unwrap_or(0) % context.scratch.len();
+    // the scratch holds no invariant, so a poisoned lock is as good as a sound one
+    let mut scratch = context.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
+    let TileScratch { kept, reset_hidden, outputs } = &mut *scratch;
+    let spare = kept.as_rows_mut::<S>();
+    let (reset_hidden, read) = (reset_hidden.as_rows_mut::<S>(), outputs.as_rows_mut::<S>());
+    let JobParts { mut record, state, out, sums: all_sums } = parts;
+    let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
+    for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
+        sums.fill(s.zero());
+        let bias = tensor_bias(s, context.biases, net.parameter_bias.len(), job.tensor);
+        let mean_rate = context.mean_rates[job.tensor];
+        let end = plan.tensors[job.tensor].scalars.end;
+        for span in plan.spans(job) {
+            let at = span.tile - first;
+            let new = &mut state[at * fields..(at + 1) * fields];
+            let out = &mut out[at * outs..(at + 1) * outs];
+            let g = load_row::<S>(&context.grads[span.scalars.clone()]);
+            let used = span.scalars.len() % plan.width;
+            let tail = (span.scalars.end == end && used > 0).then(|| tail_mask(s, used));
+            let (old, kept) = match &mut record {
+                Some((old, kept)) => {
+                    let kept = &mut kept[at * kepts..(at + 1) * kepts];
+                    (Some(&old[at * fields..(at + 1) * fields]), kept)
+                }
+                None => (None, &mut *spare),
+            };
+            let bias = &bias[..];
+            let (reset, read) = (&mut *reset_hidden, &mut *read);
+            // a full tile has loops of a length known to the compiler
+            if span.cols == TILE && tail.is_none() {
+                tile_pass::forward(
+                    s, net, old, new, kept, &g, bias, mean_rate, reset, read, out, sums, TILE, None,
+                );
+            } else {
+                let cols = span.cols;
+                tile_pass::forward(
+                    s, net, old, new, kept, &g, bias, mean_rate, reset, read, out, sums, cols, tail,
+                );
+            }
+        }
+    }
+}
+
+/// One in the first `used` lanes, zero in the others.
+#[inline(always)]
+fn tail_mask<S: Simd>(s: S, used: usize) -> S::V {
+    let mut mask = s.zero();
+    let lanes: &mut [S::E] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut mask));
+    lanes[..used].fill(<S::E as Element>::from_f64(1.0));
+    mask
+}
+
+/// What the move of the parameters reads.
+#[derive(Debug)]
+pub(crate) struct MoveContext<'a, S: Simd> {
+    pub net: &'a Network<S::E>,
+    pub plan: &'a Plan,
+    pub out: &'a [Row<S>],
+    pub inverse: &'a [S::V],
+    /// Weight of the new point in the running mean.
+    pub weight: S::E,
+    pub threads: usize,
+}
+
+/// What it writes, all flat: the parameters, the next attended point, the running mean of the
+/// parameters; the last two may be empty.
+#[derive(Debug)]
+pub(crate) struct Points<'a, E> {
+    pub theta: &'a mut [E],
+    pub phi: &'a mut [E],
+    pub mean: &'a mut [E],
+}
+
+impl<'a, E> Points<'a, E> {
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let cut = |x: &'a mut [E]| if x.is_empty() { (x, Default::default()) } else { x.split_at_mut(n) };
+        let (theta, phi, mean) = (cut(self.theta), cut(self.phi), cut(self.mean));
+        let left = Points { theta: theta.0, phi: phi.0, mean: mean.0 };
+        (left, Points { theta: theta.1, phi: phi.1, mean: mean.1 })
+    }
+}
+
+/// Subtracts the steps.
+#[inline(always)]
+pub(crate) fn move_parameters<S: Simd>(
+    s: S,
+    context: &MoveContext<'_, S>,
+    points: Points<'_, S::E>,
+) {
+    let plan = context.plan;
+    if points.theta.is_empty() {
+        // a step done again: the parameters are where they were
+        return;
+    }
+    if plan.lanes == Lanes::Parameters && context.threads > 1 && plan.jobs.len() > 1 {
+        split_moves(s, context, &plan.jobs, points);
+    } else {
+        move_jobs(s, context, &plan.jobs, points);
+    }
+}
+
+fn split_moves<S: Simd>(
+    s: S,
+    context: &MoveContext<'_, S>,
+    jobs: &[Job],
+    points: Points<'_, S::E>,
+) {
+    if jobs.len() == 1 {
+        s.run(MoveKernel { context, jobs, points, token: s });
+        return;
+    }
+    let (left, right) = jobs.split_at(jobs.len() / 2);
+    let (l, r) = points.split_at(right[0].scalars.start - left[0].scalars.start);
+    rayon::join(|| split_moves(s, context, left, l), || split_moves(s, context, right, r));
+}
+
+struct MoveKernel<'a, 'b, S: Simd> {
+    context: &'a MoveContext<'b, S>,
+    jobs: &'a [Job],
+    points: Points<'a, S::E>,
+    token: S,
+}
+
+impl<S: Simd> Kernel<S::E> for MoveKernel<'_, '_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
+        let _flush = FlushToZero::set();
+        move_jobs(self.token, self.context, self.jobs, self.points);
+    }
+}
+
+#[inline(always)]
+fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: Points<'_, S::E>) {
+    let (outs, w) = (out_count(context.net), &context.net.update);
+    let Points { theta, phi, mean } = points;
+    let weight = s.splat(context.weight);
+    let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
+    for job in jobs {
+        for span in context.plan.spans(job) {
+            let out = &context.out[span.tile * outs..(span.tile + 1) * outs];
+            let l = &out[outs - 1];
+            let at = span.scalars.start - first..span.scalars.end - first;
+            let mut point = load_row::<S>(&theta[at.clone()]);
+            let mut step: Row<S> = Zeroable::zeroed();
+            if !phi.is_empty() {
+                let length = context.inverse[2 * job.tensor + 1];
+                update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
+                for c in 0..span.cols {
+                    step[c] = s.sub(point[c], step[c]);
+                }
+                store_row::<S>(&step, &mut phi[at.clone()]);
+            }
+            let length = context.inverse[2 * job.tensor];
+            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
+            for c in 0..span.cols {
+                point[c] = s.sub(point[c], step[c]);
+            }
+            store_row::<S>(&point, &mut theta[at.clone()]);
+            if !mean.is_empty() {
+                let mut average = load_row::<S>(&mean[at.clone()]);
+                for c in 0..span.cols {
+                    average[c] = s.fma(weight, s.sub(point[c], average[c]), average[c]);
+                }
+                store_row::<S>(&average, &mut mean[at]);
+            }
+        }
+    }
+}

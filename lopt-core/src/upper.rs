@@ -1,0 +1,134 @@
+//! The Tensor and Global RNNs and the biases they send down.
+
+use crate::config::GlobalInput;
+use crate::gru;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::record::{LevelRows, level_rows};
+use crate::simd::{Row, Simd, TILE};
+use crate::tile::{Start, affine};
+
+/// `B_P = h_T A_TP + h_G A_GP + biases` for every tensor, `[group][3 H_P]` rows.
+#[inline(always)]
+pub(crate) fn parameter_biases<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    tensor: &[Row<S>],
+    global: &[Row<S>],
+    down: &mut [Row<S>],
+    biases: &mut [Row<S>],
+) {
+    let map = &net.global_to_parameter;
+    let start = send_down::<S>(s, &map.weight, &net.parameter_bias, global, down);
+    let n = map.outputs;
+    let map = &net.tensor_to_parameter;
+    let groups = tensor.chunks_exact(map.inputs).zip(biases.chunks_exact_mut(n));
+    for (group, (h, bias)) in groups.enumerate() {
+        let cols = plan.group_columns(group);
+        affine(s, &map.weight, n, [h], Start::Bias(&start), bias, cols);
+    }
+}
+
+/// `bias + h_G W` as one vector per output.
+#[inline(always)]
+fn send_down<S: Simd>(
+    s: S,
+    weight: &[S::E],
+    bias: &[S::E],
+    global: &[Row<S>],
+    down: &mut [Row<S>],
+) -> [S::V; 192] {
+    let mut start = [s.zero(); 192];
+    for (v, &b) in start.iter_mut().zip(bias) {
+        *v = s.splat(b);
+    }
+    let down = &mut down[..bias.len()];
+    affine(s, weight, bias.len(), [global], Start::Bias(&start), down, 1);
+    for (v, row) in start.iter_mut().zip(down.iter()) {
+        *v = row[0];
+    }
+    start
+}
+
+/// The bias vector of one tensor.
+#[inline(always)]
+pub(crate) fn tensor_bias<S: Simd>(s: S, rows: &[Row<S>], n: usize, tensor: usize) -> [S::V; 96] {
+    let mut bias = [s.zero(); 96];
+    let group = &rows[tensor / TILE * n..(tensor / TILE + 1) * n];
+    for (v, row) in bias.iter_mut().zip(group) {
+        *v = row[tensor % TILE];
+    }
+    bias
+}
+
+/// What the upper levels read and write.
+#[derive(Debug)]
+pub(crate) struct UpperRows<'a, S: Simd> {
+    /// Hidden vectors before the step; `None` where they are overwritten.
+    pub old: Option<(&'a [Row<S>], &'a [Row<S>])>,
+    pub tensor: &'a mut [Row<S>],
+    pub global: &'a mut [Row<S>],
+    /// [`LevelRows`] of every group; the inputs are there.
+    pub tensor_kept: &'a mut [Row<S>],
+    pub global_kept: &'a mut [Row<S>],
+    /// Room for biases on their way down.
+    pub down: &'a mut [Row<S>],
+}
+
+/// The two upper levels, from the states before the step.
+#[inline(always)]
+pub(crate) fn forward<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, rows: UpperRows<'_, S>) {
+    let UpperRows { old, tensor, global, tensor_kept, global_kept, down } = rows;
+    let (ht, inputs) = (net.tensor.hidden, net.tensor.inputs);
+    let old_global = old.map_or(&*global, |(_, global)| global);
+    let start = send_down::<S>(s, &net.global_to_tensor.weight, &net.tensor_bias, old_global, down);
+    let mut total = [s.zero(); 64];
+    let last = plan.tensors.len() - 1;
+    let kept = tensor_kept.chunks_exact_mut(level_rows(inputs, ht));
+    for (group, (hidden, kept)) in tensor.chunks_exact_mut(ht).zip(kept).enumerate() {
+        let cols = plan.group_columns(group);
+        let before = old.map(|(tensor, _)| &tensor[group * ht..(group + 1) * ht]);
+        cell(s, &net.tensor, before, &start, kept, hidden, cols);
+        for (v, row) in total.iter_mut().zip(hidden.iter()) {
+            for c in 0..cols {
+                let counts = match net.config.global_input {
+                    GlobalInput::MeanOfTensors => true,
+                    GlobalInput::LastTensor => group * TILE + c == last,
+                };
+                if counts {
+                    *v = s.add(*v, row[c]);
+                }
+            }
+        }
+    }
+    let scale = match net.config.global_input {
+        GlobalInput::MeanOfTensors => s.constant(1.0 / plan.tensors.len() as f64),
+        GlobalInput::LastTensor => s.constant(1.0),
+    };
+    for (row, &v) in global_kept.iter_mut().zip(&total[..ht]) {
+        row[0] = s.mul(v, scale);
+    }
+    let mut start = [s.zero(); 192];
+    for (v, &b) in start.iter_mut().zip(&net.global.bias) {
+        *v = s.splat(b);
+    }
+    let before = old.map(|(_, global)| global);
+    cell(s, &net.global, before, &start, global_kept, global, 1);
+}
+
+#[inline(always)]
+fn cell<S: Simd>(
+    s: S,
+    w: &gru::GruWeights<S::E>,
+    before: Option<&[Row<S>]>,
+    bias: &[S::V],
+    kept: &mut [Row<S>],
+    hidden: &mut [Row<S>],
+    cols: usize,
+) {
+    let LevelRows { x, gates, candidate, reset_hidden } =
+        LevelRows::split_mut(kept, w.inputs, w.hidden);
+    let mut gates = gru::Gates::<S> { gates, candidate, reset_hidden };
+    gru::forward(s, w, x, before, &bias[..3 * w.hidden], &mut gates, hidden, cols);
+}

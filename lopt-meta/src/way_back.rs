@@ -1,0 +1,133 @@
+//! The reverse sweep of an unroll: the adjoint of every step and one Hessian-vector product per step.
+
+use crate::config::Recipe;
+use crate::objective::Packed;
+use crate::perturbation::mask;
+use crate::precision::Precision;
+use crate::slot::Slot;
+use crate::unroll::Workspace;
+use lopt_core::adjoint::Adjoint;
+use lopt_core::backward::BackwardStep;
+use lopt_core::buffer::Buffer;
+use lopt_core::engine::{Backward, Engine, Finish, Forward};
+use lopt_core::network::Network;
+use lopt_core::simd::Element;
+use lopt_core::step::{Memory, Moved};
+
+/// What the forward sweep hands over.
+pub(crate) struct Sweep<'a> {
+    /// Rows of the batch of every step and lane.
+    pub rows: &'a [Vec<Vec<usize>>],
+    /// `w_n dL/df` per step and lane, zero where parked.
+    pub slopes: &'a [Vec<f64>],
+    /// Lanes that were at the start of a run.
+    pub fresh: &'a [bool],
+}
+
+/// Gradient of psi, summed over the lanes for which it is finite, and which those are.
+pub(crate) fn way_back<P: Precision>(
+    precision: P,
+    recipe: &Recipe,
+    net: &Network<P::E>,
+    slot: &mut Slot<P>,
+    workspace: &mut Workspace<P::E>,
+    sweep: &Sweep<'_>,
+) -> (Vec<f64>, Vec<bool>) {
+    let steps = sweep.slopes.len() - 1;
+    let Workspace { trace, gradient, adjoint, work } = workspace;
+    let work = work.as_mut().expect("the forward sweep made it");
+    let adjoint = match adjoint {
+        Some(adjoint) => {
+            adjoint.start(net, &slot.plan, slot.theta.len());
+            adjoint
+        }
+        None => adjoint.insert(Adjoint::new(net, &slot.plan, slot.theta.len())),
+    };
+    if gradient.len() != net.layout.len() * P::LANES {
+        *gradient = Buffer::zeros(net.layout.len() * P::LANES);
+    }
+    gradient.fill(P::E::from_f64(0.0));
+    let second = recipe.meta_loss.second_derivatives;
+    let attention = net.config.attention;
+    add_slope::<P>(&mut adjoint.theta, trace.points(steps).loss_gradient, &sweep.slopes[steps]);
+    let mut batch = None;
+    let mut at_hand = trace.segment_of(steps - 1);
+    for n in (0..steps).rev() {
+        if trace.segment_of(n) < at_hand {
+            at_hand = trace.segment_of(n);
+            trace.rewind(at_hand);
+            for m in trace.first_of(at_hand)..=n {
+                let ((mut record, mut after), points) = trace.step(net, &slot.plan, m);
+                let memory = Memory::Recorded(&mut record, &mut after);
+                let zero = P::E::from_f64(0.0);
+                let moved = Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero) };
+                let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
+                let call = Forward { net, plan, memory, work, grads, moved };
+                P::E::forward(precision.level(), call);
+            }
+        }
+        let ((record, after), points) = trace.step(net, &slot.plan, n);
+        let step = BackwardStep { record: &record, after: &after, grads: points.grads };
+        let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
+        let call = Backward { net, plan, step, adjoint, gradient, limit };
+        P::E::backward(precision.level(), call);
+        if attention {
+            adjoint.phi.fill(P::E::from_f64(0.0));
+        }
+        if second {
+            let mut direction = std::mem::take(&mut adjoint.grads);
+            mask::<P>(slot, &mut direction, n);
+            if batch.is_none() || !sweep.rows[n].is_empty() {
+                batch = Some(Packed::duals::<P>(&slot.batch(&sweep.rows[n])));
+            }
+            if let Some(batch) = &batch {
+                let Slot { objective, inverse, .. } = &mut *slot;
+                let out = if attention { &mut adjoint.phi } else { &mut adjoint.theta };
+                objective.add_hessian_product(points.point, &direction, inverse, batch, out);
+            }
+            adjoint.grads = direction;
+        }
+        if attention && n == 0 {
+            // phi_0 is theta_0: nothing before the unroll is differentiated
+            adjoint.phi.fill(P::E::from_f64(0.0));
+        }
+        add_slope::<P>(&mut adjoint.theta, points.loss_gradient, &sweep.slopes[n]);
+    }
+    let fresh: Vec<P::E> =
+        sweep.fresh.iter().map(|&f| P::E::from_f64(f64::from(u8::from(f)))).collect();
+    let call = Finish { net, plan: &slot.plan, adjoint, gradient, fresh: &fresh };
+    P::E::finish(precision.level(), call);
+    sum_lanes(gradient, P::LANES, recipe.meta_loss.instance_limit)
+}
+
+/// Sums a lane-wise gradient over the finite lanes, each limited in norm. Also says which were.
+fn sum_lanes<E: Element>(gradient: &[E], lanes: usize, limit: f64) -> (Vec<f64>, Vec<bool>) {
+    let mut squares = vec![0.0; lanes];
+    for group in gradient.chunks_exact(lanes) {
+        for (total, &g) in squares.iter_mut().zip(group) {
+            let g: f64 = g.into();
+            *total += g * g;
+        }
+    }
+    let scale = |&square: &f64| {
+        let norm = square.sqrt();
+        if limit > 0.0 && norm > limit { limit / norm } else { 1.0 }
+    };
+    let scales: Vec<f64> = squares.iter().map(scale).collect();
+    let finite: Vec<bool> = squares.iter().map(|s| s.is_finite()).collect();
+    let sum = |group: &[E]| -> f64 {
+        let of_lane = group.iter().zip(&scales).zip(&finite);
+        of_lane.map(|((&g, scale), &ok)| if ok { Into::<f64>::into(g) * scale } else { 0.0 }).sum()
+    };
+    (gradient.chunks_exact(lanes).map(sum).collect(), finite)
+}
+
+/// `adjoint += slope[lane] * gradient`.
+fn add_slope<P: Precision>(adjoint: &mut [P::E], gradient: &[P::E], slopes: &[f64]) {
+    let slopes: Vec<P::E> = slopes.iter().map(|&s| P::E::from_f64(s)).collect();
+    for (a, g) in adjoint.chunks_exact_mut(P::LANES).zip(gradient.chunks_exact(P::LANES)) {
+        for ((a, &g), &s) in a.iter_mut().zip(g).zip(&slopes) {
+            *a = *a + g * s;
+        }
+    }
+}
