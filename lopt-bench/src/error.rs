@@ -27,6 +27,9 @@ pub enum CliError {
     /// A training run cannot start or go on.
     #[error("{0}")]
     Training(String),
+    /// A measurement cannot start or go on.
+    #[error("{0}")]
+    Speed(String),
     /// A file or folder refuses to be written.
     #[error("cannot write to `{}`: {source}", path.display())]
     NotWritable {
@@ -43,7 +46,7 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
-    /// The threads of a race could not be started.
+    /// Threads could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),
     /// A plot could not be drawn.
