@@ -165,6 +165,10 @@ impl Case for MetaCase {
 }
 
 /// A pool of its own, so that nothing else runs on its threads.
+///
+/// # Errors
+///
+/// If the threads cannot be started.
 pub fn pool(threads: usize) -> Result<ThreadPool, CliError> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

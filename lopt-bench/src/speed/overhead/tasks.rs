@@ -29,7 +29,8 @@ pub struct Task {
     pub params: Vec<f32>,
 }
 
-/// An MLP, a ConvNet and a ResNet: on MNIST and CIFAR-10 with a folder, else on generated images.
+/// An MLP, a ConvNet and a residual network, on MNIST and CIFAR-10 where there is a folder, else on
+/// generated images.
 ///
 /// # Errors
 ///
