@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lopt_core::HierarchicalRnnConfig;
 
 /// A pretrained learned optimizer: race it, look into it, train your own.
 ///
@@ -27,6 +28,8 @@ pub enum Command {
     Weights(WeightsCommand),
     /// Meta-train new weights
     Train(TrainArgs),
+    /// Measure the step, meta-training, Adam and a copy beside what the machine allows
+    Speed(SpeedArgs),
 }
 
 /// Arguments of `lopt race`.
@@ -137,6 +140,63 @@ pub struct TrainArgs {
     /// Worker threads [default: the cores of the machine]
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,
+}
+
+/// Arguments of `lopt speed`.
+#[derive(Debug, Clone, Args)]
+pub struct SpeedArgs {
+    /// File for the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Smaller models and fewer rounds: a few seconds
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these rows, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// The step at every SIMD level of this CPU, too
+    #[arg(long)]
+    pub levels: bool,
+    /// The optimizer that is measured
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = SpeedConfig::Recommended)]
+    pub config: SpeedConfig,
+    /// Instead: cost of the learned step beside the gradient, by batch size
+    #[arg(long, conflicts_with_all = ["only", "levels", "config"])]
+    pub overhead: bool,
+    /// With --overhead: folder with the files of MNIST and CIFAR-10, instead of generated images
+    #[arg(long, value_name = "DIR", requires = "overhead")]
+    pub data: Option<PathBuf>,
+}
+
+/// A named configuration of the learned optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpeedConfig {
+    /// What the published code does.
+    Released,
+    /// The equations of the paper.
+    Paper,
+    /// What our own weights use.
+    Recommended,
+}
+
+impl SpeedConfig {
+    /// The sizes and switches.
+    pub fn config(self) -> HierarchicalRnnConfig {
+        match self {
+            Self::Released => HierarchicalRnnConfig::released(),
+            Self::Paper => HierarchicalRnnConfig::paper(),
+            Self::Recommended => HierarchicalRnnConfig::recommended(),
+        }
+    }
+
+    /// The name that recipes know.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Paper => "paper",
+            Self::Recommended => "recommended",
+        }
+    }
 }
 
 /// The problem of the main job: needs no download.

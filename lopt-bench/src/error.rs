@@ -27,6 +27,9 @@ pub enum CliError {
     /// A training run cannot start or go on.
     #[error("{0}")]
     Training(String),
+    /// A measurement cannot start or go on.
+    #[error("{0}")]
+    Speed(String),
     /// A file or folder refuses to be written.
     #[error("cannot write to `{}`: {source}", path.display())]
     NotWritable {
@@ -46,7 +49,7 @@ pub enum CliError {
     /// The environment asks for instructions that are unknown or missing.
     #[error("{variable}: {0}", variable = lopt_core::simd::LEVEL_VARIABLE)]
     Level(#[source] lopt_core::simd::LevelError),
-    /// The threads of a race could not be started.
+    /// Threads could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),
     /// A plot could not be drawn.

@@ -6,6 +6,7 @@
 //! lopt problems                          what can be raced on
 //! lopt weights inspect FILE              what a file of weights holds
 //! lopt train --config FILE --out DIR     meta-train new weights
+//! lopt speed                             how fast all this is here, and could be
 //! ```
 //!
 //! A race flows **workload -> measure -> score -> record -> report**:
@@ -16,6 +17,8 @@
 //! * [`score`]: means over seeds, and the choice of the best setting.
 //! * [`record`]: the result as data, `race.json`.
 //! * [`report`]: the result for people, a table and `race.html`.
+//!
+//! [`speed`] has a flow of its own, see there.
 //!
 //! Around them: [`commands`] and [`args`] (the command line), [`error`], [`progress`] and
 //! [`train_progress`] (what moves on the screen), [`output`] (files that are written in full or
@@ -33,6 +36,7 @@ pub mod race;
 pub mod record;
 pub mod report;
 pub mod score;
+pub mod speed;
 pub mod suggest;
 pub mod train_progress;
 pub mod workload;

@@ -1,4 +1,4 @@
-//! Output folder and files, each written in full or not at all.
+//! Output folders and files, each written in full or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -38,15 +38,43 @@ impl OutputFolder {
     /// If the disk refuses; an earlier file of that name is then untouched.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, CliError> {
         let path = self.path.join(name);
-        write_atomically(&path, bytes)
-            .map_err(|source| CliError::NotWritable { path: path.clone(), source })?;
+        write_file(&path, bytes)?;
         Ok(path)
     }
 }
 
+/// Tries a temporary file beside `path`: before minutes of work, not after.
+///
+/// # Errors
+///
+/// If `path` is a folder, or its folder refuses files.
+pub fn check_writable(path: &Path) -> Result<(), CliError> {
+    let refused = |source| CliError::NotWritable { path: path.to_owned(), source };
+    if path.is_dir() {
+        return Err(refused(io::ErrorKind::IsADirectory.into()));
+    }
+    let probe = temporary(path);
+    File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(refused)
+}
+
+/// Writes a file through a temporary one and a rename.
+///
+/// # Errors
+///
+/// If the disk refuses; an earlier file of that name is then untouched.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    write_atomically(path, bytes)
+        .map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+}
+
+/// The name under which a file is written at first.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension(format!("{}.tmp", std::process::id()))
+}
+
 /// Temporary file beside the target, fsync, rename.
 fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
+    let temporary = temporary(path);
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));

@@ -38,7 +38,8 @@
 //!   sizes; [`sampled_problem`] draws family and size.
 //! * [`validation_suite`]: cheap held-out networks, to choose between trained optimizers.
 //! * [`race_problem`]: networks on generated digits, MNIST and CIFAR-10, with a test set;
-//!   [`released_test_set`]: the published test problems.
+//!   [`released_test_set`]: the published test problems; `images-conv` and `resnet-8`, `resnet-14`,
+//!   `resnet-20` on generated images ([`Recipe::Images`]).
 //! * [`lookup`] finds all of them by name, [`names`] lists them.
 //!
 //! A problem by itself has no step, no noise and no order of batches: [`BatchStream`] draws rows,
@@ -79,7 +80,9 @@ mod stochastic;
 mod validation;
 
 pub use batch::BatchStream;
-pub use classifier::{Activation, ConvNet, EmbeddingRegression, Init, Mlp, Stage};
+pub use classifier::{
+    Activation, ConvNet, EmbeddingRegression, ImageNorm, Init, Mlp, ResNet, Stage,
+};
 pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;
 pub use evaluation::Evaluation;

@@ -10,7 +10,7 @@ use crate::data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist
 use crate::error::ProblemError;
 use crate::instance::Dataset;
 use crate::problem::{AnyProblem, Problem};
-use crate::registry::lookup;
+use crate::registry::{CIFAR_CONV, lookup, residual};
 
 /// A problem with the data it is trained and tested on.
 #[derive(Debug, Clone)]
@@ -64,6 +64,11 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
             };
             Ok(race(standardized(train), standardized(test), conv))
         }
+        "cifar-resnet" => {
+            let (train, test) = read_cifar10(folder("CIFAR-10")?)?;
+            let resnet = |source| residual(name, 1, source, BATCH);
+            Ok(race(standardized(train), standardized(test), resnet))
+        }
         _ if RACES.contains(&name) => unreachable!("every race has an arm"),
         _ => {
             let problem = lookup(name, data_dir)?;
@@ -74,7 +79,8 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
 }
 
 /// The races by name.
-pub const RACES: [&str; 4] = ["digits-mlp", "mnist-mlp", "mnist-conv", "cifar-conv"];
+pub const RACES: [&str; 5] =
+    ["digits-mlp", "mnist-mlp", "mnist-conv", "cifar-conv", "cifar-resnet"];
 
 fn race<P: Problem>(train: Dataset, test: Dataset, make: impl Fn(Source) -> P) -> RaceProblem {
     let (train, test) = (Arc::new(train), Arc::new(test));
@@ -120,10 +126,3 @@ const SEED: u64 = 20_170_314;
 /// momentum SGD stays at the loss of guessing for more than 100 steps. The race starts from
 /// [`Init::He`]; `test-conv-mnist-relu` keeps the released start.
 const MNIST_CONV: [Stage; 2] = crate::registry::CONV;
-
-/// Convolutions of the CIFAR-10 race.
-const CIFAR_CONV: [Stage; 3] = [
-    Stage { kernel: 3, channels: 16, pool: 2 },
-    Stage { kernel: 3, channels: 32, pool: 2 },
-    Stage { kernel: 3, channels: 32, pool: 2 },
-];

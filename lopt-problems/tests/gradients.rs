@@ -4,7 +4,10 @@ mod support;
 
 use std::sync::Arc;
 
-use lopt_problems::{AnyProblem, EmbeddingRegression, Ensemble, Problem, training_ensemble};
+use lopt_problems::{
+    AnyProblem, EmbeddingRegression, Ensemble, ImageNorm, Problem, Recipe, ResNet, Source,
+    training_ensemble,
+};
 use support::{Draw, all_entries, along, direction, dot, norm};
 
 /// The steps over which a difference quotient is tried; the best one counts.
@@ -71,6 +74,17 @@ fn every_held_out_problem() {
     });
     let embeddings = [EmbeddingRegression::sparse(), EmbeddingRegression::one_hot()];
     check(held_out.chain(embeddings.map(|problem| Arc::new(problem) as Arc<dyn AnyProblem>)));
+}
+
+#[test]
+fn residual_networks_of_every_normalization() {
+    let norms = [ImageNorm::Group(1), ImageNorm::Group(2), ImageNorm::Batch];
+    check(norms.into_iter().map(|norm| {
+        let images = Source::once(Recipe::Images { size: 8, classes: 3, rows: 5 }, 1);
+        // Two blocks per stage: with and without a halved image and a shortcut of its own.
+        let name = format!("tiny-{norm:?}");
+        Arc::new(ResNet::new(name, &[4, 6], 2, norm, images, 5)) as Arc<dyn AnyProblem>
+    }));
 }
 
 /// A problem whose whole data set is its first 50 rows.

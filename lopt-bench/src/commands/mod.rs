@@ -2,6 +2,7 @@
 
 mod problems;
 mod race;
+mod speed;
 mod train;
 mod weights;
 
@@ -59,6 +60,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
         Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
         Some(Command::Train(args)) => train::run(&args, out),
+        Some(Command::Speed(args)) => speed::run(&args, out),
     }
 }
 

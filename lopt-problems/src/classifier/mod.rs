@@ -1,4 +1,5 @@
-//! Classifiers: softmax regression, multilayer perceptrons, convolutional networks, embeddings.
+//! Classifiers: softmax regression, multilayer perceptrons, convolutional and residual networks,
+//! embeddings.
 //!
 //! With two classes the loss is the sigmoid cross-entropy of logit column 0 against "label is 1",
 //! as published, and column 1 is idle; with more it is the softmax cross-entropy. Both are means
@@ -7,11 +8,15 @@
 
 mod conv;
 mod embedding;
+mod image_norm;
 mod mlp;
+mod resnet;
 
 pub use conv::{ConvNet, Stage};
 pub use embedding::EmbeddingRegression;
+pub use image_norm::ImageNorm;
 pub use mlp::Mlp;
+pub use resnet::ResNet;
 
 use lopt_core::layout::Layout;
 use lopt_core::rng::{Rng, normal};

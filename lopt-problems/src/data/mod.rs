@@ -8,6 +8,7 @@ mod clusters;
 mod digits;
 mod error;
 mod idx;
+mod images;
 mod random;
 mod teacher;
 
@@ -86,6 +87,16 @@ pub enum Recipe {
         /// Number of examples.
         rows: usize,
     },
+    /// Coloured gratings in noise, `size x size` pixels of three values with about mean 0 and
+    /// deviation 1; direction and colours are the class.
+    Images {
+        /// Height and width in pixels.
+        size: usize,
+        /// Number of classes.
+        classes: usize,
+        /// Number of examples.
+        rows: usize,
+    },
     /// Handwriting-like digits, `size x size` grey values: see the crate documentation.
     Digits {
         /// Height and width in pixels.
@@ -113,6 +124,7 @@ impl Recipe {
                 clusters::overlapping(features, classes, rows, rng)
             }
             Self::Spirals { rows } => clusters::spirals(rows, rng),
+            Self::Images { size, classes, rows } => images::images(size, classes, rows, rng),
             Self::Digits { size, rows } => digits::digits(size, rows, rng),
         }
     }
@@ -128,6 +140,7 @@ impl Recipe {
             | Self::Clusters { features, .. } => vec![features],
             Self::NoisyParity => vec![random::PARITY_BITS],
             Self::Spirals { .. } => vec![2],
+            Self::Images { size, .. } => vec![size, size, images::CHANNELS],
             Self::Digits { size, .. } => vec![size, size, 1],
         }
     }
@@ -138,7 +151,9 @@ impl Recipe {
             Self::Binary { .. } | Self::Symmetric { .. } => 0,
             Self::Corners { .. } | Self::RandomMlp { .. } => 2,
             Self::NoisyParity | Self::Spirals { .. } => 2,
-            Self::Teacher { classes, .. } | Self::Clusters { classes, .. } => classes,
+            Self::Teacher { classes, .. }
+            | Self::Clusters { classes, .. }
+            | Self::Images { classes, .. } => classes,
             Self::Digits { .. } => 10,
         }
     }
@@ -153,6 +168,7 @@ impl Recipe {
             | Self::Teacher { rows, .. }
             | Self::Clusters { rows, .. }
             | Self::Spirals { rows }
+            | Self::Images { rows, .. }
             | Self::Digits { rows, .. } => rows,
             Self::NoisyParity => random::PARITY_ROWS,
         }

@@ -3,6 +3,7 @@
 //! Every entry of every list has a name of its own, under which [`lookup`] finds it. Equal names
 //! in two lists are equal problems.
 
+mod image_tests;
 mod paper;
 mod released;
 mod sampled;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub(crate) use image_tests::{CIFAR_CONV, residual};
 pub use paper::{paper_list, paper_list_without_matmul};
 pub use released::released_list;
 pub use sampled::sampled_problem;
@@ -123,6 +125,7 @@ fn without_files() -> Vec<Entry> {
     for task in validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
+    entries.extend(image_tests::image_tests());
     entries.push(Entry::new("unused", Literature::Saddle));
     entries.push(Entry::new("unused", EmbeddingRegression::sparse()));
     entries.push(Entry::new("unused", EmbeddingRegression::one_hot()));

@@ -1,0 +1,68 @@
+//! `lopt speed`.
+
+use std::io::Write;
+use std::path::Path;
+
+use lopt_core::simd::Level;
+use serde::Serialize;
+
+use crate::args::SpeedArgs;
+use crate::error::CliError;
+use crate::output;
+use crate::speed::machine::{Machine, level_name};
+use crate::speed::overhead::{curve, report as overhead_report, tasks};
+use crate::speed::record::SpeedRecord;
+use crate::speed::rows::Wanted;
+use crate::speed::{cases, report, rounds};
+
+/// Measures, prints the table, writes the JSON file that is asked for.
+pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.overhead {
+        return overhead(args, out);
+    }
+    let wanted =
+        Wanted { config: args.config, only: &args.only, levels: args.levels, quick: args.quick };
+    // Everything that can be wrong is looked at before the first measurement.
+    wanted.check()?;
+    check_json(args.json.as_deref())?;
+    let level = Level::detect();
+    let mut rows = wanted.rows(level)?;
+    let effort = if args.quick { rounds::Effort::QUICK } else { rounds::Effort::FULL };
+    let measured = rounds::measure(&mut rows, effort)?;
+    let record = SpeedRecord::new(&wanted, level, &rows, &measured);
+    write!(out, "{}", report::render(&record))?;
+    write_json(args.json.as_deref(), &record, out)
+}
+
+/// `lopt speed --overhead`.
+fn overhead(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    check_json(args.json.as_deref())?;
+    let effort = if args.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
+    // On one thread: its CPU time is then the wall clock of an idle core.
+    let curves = cases::pool(1)?.install(|| {
+        let mut tasks = tasks::tasks(args.data.as_deref())?;
+        tasks.iter_mut().map(|task| curve::measure(task, effort)).collect::<Result<_, CliError>>()
+    })?;
+    let machine = Machine::describe().into();
+    let level = level_name(Level::detect());
+    let record = overhead_report::OverheadRecord { machine, level, curves };
+    write!(out, "{}", overhead_report::render(&record))?;
+    write_json(args.json.as_deref(), &record, out)
+}
+
+fn check_json(path: Option<&Path>) -> Result<(), CliError> {
+    path.map_or(Ok(()), output::check_writable)
+}
+
+fn write_json(
+    path: Option<&Path>,
+    record: &impl Serialize,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let Some(path) = path else { return Ok(()) };
+    let mut json = serde_json::to_string_pretty(record)?;
+    json.push('\n');
+    output::write_file(path, json.as_bytes())?;
+    writeln!(out, "\nwrote {}", path.display())?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What the elementary functions of the kernels cost, one after another over a small array.
+//!
+//! The array fits the first cache, and the values do not depend on each other: this is throughput,
+//! the least a kernel can hope for that calls these functions, not latency.
+
+use std::hint::black_box;
+
+use lopt_core::buffer::Buffer;
+use lopt_core::simd::{Kernel, Level, Row, Simd, TILE};
+
+use super::clock::Stopwatch;
+
+/// The functions that are timed, in the order of [`FUNCTIONS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Exponential.
+    Exp,
+    /// Natural logarithm.
+    Ln,
+    /// Inverse hyperbolic sine.
+    Asinh,
+    /// Square root.
+    Sqrt,
+    /// Division.
+    Div,
+}
+
+/// All functions.
+pub const FUNCTIONS: [Function; 7] = [
+    Function::Sigmoid,
+    Function::Tanh,
+    Function::Exp,
+    Function::Ln,
+    Function::Asinh,
+    Function::Sqrt,
+    Function::Div,
+];
+
+impl Function {
+    /// Name in the machine's description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Exp => "exp",
+            Self::Ln => "ln",
+            Self::Asinh => "asinh",
+            Self::Sqrt => "sqrt",
+            Self::Div => "div",
+        }
+    }
+
+    /// Nanoseconds for 16 lanes.
+    pub fn ns(self, level: Level, seconds: f64) -> f64 {
+        let mut values = Buffer::<f32>::rows(ROWS, 16);
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = 0.1 + 3.0 * (i as f32 * 0.618).fract();
+        }
+        let watch = Stopwatch::start();
+        let mut runs = 0;
+        loop {
+            for _ in 0..16 {
+                black_box(level.dispatch(Sweep { function: self, values: black_box(&values) }));
+            }
+            runs += 16;
+            let cpu = watch.elapsed().cpu;
+            if cpu >= seconds {
+                return cpu * 1e9 / (runs * ROWS * TILE) as f64;
+            }
+        }
+    }
+}
+
+/// Rows of the array: 16 KiB.
+const ROWS: usize = 32;
+
+/// The sum of the function over an array.
+struct Sweep<'a> {
+    function: Function,
+    values: &'a Buffer<f32>,
+}
+
+impl Kernel<f32> for Sweep<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd<E = f32>>(self, s: S) -> f32 {
+        let rows = self.values.as_rows::<S>();
+        // One loop per function: a choice inside the loop would be part of the cost.
+        match self.function {
+            Function::Sigmoid => sweep(s, rows, |x| s.sigmoid(x)),
+            Function::Tanh => sweep(s, rows, |x| s.tanh(x)),
+            Function::Exp => sweep(s, rows, |x| s.exp(x)),
+            Function::Ln => sweep(s, rows, |x| s.ln(x)),
+            Function::Asinh => sweep(s, rows, |x| s.asinh(x)),
+            Function::Sqrt => sweep(s, rows, |x| s.sqrt(x)),
+            Function::Div => {
+                let one = s.constant(1.0);
+                sweep(s, rows, |x| s.div(one, x))
+            }
+        }
+    }
+}
+
+/// Adds to one total per column, so that no addition waits for the one before.
+#[inline(always)]
+fn sweep<S: Simd<E = f32>>(s: S, rows: &[Row<S>], function: impl Fn(S::V) -> S::V) -> f32 {
+    let mut totals = [s.zero(); TILE];
+    for row in rows {
+        for (total, &x) in totals.iter_mut().zip(row) {
+            *total = s.add(*total, function(x));
+        }
+    }
+    let mut all = s.zero();
+    for total in totals {
+        all = s.add(all, total);
+    }
+    s.sum_lanes(all)
+}

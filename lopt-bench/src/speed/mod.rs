@@ -1,0 +1,18 @@
+//! `lopt speed`: how fast everything is, beside what the machine allows.
+//!
+//! Flow: **[`rows`] ([`cases`], [`operations`]) -> [`rounds`] ([`clock`], [`peak`], [`functions`])
+//! -> [`floor`] -> [`record`] ([`machine`]) -> [`report`]**. [`overhead`] is the other question:
+//! what the learned step costs beside the gradient. `docs/performance.md` explains the figures.
+
+pub mod cases;
+pub mod clock;
+pub mod floor;
+pub mod functions;
+pub mod machine;
+pub mod operations;
+pub mod overhead;
+pub mod peak;
+pub mod record;
+pub mod report;
+pub mod rounds;
+pub mod rows;

@@ -1,0 +1,91 @@
+//! The curves for people, and as data.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::curve::Curve;
+use super::fit::Crossing;
+use crate::report::number::count_text;
+use crate::report::table::align;
+use crate::speed::machine::Machine;
+
+/// All curves, `--json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct OverheadRecord {
+    /// The machine.
+    pub machine: OverheadMachine,
+    /// SIMD level of the learned step.
+    pub level: String,
+    /// One per model.
+    pub curves: Vec<Curve>,
+}
+
+/// The part of the machine that needs no measurement.
+#[derive(Debug, Clone, Serialize)]
+pub struct OverheadMachine {
+    /// Model of the CPU.
+    pub cpu: String,
+    /// Cores this process may use.
+    pub cores: usize,
+    /// Caches, smallest first.
+    pub caches: Vec<String>,
+}
+
+impl From<Machine> for OverheadMachine {
+    fn from(machine: Machine) -> Self {
+        Self { cpu: machine.cpu, cores: machine.cores, caches: machine.caches }
+    }
+}
+
+/// A table per model.
+pub fn render(record: &OverheadRecord) -> String {
+    let machine = &record.machine;
+    let mut text = format!(
+        "{}, {} cores, {}; level {}; one thread\n",
+        machine.cpu,
+        machine.cores,
+        machine.caches.join(", "),
+        record.level
+    );
+    for curve in &record.curves {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{}", table(curve));
+    }
+    text
+}
+
+fn table(curve: &Curve) -> String {
+    let mut rows = vec![
+        ["batch", "gradient ms", "lopt ms", "adam ms", "lopt/gradient", "step over Adam's"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let ms = |ns: f64| format!("{:.4}", ns * 1e-6);
+    for point in &curve.points {
+        rows.push(vec![
+            point.batch.to_string(),
+            ms(point.gradient_ns),
+            ms(point.learned_ns),
+            ms(point.adam_ns),
+            format!("{:.1} %", 100.0 * point.overhead),
+            format!("+{:.1} %", 100.0 * point.overhead_over_adam),
+        ]);
+    }
+    let end = match curve.below_ten_percent {
+        Crossing::Measured { batch } => format!("measured: below 10 % from a batch of {batch} on"),
+        Crossing::Extrapolated { batch } => {
+            format!("extrapolated by the fit: below 10 % from a batch of {batch} on")
+        }
+    };
+    let line = curve.gradient_fit;
+    format!(
+        "{}: {} parameters in {} tensors\n{}gradient = {:.4} ms + {:.5} ms per row; {end}\n",
+        curve.name,
+        count_text(curve.parameters),
+        curve.tensors,
+        align(&rows, 0),
+        line.fixed_ns * 1e-6,
+        line.per_row_ns * 1e-6,
+    )
+}

@@ -1,0 +1,66 @@
+//! The most multiply-adds per second that one core does at a SIMD level.
+//!
+//! Chains of `x <- a x + b` in registers, without loads: with enough independent chains the units
+//! are always busy, with too many the registers run out, so several numbers of chains are tried.
+
+use std::hint::black_box;
+
+use lopt_core::simd::{Kernel, Level, Simd};
+
+use super::clock::Stopwatch;
+
+/// Nanoseconds of one multiply-add of 16 lanes.
+pub fn multiply_add_ns(level: Level, seconds: f64) -> f64 {
+    let share = seconds / 6.0;
+    let tried = [
+        chains::<2>(level, share),
+        chains::<3>(level, share),
+        chains::<4>(level, share),
+        chains::<6>(level, share),
+        chains::<8>(level, share),
+        chains::<12>(level, share),
+    ];
+    tried.into_iter().fold(f64::INFINITY, f64::min)
+}
+
+fn chains<const N: usize>(level: Level, seconds: f64) -> f64 {
+    const TURNS: usize = 20_000;
+    let watch = Stopwatch::start();
+    let mut runs = 0;
+    loop {
+        black_box(level.dispatch(Chains::<N> { turns: black_box(TURNS) }));
+        runs += 1;
+        let cpu = watch.elapsed().cpu;
+        if cpu >= seconds {
+            return cpu * 1e9 / (runs * TURNS * N) as f64;
+        }
+    }
+}
+
+/// `N` independent chains of `turns` multiply-adds.
+struct Chains<const N: usize> {
+    turns: usize,
+}
+
+impl<const N: usize> Kernel<f32> for Chains<N> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd<E = f32>>(self, s: S) -> f32 {
+        // The compiler must not see that the chains agree, or that they converge.
+        let (a, b) = (s.splat(black_box(0.999)), s.splat(black_box(1e-3)));
+        let mut chains = [s.zero(); N];
+        for chain in &mut chains {
+            *chain = s.splat(black_box(0.5));
+        }
+        for _ in 0..self.turns {
+            for chain in &mut chains {
+                *chain = s.fma(*chain, a, b);
+            }
+        }
+        let mut total = s.zero();
+        for chain in chains {
+            total = s.add(total, chain);
+        }
+        s.sum_lanes(total)
+    }
+}

@@ -1,0 +1,52 @@
+//! The result for people.
+
+use std::fmt::Write as _;
+
+use super::machine::Machine;
+use super::record::SpeedRecord;
+use crate::report::number::count_text;
+use crate::report::table::align;
+
+/// Machine and table as plain text.
+pub fn render(record: &SpeedRecord) -> String {
+    let mut rows = vec![
+        ["row", "parameters", "threads", "ns/parameter", "floor", "x floor", "wall ns", "M/s/core"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for row in &record.rows {
+        rows.push(vec![
+            row.name.clone(),
+            count_text(row.n),
+            row.threads.to_string(),
+            format!("{:.2}", row.ns_per_param),
+            format!("{:.2}", row.floor_ns_per_param),
+            format!("{:.2}", row.ns_per_param / row.floor_ns_per_param),
+            format!("{:.2}", row.wall_ns_per_param),
+            format!("{:.2}", row.param_steps_per_s_per_core * 1e-6),
+        ]);
+    }
+    let mut text = machine(&record.machine, &record.level);
+    let _ = write!(text, "\n{}", align(&rows, 1));
+    text
+}
+
+/// The machine in a few lines.
+pub fn machine(machine: &Machine, level: &str) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ =
+        writeln!(text, "{}, {} cores, {}", machine.cpu, machine.cores, machine.caches.join(", "));
+    let _ = writeln!(text, "level {level} of {}", machine.levels.join(", "));
+    let _ = writeln!(
+        text,
+        "one core: copies {:.1} GB/s (read + written), in place {:.1} GB/s; {:.1} GFLOP/s",
+        machine.copy_gb_per_s, machine.update_gb_per_s, machine.fma_gflop_per_s
+    );
+    let functions = machine
+        .function_ns
+        .iter()
+        .map(|(name, ns)| format!("{name} {:.2}", ns.as_f64().unwrap_or(f64::NAN)));
+    let _ = writeln!(text, "ns for 16 lanes: {}", functions.collect::<Vec<_>>().join(", "));
+    text
+}

@@ -1,0 +1,190 @@
+//! The rows of the report: which cases, in which sizes, and what each needs at least.
+
+use lopt_core::rng::{below, stream};
+use lopt_core::simd::Level;
+use lopt_core::{HierarchicalRnnConfig, Layout, TensorShape};
+use lopt_problems::Problem as _;
+
+use super::cases::{Case, CopyCase, InPlaceCase, MetaCase, StepCase};
+use super::floor::Needs;
+use super::machine::{level_name, levels};
+use super::operations::{ADAM_BYTES, Operations, step_bytes};
+use crate::args::SpeedConfig;
+use crate::error::CliError;
+use crate::suggest::near_names;
+
+/// Names that `--only` takes.
+pub const NAMES: [&str; 7] = [
+    "step",
+    "step-many-tensors",
+    "adam",
+    "copy",
+    "meta-quadratic20",
+    "meta-rosenbrock",
+    "meta-softmax10",
+];
+
+/// A row before it is measured.
+#[expect(missing_debug_implementations, reason = "cases have none")]
+pub struct Row {
+    /// Name; several rows may share it.
+    pub name: String,
+    /// Parameters.
+    pub n: usize,
+    /// Threads.
+    pub threads: usize,
+    /// What it needs at least.
+    pub needs: Needs,
+    /// What is timed.
+    pub case: Box<dyn Case>,
+}
+
+/// Which rows are wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The optimizer.
+    pub config: SpeedConfig,
+    /// These names; all of them for an empty list.
+    pub only: &'a [String],
+    /// The step at every SIMD level, too.
+    pub levels: bool,
+    /// Models a tenth as large.
+    pub quick: bool,
+}
+
+impl Wanted<'_> {
+    /// Refuses names that no row has.
+    ///
+    /// # Errors
+    ///
+    /// If there is one.
+    pub fn check(&self) -> Result<(), CliError> {
+        for name in self.only {
+            if !NAMES.contains(&name.as_str()) {
+                let near = near_names(name, NAMES);
+                let meant = if near.is_empty() { NAMES.join(", ") } else { near.join(" or ") };
+                return Err(CliError::Usage(format!(
+                    "no row is called `{name}`; did you mean {meant}?"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+
+    /// Makes the rows. Copy and in-place pass are always there, because the floor needs them.
+    ///
+    /// # Errors
+    ///
+    /// If a case cannot be made.
+    pub fn rows(&self, level: Level) -> Result<Vec<Row>, CliError> {
+        let config = self.config.config();
+        let large = if self.quick { 100_000 } else { 1_000_000 };
+        let huge = 10 * large;
+        let mut rows = Vec::new();
+        if self.wants("step") {
+            for threads in [1, 2] {
+                rows.push(step("step", &config, &single(large)?, level, threads)?);
+            }
+        }
+        if self.wants("step-many-tensors") {
+            let many = many_tensors()?;
+            rows.push(step("step-many-tensors", &config, &many, level, 1)?);
+            rows.push(step("step", &config, &single(many.len())?, level, 1)?);
+        }
+        if self.levels {
+            for level in levels() {
+                let name = format!("step-{}", level_name(level));
+                rows.push(step(&name, &config, &single(large)?, level, 1)?);
+            }
+        }
+        if self.wants("adam") {
+            for n in [huge, large] {
+                let needs = Needs { bytes: ADAM_BYTES, operations: Operations::default(), level };
+                let case = Box::new(StepCase::adam(&single(n)?)?);
+                rows.push(Row { name: "adam".to_owned(), n, threads: 1, needs, case });
+            }
+        }
+        let memory: [(&str, Box<dyn Case>); 2] = [
+            (COPY, Box::new(CopyCase::new(huge, ADAM_BYTES))),
+            (IN_PLACE, Box::new(InPlaceCase::new(huge, ADAM_BYTES))),
+        ];
+        for (name, case) in memory {
+            let needs = Needs { bytes: ADAM_BYTES, operations: Operations::default(), level };
+            rows.push(Row { name: name.to_owned(), n: huge, threads: 1, needs, case });
+        }
+        for (name, problem) in META {
+            if self.wants(name) {
+                rows.push(meta(name, problem, self.config, &config, level)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Whether a row is asked for, or is there for the floor only.
+    pub fn shows(&self, row: &str) -> bool {
+        row != IN_PLACE && (row != COPY || self.wants(COPY))
+    }
+}
+
+/// The row that says how fast memory is from one place to another.
+pub const COPY: &str = "copy";
+
+/// The row that says how fast memory is in place; it is part of the machine, not of the table.
+pub const IN_PLACE: &str = "in-place";
+
+/// Rows of meta-training and their problems.
+const META: [(&str, &str); 3] = [
+    ("meta-quadratic20", "quadratic-20"),
+    ("meta-rosenbrock", "rosenbrock"),
+    ("meta-softmax10", "softmax-10"),
+];
+
+fn step(
+    name: &str,
+    config: &HierarchicalRnnConfig,
+    layout: &Layout,
+    level: Level,
+    threads: usize,
+) -> Result<Row, CliError> {
+    let (n, tensors) = (layout.len(), layout.tensor_count());
+    let operations = Operations::of_step(config, n, tensors);
+    // A small state may stay in the caches, where a copy's speed says nothing.
+    let in_cache = n as f64 * step_bytes(config) / 2.0 < CACHE_BYTES;
+    let bytes = if in_cache { 0.0 } else { step_bytes(config) };
+    let case = Box::new(StepCase::learned(config, layout, level, threads)?);
+    let needs = Needs { bytes, operations, level };
+    Ok(Row { name: name.to_owned(), n, threads, needs, case })
+}
+
+fn meta(
+    name: &str,
+    problem: &str,
+    named: SpeedConfig,
+    config: &HierarchicalRnnConfig,
+    level: Level,
+) -> Result<Row, CliError> {
+    let tensors = lopt_problems::lookup(problem, None)?.layout().tensor_count();
+    let case = MetaCase::new(problem, named.name(), level)?;
+    let n = case.parameters();
+    // An unroll of a small problem stays in the caches.
+    let needs = Needs { bytes: 0.0, operations: Operations::of_meta(config, n, tensors), level };
+    Ok(Row { name: name.to_owned(), n, threads: 1, needs, case: Box::new(case) })
+}
+
+fn single(n: usize) -> Result<Layout, CliError> {
+    Layout::single(n).map_err(|error| CliError::Speed(error.to_string()))
+}
+
+/// 300 tensors of 1 to 1000 elements, the same every time.
+fn many_tensors() -> Result<Layout, CliError> {
+    let mut rng = stream(3, &[]);
+    let shapes = (0..300).map(|i| TensorShape::new(format!("t{i}"), [1 + below(&mut rng, 1000)]));
+    Layout::new(shapes.collect()).map_err(|error| CliError::Speed(error.to_string()))
+}
+
+/// A state below this is taken to live in a cache.
+const CACHE_BYTES: f64 = 32e6;
