@@ -1,4 +1,4 @@
-//! Any layout and gradients: AVX2 and AVX-512 take the same step bit for bit.
+//! Any layout and gradients: a level repeats its steps bit for bit, and AVX2 and AVX-512 end close together.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<f32>)| {
     }
     let grads: Vec<f32> = gradients.iter().copied().cycle().take(layout.len()).collect();
     let weights = Weights::embedded("recommended").expect("embedded weights are sound");
-    let ends = levels.map(|level| {
+    let end = |level| {
         let mut optimizer =
             HierarchicalRnn::new(&weights.config, &weights.psi_f64(), &layout, level);
         let mut params = vec![0.5; layout.len()];
@@ -29,7 +29,14 @@ fuzz_target!(|input: (Vec<u8>, Vec<f32>)| {
                 break;
             }
         }
-        params.iter().map(|x: &f32| x.to_bits()).collect::<Vec<_>>()
-    });
-    assert_eq!(ends[0], ends[1]);
+        params
+    };
+    let ends: [Vec<f32>; 2] = levels.map(end);
+    for (level, first) in levels.into_iter().zip(&ends) {
+        assert!(end(level).iter().zip(first).all(|(a, b)| a.to_bits() == b.to_bits()));
+    }
+    for (a, b) in ends[0].iter().zip(&ends[1]) {
+        assert_eq!(a.is_finite(), b.is_finite());
+        assert!(!a.is_finite() || (a - b).abs() <= 1e-3 * a.abs().max(1.0), "{a} {b}");
+    }
 });

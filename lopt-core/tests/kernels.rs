@@ -170,11 +170,9 @@ proptest! {
         let psi = reference::two_tensors::psi(&config);
         let runs: Vec<Vec<f32>> =
             levels().map(|level| trajectory(&config, &psi, &layout, level, 3)).collect();
-        // without fused multiply-add rounding differs; all fused levels agree bit for bit
-        for (i, run) in runs.iter().enumerate().skip(1) {
-            if i > 1 {
-                prop_assert!(run == &runs[1]);
-            }
+        // each level is deterministic, but they round differently: not all have fused
+        // multiply-add, and AVX-512 has elementary functions of its own
+        for run in &runs[1..] {
             for (a, b) in run.iter().zip(&runs[0]) {
                 prop_assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{} {}", a, b);
             }

@@ -71,8 +71,8 @@ impl Level {
         }
     }
 
-    /// The level of that name: `portable`, `avx2` or `avx512`, or on AArch64 also `neon`, which is
-    /// what the portable level is compiled to there.
+    /// The level of that name: `portable`, `avx2` or `avx512`, or on `aarch64` also `neon`, which
+    /// is what the portable level is compiled to there.
     ///
     /// # Errors
     ///
