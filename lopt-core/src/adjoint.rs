@@ -3,11 +3,11 @@
 use crate::buffer::Buffer;
 use crate::gru::{CellRows, GruWeights, weight_gradients};
 use crate::network::Network;
+use crate::pending::{Pending, column_sums_of, outer};
 use crate::plan::Plan;
 use crate::readout;
 use crate::record::StepRecord;
 use crate::simd::{Element, Simd, TILE};
-use crate::pending::{Pending, column_sums_of, outer};
 use crate::tile::load_row;
 use crate::tile_pass::out_count;
 
@@ -23,6 +23,8 @@ pub struct Adjoint<E: Element> {
     pub phi: Buffer<E>,
     /// Adjoint of the gradient, flat; written by every step.
     pub grads: Buffer<E>,
+    /// `[tensor]` vectors: adjoints of the log sizes.
+    pub(crate) log_scale: Buffer<E>,
     /// `[tile][out]`: adjoints of direction, \[attended direction\], log rate.
     pub(crate) out: Buffer<E>,
     /// `[group][3 H_P]`: deltas of the Parameter RNN summed over each tensor.
@@ -88,6 +90,7 @@ impl<E: Element> Adjoint<E> {
             theta: none(),
             phi: none(),
             grads: none(),
+            log_scale: none(),
             out: none(),
             parameter_delta: none(),
             tensor_input: none(),
@@ -136,6 +139,7 @@ impl<E: Element> Adjoint<E> {
             (&mut self.theta, scalars),
             (&mut self.phi, scalars),
             (&mut self.grads, scalars),
+            (&mut self.log_scale, plan.tensors.len() * plan.width),
             (&mut self.out, plan.tiles * out_count(net) * row),
             (&mut self.parameter_delta, groups * 3 * c.parameter_hidden * row),
             (&mut self.tensor_input, groups * net.tensor.inputs * row),

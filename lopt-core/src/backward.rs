@@ -9,11 +9,11 @@ use crate::config::{RelativeRate, StepOffset};
 use crate::network::Network;
 use crate::plan::{Plan, TileSpan};
 use crate::record::StepRecord;
-use crate::simd::{Row, Simd, TILE};
+use crate::simd::{Element, Row, Simd, TILE};
 use crate::state::StateMut;
 use crate::tile::{column_sums, copy_columns, load_row, store_row};
 use crate::tile_pass::{KeptRows, kept_count, out_count};
-use crate::{accumulators, features, gru, readout, update, upper_adjoint};
+use crate::{accumulators, features, gru, readout, scale, update, upper_adjoint};
 use bytemuck::Zeroable;
 
 /// One step of an unroll as the way back sees it.
@@ -25,6 +25,8 @@ pub struct BackwardStep<'a, 'r, E> {
     pub after: &'a StateMut<'r, E>,
     /// The gradient it was given, flat.
     pub grads: &'a [E],
+    /// The attended point it was taken at, flat.
+    pub point: &'a [E],
 }
 
 /// Goes back through one step. `grad`: lane-wise sums over psi, added to.
@@ -39,16 +41,22 @@ pub fn backward<S: Simd>(
 ) {
     upper_adjoint::upper_levels(s, net, plan, step, adj);
     update_adjoint(s, net, plan, step.record, adj, grad);
+    if net.config.attention {
+        // its adjoint has gone into the parameters'; what follows is that of the point before
+        adj.phi.fill(<S::E as Element>::from_f64(0.0));
+    }
     let mut to_mean = s.zero();
     for (t, tensor) in plan.tensors.iter().enumerate() {
         let mut of_tensor = s.zero();
+        let mut to_scale = s.zero();
         let mut delta_sum = [s.zero(); 96];
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
                 let elements = tensor.elements;
                 let sums = &mut delta_sum[..3 * net.parameter.hidden];
-                let sum = tile_adjoint(s, net, step, adj, &span, t, elements, sums, grad);
-                of_tensor = s.add(of_tensor, sum);
+                let owed = tile_adjoint(s, net, step, adj, &span, t, elements, sums, grad);
+                of_tensor = s.add(of_tensor, owed.0);
+                to_scale = s.add(to_scale, owed.1);
             }
         }
         let n = 3 * net.parameter.hidden;
@@ -57,6 +65,8 @@ pub fn backward<S: Simd>(
             row[t % TILE] = v;
         }
         to_mean = s.add(to_mean, of_tensor);
+        // the size is subtracted from the log rate
+        adj.log_scale.as_vectors_mut::<S>()[t] = s.sub(s.zero(), to_scale);
         if net.config.relative_rate == RelativeRate::Tensor {
             owe_mean(s, net, plan, adj, t..t + 1, of_tensor, tensor.elements);
         }
@@ -64,6 +74,10 @@ pub fn backward<S: Simd>(
     if net.config.relative_rate == RelativeRate::Problem {
         owe_mean(s, net, plan, adj, 0..plan.tensors.len(), to_mean, plan.parameters);
     }
+    let squares = bytemuck::cast_slice::<S::E, S::V>(step.record.kept.squares);
+    let to = if net.config.attention { &mut adj.phi } else { &mut adj.theta };
+    let adj_log_scale = adj.log_scale.as_vectors_mut::<S>();
+    scale::adjoint(s, net, plan, step.point, squares, adj_log_scale, to);
     upper_adjoint::downward_maps(s, net, plan, step, adj, grad);
 }
 
@@ -183,7 +197,7 @@ fn update_adjoint<S: Simd>(
     }
 }
 
-/// Goes back through one tile. Returns the sum of relative-rate adjoints.
+/// Goes back through one tile. Returns what [`features::adjoint`] does.
 #[inline(always)]
 fn tile_adjoint<S: Simd>(
     s: S,
@@ -195,7 +209,7 @@ fn tile_adjoint<S: Simd>(
     elements: f64,
     delta_sum: &mut [S::V],
     grad: &mut [S::V],
-) -> S::V {
+) -> (S::V, S::V) {
     let (fields, outs, cols) = (net.fields(), out_count(net), span.cols.min(TILE));
     let hp = net.parameter.hidden;
     let (n, k) = (fields.count(), kept_count(net));
@@ -204,14 +218,12 @@ fn tile_adjoint<S: Simd>(
     let old = fields.split(&s.rows(record.state.tiles)[tile(n)]);
     let new = fields.split(&s.rows(step.after.tiles)[tile(n)]);
     let kept = KeptRows::split(net, &s.rows(record.kept.tiles)[tile(k)]);
-    let now =
-        fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[tile(n)]);
+    let now = fields.split_mut(&mut adj.tiles.as_rows_mut::<S>()[tile(n)]);
     let g = load_row::<S>(&step.grads[span.scalars.clone()]);
 
     let pending = adj.pending.parameter.next::<S>(cols);
     let cell = cell_rows(&net.parameter);
-    let (delta, rest) =
-        cell.fill(s, pending, kept.x, old.hidden, &kept.gates[..hp], cols);
+    let (delta, rest) = cell.fill(s, pending, kept.x, old.hidden, &kept.gates[..hp], cols);
     let (new_hidden, adj_read) = rest.split_at_mut(hp);
     for (to, from) in new_hidden.iter_mut().zip(new.hidden) {
         copy_columns(from, to, cols);
@@ -266,9 +278,7 @@ fn tile_adjoint<S: Simd>(
     readout::adjoint(s, &net.readout, decays, adj_read, adj_hidden, adj_x, cols);
     let adj_xh = t.xh.as_rows_mut::<S>();
     let (gates, candidate) = (kept.gates, kept.candidate);
-    gru::adjoint(
-        s, &net.parameter, old.hidden, gates, candidate, adj_hidden, adj_xh, delta, cols,
-    );
+    gru::adjoint(s, &net.parameter, old.hidden, gates, candidate, adj_hidden, adj_xh, delta, cols);
     for (row, up) in adj_x.iter_mut().zip(adj_xh.iter()) {
         for c in 0..cols {
             row[c] = s.add(row[c], up[c]);

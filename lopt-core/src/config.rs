@@ -97,6 +97,8 @@ pub struct HierarchicalRnnConfig {
     pub extreme_indicator: bool,
     /// Feed `log rate - log 1e-3`.
     pub rate_shortcut: bool,
+    /// Feed the log rate relative to the size of the tensor's parameters (`scale.rs`).
+    pub parameter_scale: bool,
     /// Add `sum_s v_s m_s` to the direction.
     pub gradient_shortcut: bool,
     /// Initial hidden states are meta-parameters; otherwise zero.
@@ -132,6 +134,7 @@ impl HierarchicalRnnConfig {
             log_mean_squares: true,
             extreme_indicator: false,
             rate_shortcut: false,
+            parameter_scale: false,
             gradient_shortcut: true,
             learnable_initial_state: true,
             max_log_rate: 33.0,
@@ -174,6 +177,7 @@ impl HierarchicalRnnConfig {
             rms_decay_per_scale: true,
             previous_scale: true,
             global_input: GlobalInput::MeanOfTensors,
+            parameter_scale: true,
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
             ..Self::released()
@@ -189,6 +193,7 @@ impl HierarchicalRnnConfig {
             + usize::from(self.relative_rate != RelativeRate::Off)
             + usize::from(self.extreme_indicator)
             + usize::from(self.rate_shortcut)
+            + usize::from(self.parameter_scale)
     }
 
     /// Mean squares kept per parameter: one more than timescales with `previous_scale`.

@@ -39,6 +39,8 @@ pub struct Forward<'a, 'r, E: Element> {
     pub work: &'a mut Work<E>,
     /// Gradient at the attended point, flat.
     pub grads: &'a [E],
+    /// Attended point, flat; `None` where it stands in `moved`.
+    pub point: Option<&'a [E]>,
     /// Parameters and what moves with them.
     pub moved: Moved<'a, E>,
 }
@@ -47,8 +49,8 @@ impl<E: Element> Kernel<E> for Forward<'_, '_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, memory, work, grads, moved } = self;
-        step::forward(s, net, plan, memory, work, grads, moved);
+        let Self { net, plan, memory, work, grads, point, moved } = self;
+        step::forward(s, net, plan, memory, work, grads, point, moved);
     }
 }
 

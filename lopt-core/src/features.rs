@@ -1,8 +1,8 @@
 //! Inputs of the Parameter RNN from the accumulators (eq. 3, 4, 17; spec section 2.3).
 //!
 //! Rows, in this order: S scaled gradients `m_s`; S-1 products `m_s m_{s+1}`; S relative log mean
-//! squares; the relative log rate; the extreme-rate indicator; the log-rate shortcut. Nothing here
-//! knows the absolute scale of the loss.
+//! squares; the relative log rate; the extreme-rate indicator; the log-rate shortcut; the log rate
+//! relative to the size of the parameters. Nothing here knows the absolute scale of the loss.
 
 use crate::config::{HierarchicalRnnConfig, RelativeRate};
 use crate::simd::{Row, Simd, TILE};
@@ -12,6 +12,9 @@ const EPSILON: f64 = 1e-16;
 /// Log rates at which the extreme indicator starts, and the reference of the rate shortcut.
 const LOWEST_LOG_RATE: f64 = -13.815_510_557_964_274;
 const SHORTCUT_LOG_RATE: f64 = -6.907_755_278_982_137;
+/// Steps of a hundredth of the parameters are the middle of the last input, which spans decades.
+const SCALE_CENTRE: f64 = -4.605_170_185_988_091;
+const SCALE_GAIN: f64 = 0.25;
 
 /// Which inputs there are.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,7 @@ pub(crate) struct Inputs {
     relative_rate: bool,
     extreme_indicator: bool,
     rate_shortcut: bool,
+    parameter_scale: bool,
     /// Index of the first mean square whose logarithm is fed.
     first_logged: usize,
 }
@@ -37,13 +41,14 @@ impl Inputs {
             relative_rate: config.relative_rate != RelativeRate::Off,
             extreme_indicator: config.extreme_indicator,
             rate_shortcut: config.rate_shortcut,
+            parameter_scale: config.parameter_scale,
             first_logged: usize::from(config.previous_scale),
         }
     }
 }
 
 /// Fills `x` (F rows) from the new averages, the new mean squares and the log rate before the step.
-/// `mean_rate`: mean log rate of the reference set.
+/// `mean_rate`: mean log rate of the reference set; `log_scale`: log size of the tensor's parameters.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -52,6 +57,7 @@ pub(crate) fn forward<S: Simd>(
     ms: &[Row<S>],
     log_rate: &Row<S>,
     mean_rate: S::V,
+    log_scale: S::V,
     x: &mut [Row<S>],
     cols: usize,
 ) {
@@ -107,6 +113,13 @@ pub(crate) fn forward<S: Simd>(
         for c in 0..cols {
             x[at][c] = s.sub(log_rate[c], s.constant(SHORTCUT_LOG_RATE));
         }
+        at += 1;
+    }
+    if inputs.parameter_scale {
+        let (gain, centre) = (s.constant(SCALE_GAIN), s.constant(SCALE_CENTRE));
+        for c in 0..cols {
+            x[at][c] = s.mul(gain, s.sub(s.sub(log_rate[c], log_scale), centre));
+        }
     }
 }
 
@@ -114,8 +127,9 @@ pub(crate) fn forward<S: Simd>(
 ///
 /// `x`, `avg`, `ms`: as after [`forward`]. `adj_x`: adjoint of `x` (clobbered), to whose first S
 /// rows the caller has added what reaches `m` by other ways. Adds to `adj_avg`, `adj_ms`,
-/// `adj_rate`; returns the sum over columns of the relative-rate adjoint, which the caller owes to
-/// the mean of the reference set.
+/// `adj_rate`; returns the sums over columns of the adjoints of the relative rate, which the caller
+/// owes to the mean of the reference set, and of the rate relative to the parameters, which it owes
+/// to their log size.
 #[inline(always)]
 pub(crate) fn adjoint<S: Simd>(
     s: S,
@@ -129,7 +143,7 @@ pub(crate) fn adjoint<S: Simd>(
     adj_ms: &mut [Row<S>],
     adj_rate: &mut Row<S>,
     cols: usize,
-) -> S::V {
+) -> (S::V, S::V) {
     let cols = cols.min(TILE);
     let n = inputs.timescales;
     let epsilon = s.constant(EPSILON);
@@ -182,6 +196,16 @@ pub(crate) fn adjoint<S: Simd>(
         for c in 0..cols {
             adj_rate[c] = s.add(adj_rate[c], adj_x[at][c]);
         }
+        at += 1;
+    }
+    let mut to_scale = s.zero();
+    if inputs.parameter_scale {
+        let gain = s.constant(SCALE_GAIN);
+        for c in 0..cols {
+            let up = s.mul(gain, adj_x[at][c]);
+            adj_rate[c] = s.add(adj_rate[c], up);
+            to_scale = s.add(to_scale, up);
+        }
     }
     let minus_half = s.constant(-0.5);
     for k in 0..n {
@@ -196,5 +220,5 @@ pub(crate) fn adjoint<S: Simd>(
             adj_ms[k][c] = s.add(adj_ms[k][c], slope);
         }
     }
-    to_mean
+    (to_mean, to_scale)
 }

@@ -197,6 +197,9 @@ impl Optimizer for HierarchicalRnn {
         if self.steps == 0 && self.averaging.is_some() {
             self.inner.copy_from_slice(params);
         }
+        if self.steps == 0 && !self.attended.is_empty() {
+            self.attended.copy_from_slice(params);
+        }
         self.steps += 1;
         let phi = &mut self.attended[..];
         let moved = match self.averaging {
@@ -212,6 +215,7 @@ impl Optimizer for HierarchicalRnn {
             memory: Memory::InPlace(&mut self.state),
             work: &mut self.work,
             grads,
+            point: None,
             moved,
         };
         f32::forward(self.level, call);
@@ -232,6 +236,7 @@ pub struct ExactHierarchicalRnn {
     state: State<f64>,
     work: Work<f64>,
     phi: Buffer<f64>,
+    started: bool,
 }
 
 impl ExactHierarchicalRnn {
@@ -248,12 +253,16 @@ impl ExactHierarchicalRnn {
         let mut state = State::new(&network, &plan);
         state.reset(&network, &plan, log_rates, |_| true);
         let work = Work::new(&network, &plan, 1);
-        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()) }
+        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()), started: false }
     }
 
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         let attention = self.network.config.attention;
+        if attention && !self.started {
+            self.phi.copy_from_slice(theta);
+        }
+        self.started = true;
         let phi = if attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
             net: &self.network,
@@ -261,6 +270,7 @@ impl ExactHierarchicalRnn {
             memory: Memory::InPlace(&mut self.state),
             work: &mut self.work,
             grads,
+            point: None,
             moved: Moved { theta, phi, mean: (&mut [], 0.0) },
         };
         f64::forward(Level::Portable, call);

@@ -5,9 +5,10 @@
 use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
+use crate::scale;
 use crate::simd::{Element, Kernel, Row, Simd, TILE};
 use crate::tile::{load_row, store_row};
-use crate::tile_pass::{self, TileScratch, kept_count, out_count, sum_count};
+use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
 use crate::update;
 use crate::upper::tensor_bias;
 use bytemuck::Zeroable;
@@ -20,6 +21,8 @@ pub(crate) struct JobContext<'a, S: Simd> {
     pub plan: &'a Plan,
     pub biases: &'a [Row<S>],
     pub mean_rates: &'a [S::V],
+    /// Squared sizes of the tensors' parameters, see [`scale`].
+    pub squares: &'a [S::V],
     pub grads: &'a [S::E],
     pub scratch: &'a [Arc<Mutex<TileScratch<S::E>>>],
 }
@@ -96,7 +99,14 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
         let bias = tensor_bias(s, context.biases, net.parameter_bias.len(), job.tensor);
-        let mean_rate = context.mean_rates[job.tensor];
+        let reference = Reference::<S> {
+            mean_rate: context.mean_rates[job.tensor],
+            log_scale: if net.config.parameter_scale {
+                scale::log_scale(s, context.squares[job.tensor])
+            } else {
+                s.zero()
+            },
+        };
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;
@@ -117,12 +127,14 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             // a full tile has loops of a length known to the compiler
             if span.cols == TILE && tail.is_none() {
                 tile_pass::forward(
-                    s, net, old, new, kept, &g, bias, mean_rate, reset, read, out, sums, TILE, None,
+                    s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, TILE,
+                    None,
                 );
             } else {
                 let cols = span.cols;
                 tile_pass::forward(
-                    s, net, old, new, kept, &g, bias, mean_rate, reset, read, out, sums, cols, tail,
+                    s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, cols,
+                    tail,
                 );
             }
         }
@@ -161,7 +173,8 @@ pub(crate) struct Points<'a, E> {
 
 impl<'a, E> Points<'a, E> {
     fn split_at(self, n: usize) -> (Self, Self) {
-        let cut = |x: &'a mut [E]| if x.is_empty() { (x, Default::default()) } else { x.split_at_mut(n) };
+        let cut =
+            |x: &'a mut [E]| if x.is_empty() { (x, Default::default()) } else { x.split_at_mut(n) };
         let (theta, phi, mean) = (cut(self.theta), cut(self.phi), cut(self.mean));
         let left = Points { theta: theta.0, phi: phi.0, mean: mean.0 };
         (left, Points { theta: theta.1, phi: phi.1, mean: mean.1 })

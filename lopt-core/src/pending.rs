@@ -39,7 +39,8 @@ impl<E: Element> Pending<E> {
 
     /// Whether it is time to [`take`](Self::take) what is there.
     pub(crate) fn enough(&self) -> bool {
-        self.filled == MOST_TILES || self.cols[..self.filled].iter().sum::<usize>() >= ENOUGH_COLUMNS
+        self.filled == MOST_TILES
+            || self.cols[..self.filled].iter().sum::<usize>() >= ENOUGH_COLUMNS
     }
 
     /// What is there; it is empty afterwards.

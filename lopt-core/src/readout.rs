@@ -5,8 +5,8 @@
 
 use crate::config::HierarchicalRnnConfig;
 use crate::meta_params::MetaLayout;
-use crate::simd::{Element, Row, Simd, TILE};
 use crate::pending::{PendingTiles, column_sums_of, outer};
+use crate::simd::{Element, Row, Simd, TILE};
 use crate::tile::{Start, affine};
 
 /// Decay of the gradient averages where it is not learned.

@@ -9,7 +9,7 @@ use crate::tile_pass::{kept_count, out_count};
 /// Sizes of the parts of [`Kept`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeptShape {
-    parts: [usize; 5],
+    parts: [usize; 6],
 }
 
 impl KeptShape {
@@ -23,6 +23,7 @@ impl KeptShape {
             plan.groups() * level_rows(net.tensor.inputs, net.tensor.hidden) * row,
             level_rows(net.global.inputs, net.global.hidden) * row,
             plan.tensors.len() * 2 * plan.width,
+            plan.tensors.len() * plan.width,
         ];
         Self { parts }
     }
@@ -44,6 +45,8 @@ pub(crate) struct Kept<'a, E> {
     pub global: &'a mut [E],
     /// `[tensor][direction, attended]` vectors: inverse lengths.
     pub inverse: &'a mut [E],
+    /// `[tensor]` vectors: squared sizes, see [`scale`](crate::scale).
+    pub squares: &'a mut [E],
 }
 
 /// Cuts the first `n` elements off.
@@ -55,8 +58,9 @@ pub(crate) fn cut<'a, E>(rest: &mut &'a mut [E], n: usize) -> &'a mut [E] {
 
 impl<'a, E> Kept<'a, E> {
     pub(crate) fn in_memory(mut memory: &'a mut [E], shape: &KeptShape) -> Self {
-        let [tiles, out, tensor, global, inverse] = shape.parts.map(|n| cut(&mut memory, n));
-        Self { tiles, out, tensor, global, inverse }
+        let [tiles, out, tensor, global, inverse, squares] =
+            shape.parts.map(|n| cut(&mut memory, n));
+        Self { tiles, out, tensor, global, inverse, squares }
     }
 }
 

@@ -4,8 +4,8 @@ use crate::buffer::Buffer;
 use crate::config::RelativeRate;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
-use crate::simd::{Element, TILE};
 use crate::record::{KeptShape, cut};
+use crate::simd::{Element, TILE};
 use crate::tile_pass::{TileScratch, sum_count};
 
 /// Everything that is carried from step to step, except the parameters.

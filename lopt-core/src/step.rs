@@ -9,6 +9,7 @@ use crate::jobs::{self, JobContext, JobParts, MoveContext};
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
+use crate::scale;
 use crate::simd::{Element, Row, Simd, TILE};
 use crate::state::{State, StateMut, Work};
 use crate::tile_pass::sum_count;
@@ -37,7 +38,8 @@ pub struct Moved<'a, E> {
     pub mean: (&'a mut [E], E),
 }
 
-/// Runs one step; `grads` are taken at the attended point.
+/// Runs one step; `grads` are taken at the attended point, which is `point` if the step is done
+/// again, and else still stands in `moved`.
 #[inline(always)]
 pub fn forward<S: Simd>(
     s: S,
@@ -46,6 +48,7 @@ pub fn forward<S: Simd>(
     memory: Memory<'_, '_, S::E>,
     work: &mut Work<S::E>,
     grads: &[S::E],
+    point: Option<&[S::E]>,
     moved: Moved<'_, S::E>,
 ) {
     let Work { kept, kept_shape, sums, parameter_bias, bias_rows, scratch } = work;
@@ -66,6 +69,7 @@ pub fn forward<S: Simd>(
                 tensor: &mut *kept.tensor,
                 global: &mut *kept.global,
                 inverse: &mut *kept.inverse,
+                squares: &mut *kept.squares,
             };
             (Some(&*state), after, kept)
         }
@@ -81,7 +85,13 @@ pub fn forward<S: Simd>(
     let sums = sums.as_vectors_mut::<S>();
     let mean_rates = old.map_or(&*new.mean_rate, |old| &*old.mean_rate);
     let mean_rates = bytemuck::cast_slice(mean_rates);
-    let context = JobContext::<S> { net, plan, biases, mean_rates, grads, scratch };
+    let squares: &mut [S::V] = bytemuck::cast_slice_mut(kept.squares);
+    if net.config.parameter_scale {
+        let attended = if moved.phi.is_empty() { &*moved.theta } else { &*moved.phi };
+        let point = point.unwrap_or(attended);
+        scale::mean_squares(s, plan, scratch.len(), point, sums, squares);
+    }
+    let context = JobContext::<S> { net, plan, biases, mean_rates, squares, grads, scratch };
     let record = old.map(|old| (rows(old.tiles), rows_mut::<S>(&mut *kept.tiles)));
     let parts = JobParts::<S> { record, state: rows_mut::<S>(new.tiles), out, sums };
     jobs::parameter_rnn(s, &context, parts);

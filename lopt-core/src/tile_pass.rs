@@ -59,6 +59,15 @@ impl<'a, R> KeptRows<&'a [R]> {
     }
 }
 
+/// What the rates of a tensor are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference<S: Simd> {
+    /// Mean log rate of the reference set.
+    pub mean_rate: S::V,
+    /// Log size of the tensor's parameters.
+    pub log_scale: S::V,
+}
+
 /// Forward pass of one tile, to the fields `new`; `old`: those before the step, where they are kept.
 ///
 /// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
@@ -73,7 +82,7 @@ pub(crate) fn forward<S: Simd>(
     kept: &mut [Row<S>],
     g: &Row<S>,
     bias: &[S::V],
-    mean_rate: S::V,
+    reference: &Reference<S>,
     reset_hidden: &mut [Row<S>],
     read: &mut [Row<S>],
     out: &mut [Row<S>],
@@ -92,7 +101,8 @@ pub(crate) fn forward<S: Simd>(
     let (avg, ms) = (new.averages, new.mean_squares);
     let averages = old.map(|old| (old.averages, old.mean_squares));
     accumulators::forward(s, net.scales, g, a, b, averages, avg, ms, cols);
-    features::forward(s, net.inputs, avg, ms, rate, mean_rate, x, cols);
+    let Reference { mean_rate, log_scale } = *reference;
+    features::forward(s, net.inputs, avg, ms, rate, mean_rate, log_scale, x, cols);
     let mut cell = gru::Gates::<S> { gates, candidate, reset_hidden };
     let hidden = old.map(|old| old.hidden);
     gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);

@@ -97,9 +97,10 @@ impl<P: Precision> Slot<P> {
         let mut rngs: Vec<Rng> = (0..P::LANES).map(lane_rng).collect();
         let instances: Vec<Instance> = rngs.iter_mut().map(|r| problem.instance(r)).collect();
         let arrays: Vec<_> = instances.iter().map(|i| i.constants.clone()).collect();
-        let whole = recipe.problems.full_batch.then(|| -> Vec<_> {
-            instances.iter().map(|i| problem.batch(i, None)).collect()
-        });
+        let whole = recipe
+            .problems
+            .full_batch
+            .then(|| -> Vec<_> { instances.iter().map(|i| problem.batch(i, None)).collect() });
         let objective = Objective::new(problem.clone(), &arrays, whole.as_deref());
         let batch_stream = |(lane, instance): (usize, &Instance)| {
             let rows = instance.dataset.as_ref()?.len();

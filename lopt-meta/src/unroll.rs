@@ -122,8 +122,9 @@ pub fn unroll_weighted<P: Precision>(
         } else {
             Memory::InPlace(state)
         };
-        let (work, grads) = (&mut work, &*points.grads);
-        P::E::forward(precision.level(), Forward { net, plan, memory, work, grads, moved });
+        let (work, grads, point) = (&mut work, &*points.grads, Some(&*points.point));
+        let call = Forward { net, plan, memory, work, grads, point, moved };
+        P::E::forward(precision.level(), call);
         add_parameter_noise(slot, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);

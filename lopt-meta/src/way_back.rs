@@ -62,18 +62,17 @@ pub(crate) fn way_back<P: Precision>(
                 let zero = P::E::from_f64(0.0);
                 let moved = Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero) };
                 let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
-                let call = Forward { net, plan, memory, work, grads, moved };
+                let point = Some(&*points.point);
+                let call = Forward { net, plan, memory, work, grads, point, moved };
                 P::E::forward(precision.level(), call);
             }
         }
         let ((record, after), points) = trace.step(net, &slot.plan, n);
-        let step = BackwardStep { record: &record, after: &after, grads: points.grads };
+        let (grads, point) = (&*points.grads, &*points.point);
+        let step = BackwardStep { record: &record, after: &after, grads, point };
         let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
         let call = Backward { net, plan, step, adjoint, gradient, limit };
         P::E::backward(precision.level(), call);
-        if attention {
-            adjoint.phi.fill(P::E::from_f64(0.0));
-        }
         if second {
             let mut direction = std::mem::take(&mut adjoint.grads);
             mask::<P>(slot, &mut direction, n);
@@ -83,7 +82,7 @@ pub(crate) fn way_back<P: Precision>(
             if let Some(batch) = &batch {
                 let Slot { objective, inverse, .. } = &mut *slot;
                 let out = if attention { &mut adjoint.phi } else { &mut adjoint.theta };
-                objective.add_hessian_product(points.point, &direction, inverse, batch, out);
+                objective.add_hessian_product(point, &direction, inverse, batch, out);
             }
             adjoint.grads = direction;
         }

@@ -125,6 +125,7 @@ fn every_configuration() {
             HierarchicalRnnConfig {
                 extreme_indicator: true,
                 rate_shortcut: true,
+                parameter_scale: true,
                 log_mean_squares: false,
                 gradient_shortcut: false,
                 learnable_initial_state: false,

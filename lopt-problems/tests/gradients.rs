@@ -63,7 +63,7 @@ fn every_listed_problem() {
 
 #[test]
 fn every_wide_problem() {
-    check(training_ensemble(Ensemble::WidePaper).into_iter().map(|entry| entry.problem));
+    check(training_ensemble(Ensemble::Recommended).into_iter().map(|entry| entry.problem));
 }
 
 #[test]

@@ -67,11 +67,18 @@ impl<'a, N: Number> Reference<'a, N> {
     /// One step; `grads` is flat, taken at the attended parameters.
     pub(crate) fn step(&self, state: &State<N>, grads: &[N]) -> State<N> {
         let problem_mean = mean(state.elements().map(|e| e.log_rate));
+        let problem_square = mean(state.elements().map(|e| e.attended * e.attended));
         let mut rest = grads;
         let mut tensors = Vec::new();
         for tensor in &state.tensors {
             let (own, others) = rest.split_at(tensor.elements.len());
-            tensors.push(self.step_tensor(tensor, own, &state.global, problem_mean));
+            tensors.push(self.step_tensor(
+                tensor,
+                own,
+                &state.global,
+                problem_mean,
+                problem_square,
+            ));
             rest = others;
         }
         // (12)
@@ -89,6 +96,7 @@ impl<'a, N: Number> Reference<'a, N> {
         grads: &[N],
         global: &[N],
         problem_mean: N,
+        problem_square: N,
     ) -> Tensor<N> {
         let l = &self.layout;
         let from_tensor = self.affine(&l.tensor_to_parameter, &old.hidden);
@@ -99,10 +107,14 @@ impl<'a, N: Number> Reference<'a, N> {
             RelativeRate::Problem | RelativeRate::Off => problem_mean,
         };
 
+        let square = |e: &Element<N>| e.attended * e.attended;
+        let size = mean(old.elements.iter().map(square)) + problem_square.times(0.01);
+        let log_scale = size.plus(1e-4).ln().times(0.5);
+
         let mut elements = old.elements.clone();
         for (e, &g) in elements.iter_mut().zip(grads) {
             self.accumulate(e, g);
-            e.inputs = self.inputs(e, reference_rate);
+            e.inputs = self.inputs(e, reference_rate, log_scale);
             e.hidden = self.gru(&l.parameter, &e.inputs, &e.hidden, Some(&bias)); // (10)
             self.read_out(e);
         }
@@ -145,8 +157,9 @@ impl<'a, N: Number> Reference<'a, N> {
     }
 
     /// The inputs `x` of the Parameter RNN: scaled gradients `m_s` (3), (17), their products,
-    /// relative log mean squares (4), relative log rate, and two rarely used ones.
-    fn inputs(&self, e: &Element<N>, reference_rate: N) -> Vec<N> {
+    /// relative log mean squares (4), relative log rate, two rarely used ones, and the log rate
+    /// relative to the size of the parameters.
+    fn inputs(&self, e: &Element<N>, reference_rate: N, log_scale: N) -> Vec<N> {
         let c = self.config;
         // with previous-scale normalisation the extra mean square in front shifts the pairs by one
         let scale = |(&average, &mean_square): (&N, &N)| {
@@ -173,6 +186,9 @@ impl<'a, N: Number> Reference<'a, N> {
         }
         if c.rate_shortcut {
             x.push(e.log_rate.plus(-(1e-3_f64.ln())));
+        }
+        if c.parameter_scale {
+            x.push((e.log_rate - log_scale).plus(-(1e-2_f64.ln())).times(0.25));
         }
         x
     }

@@ -68,7 +68,12 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
         ("paper, no log squares", HierarchicalRnnConfig { log_mean_squares: false, ..paper() }),
         (
             "paper, all rate inputs",
-            HierarchicalRnnConfig { extreme_indicator: true, rate_shortcut: true, ..paper() },
+            HierarchicalRnnConfig {
+                extreme_indicator: true,
+                rate_shortcut: true,
+                parameter_scale: true,
+                ..paper()
+            },
         ),
         (
             "paper, no gradient shortcut",

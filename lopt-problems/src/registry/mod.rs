@@ -4,6 +4,7 @@
 //! in two lists are equal problems.
 
 mod image_tests;
+mod networks;
 mod paper;
 mod released;
 mod sampled;
@@ -55,18 +56,21 @@ pub enum Ensemble {
     WidePaper,
     /// [`WidePaper`](Self::WidePaper) and the paper's entries of more than 128 parameters.
     WidePaperLarge,
+    /// [`WidePaper`](Self::WidePaper) and, as a quarter of the draws, small networks.
+    Recommended,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper` or `wide-paper-large`.
+    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large` or `recommended`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
             "released" => Ok(Self::Released),
             "wide-paper" => Ok(Self::WidePaper),
             "wide-paper-large" => Ok(Self::WidePaperLarge),
+            "recommended" => Ok(Self::Recommended),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -78,6 +82,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Paper => paper_list(),
         Ensemble::Released => released_list(),
         Ensemble::WidePaper => wide::wide_list(),
+        Ensemble::Recommended => {
+            let mut entries = wide::wide_list();
+            entries.extend(networks::network_list());
+            entries
+        }
         Ensemble::WidePaperLarge => {
             let mut entries = wide::wide_list();
             let large = |entry: &Entry| entry.problem.layout().len() > wide::MOST_PARAMETERS;
@@ -122,6 +131,7 @@ fn without_files() -> Vec<Entry> {
     let mut entries = paper_list();
     entries.extend(released_list());
     entries.extend(wide::wide_list());
+    entries.extend(networks::network_list());
     for task in validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }

@@ -1,0 +1,122 @@
+//! Size of the parameters of a tensor: what a step length is large or small against.
+//!
+//! `log_scale_t = log(q_t + 0.01 q + 1e-4) / 2` with the mean squares `q_t` of the tensor and `q` of
+//! the whole problem, at the point where the gradient is taken. Tensors that start at zero (biases)
+//! borrow from the others; a problem that starts at zero counts as one of size 0.01.
+
+use crate::network::Network;
+use crate::plan::{Lanes, Plan};
+use crate::simd::{Row, Simd};
+use crate::tile::{load_row, store_row};
+use rayon::prelude::*;
+
+/// What a tensor borrows from the mean square of the whole problem.
+const BORROWED: f64 = 0.01;
+/// Square of the smallest size.
+const FLOOR: f64 = 1e-4;
+
+/// Writes `q_t + 0.01 q + 1e-4` of every tensor; `sums`: room for one vector per job.
+#[inline(always)]
+pub(crate) fn mean_squares<S: Simd>(
+    s: S,
+    plan: &Plan,
+    threads: usize,
+    point: &[S::E],
+    sums: &mut [S::V],
+    squares: &mut [S::V],
+) {
+    let sums = &mut sums[..plan.jobs.len()];
+    let jobs = plan.jobs.iter().zip(sums.iter_mut());
+    if plan.lanes == Lanes::Parameters && threads > 1 && plan.jobs.len() > 1 {
+        let jobs: Vec<_> = jobs.collect();
+        jobs.into_par_iter().for_each(|(job, sum)| {
+            *sum = s.run(JobSquares { token: s, point: &point[job.scalars.clone()] });
+        });
+    } else {
+        for (job, sum) in jobs {
+            *sum = squares_of(s, &point[job.scalars.clone()]);
+        }
+    }
+    let mut total = s.zero();
+    for (tensor, square) in plan.tensors.iter().zip(squares.iter_mut()) {
+        let mut sum = s.zero();
+        for &of_job in &sums[tensor.jobs.clone()] {
+            sum = s.add(sum, of_job);
+        }
+        if plan.lanes == Lanes::Parameters {
+            sum = s.splat(s.sum_lanes(sum));
+        }
+        total = s.add(total, sum);
+        *square = s.mul(sum, s.constant(1.0 / tensor.elements));
+    }
+    let share = s.constant(BORROWED / plan.parameters);
+    let floor = s.fma(total, share, s.constant(FLOOR));
+    for square in &mut squares[..plan.tensors.len()] {
+        *square = s.add(*square, floor);
+    }
+}
+
+struct JobSquares<'a, S: Simd> {
+    token: S,
+    point: &'a [S::E],
+}
+
+impl<S: Simd> crate::simd::Kernel<S::E> for JobSquares<'_, S> {
+    type Output = S::V;
+    #[inline(always)]
+    fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) -> S::V {
+        squares_of(self.token, self.point)
+    }
+}
+
+#[inline(always)]
+fn squares_of<S: Simd>(s: S, point: &[S::E]) -> S::V {
+    let mut total = s.zero();
+    for part in point.chunks(size_of::<Row<S>>() / size_of::<S::E>()) {
+        for v in load_row::<S>(part) {
+            total = s.fma(v, v, total);
+        }
+    }
+    total
+}
+
+/// `log_scale_t` from what [`mean_squares`] wrote.
+#[inline(always)]
+pub(crate) fn log_scale<S: Simd>(s: S, square: S::V) -> S::V {
+    s.mul(s.constant(0.5), s.ln(square))
+}
+
+/// Adjoint of the whole: adds to `adj_point` (flat, in the shape of instances). `adj_log_scale`:
+/// one per tensor, overwritten.
+#[inline(always)]
+pub(crate) fn adjoint<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    point: &[S::E],
+    squares: &[S::V],
+    adj_log_scale: &mut [S::V],
+    adj_point: &mut [S::E],
+) {
+    if !net.config.parameter_scale {
+        return;
+    }
+    let mut total = s.zero();
+    for (up, &square) in adj_log_scale.iter_mut().zip(squares) {
+        *up = s.div(s.mul(s.constant(0.5), *up), square);
+        total = s.add(total, *up);
+    }
+    let borrowed = s.mul(total, s.constant(2.0 * BORROWED / plan.parameters));
+    for job in &plan.jobs {
+        let own = s.constant(2.0 / plan.tensors[job.tensor].elements);
+        let slope = s.fma(adj_log_scale[job.tensor], own, borrowed);
+        for span in plan.spans(job) {
+            let at = load_row::<S>(&point[span.scalars.clone()]);
+            let mut adj = load_row::<S>(&adj_point[span.scalars.clone()]);
+            for c in 0..span.cols {
+                adj[c] = s.fma(slope, at[c], adj[c]);
+            }
+            store_row::<S>(&adj, &mut adj_point[span.scalars]);
+        }
+    }
+}
