@@ -6,7 +6,7 @@ use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
 use crate::scale;
-use crate::simd::{Element, Kernel, Row, Simd, TILE};
+use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
 use crate::tile::{load_row, store_row};
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
 use crate::update;
@@ -110,6 +110,9 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;
+            if let Some(next) = state.get((at + 1) * fields..(at + 2) * fields) {
+                next.iter().flatten().for_each(prefetch);
+            }
             let new = &mut state[at * fields..(at + 1) * fields];
             let out = &mut out[at * outs..(at + 1) * outs];
             let g = load_row::<S>(&context.grads[span.scalars.clone()]);

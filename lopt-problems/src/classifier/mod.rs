@@ -45,7 +45,7 @@ impl Activation {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
             Self::Sigmoid => "sigmoid",
