@@ -4,7 +4,9 @@ mod support;
 
 use std::sync::Arc;
 
-use lopt_problems::{AnyProblem, EmbeddingRegression, Ensemble, Problem, training_ensemble};
+use lopt_problems::{
+    AnyProblem, EmbeddingRegression, Ensemble, Problem, Suite, suite, training_ensemble,
+};
 use support::{Draw, all_entries, along, direction, dot, norm};
 
 /// The steps over which a difference quotient is tried; the best one counts.
@@ -65,12 +67,20 @@ fn every_wide_problem() {
 
 #[test]
 fn every_held_out_problem() {
-    let held_out = lopt_problems::validation_suite().into_iter().map(|task| {
+    let held_out = lopt_problems::quick_validation_suite().into_iter().map(|task| {
         // 50 rows say as much about the derivative as 2000.
         Arc::new(FewRows(task.problem)) as Arc<dyn AnyProblem>
     });
     let embeddings = [EmbeddingRegression::sparse(), EmbeddingRegression::one_hot()];
     check(held_out.chain(embeddings.map(|problem| Arc::new(problem) as Arc<dyn AnyProblem>)));
+}
+
+#[test]
+fn every_task_of_the_suites() {
+    for kind in [Suite::Validation, Suite::Test] {
+        let tasks = suite(kind, None).expect("no file is needed").tasks.into_iter();
+        check(tasks.map(|task| Arc::new(FewRows(task.problem)) as Arc<dyn AnyProblem>));
+    }
 }
 
 /// A problem whose whole data set is its first 50 rows.

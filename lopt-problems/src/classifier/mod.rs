@@ -1,17 +1,22 @@
-//! Classifiers: softmax regression, multilayer perceptrons, convolutional networks, embeddings.
+//! Classifiers: softmax regression, multilayer perceptrons, convolutional, recurrent and attention
+//! networks, embeddings.
 //!
 //! With two classes the loss is the sigmoid cross-entropy of logit column 0 against "label is 1",
 //! as published, and column 1 is idle; with more it is the softmax cross-entropy. Both are means
 //! over the batch, plus, where asked for, a penalty on the mean over tensors of their sums of
 //! squares.
 
+mod attention;
 mod conv;
 mod embedding;
 mod mlp;
+mod recurrent;
 
+pub use attention::AttentionNet;
 pub use conv::{ConvNet, Stage};
 pub use embedding::EmbeddingRegression;
 pub use mlp::Mlp;
+pub use recurrent::{Cell, RecurrentNet};
 
 use lopt_core::layout::Layout;
 use lopt_core::rng::{Rng, normal};
@@ -32,7 +37,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn apply<R: Real>(self, x: Var<'_, R>) -> Var<'_, R> {
+    pub(crate) fn apply<R: Real>(self, x: Var<'_, R>) -> Var<'_, R> {
         match self {
             Self::Relu => x.relu(),
             Self::Sigmoid => x.sigmoid(),
@@ -66,7 +71,7 @@ pub enum Init {
 
 impl Init {
     /// Draws all tensors of a layout; a tensor with one axis is a bias.
-    fn draw(self, layout: &Layout, rng: &mut Rng) -> Vec<f32> {
+    pub(crate) fn draw(self, layout: &Layout, rng: &mut Rng) -> Vec<f32> {
         let mut params = Vec::with_capacity(layout.len());
         for tensor in layout.tensors() {
             let bias = tensor.shape.len() == 1;
