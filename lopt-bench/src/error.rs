@@ -43,6 +43,14 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of the cache of baselines is damaged.
+    #[error("`{}` holds no baselines: {reason}; remove it to compute them anew", path.display())]
+    Baselines {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The threads of a race could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),

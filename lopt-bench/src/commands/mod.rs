@@ -1,5 +1,6 @@
 //! The commands: what each of them reads, does and prints.
 
+mod evaluate;
 mod problems;
 mod race;
 mod train;
@@ -56,6 +57,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
         Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
         Some(Command::Train(args)) => train::run(&args, out),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, out),
     }
 }
 

@@ -9,23 +9,7 @@ use crate::report::verdict::verdict;
 /// The whole result as plain text.
 pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     let mut text = format!("{}\n\n", summary(record, context));
-    let rows = cells(record, context);
-    let columns = rows[0].len();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            // Names to the left, numbers to the right. Writing to a string cannot fail.
-            let _ = if column < 2 {
-                write!(line, "{cell:<width$}  ")
-            } else {
-                write!(line, "{cell:>width$}  ")
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    text.push_str(&align(&cells(record, context), 2));
     for contender in &record.contenders {
         if let Some(reason) = &contender.diverged {
             let _ = write!(text, "\n{}: {reason}", contender.name);
@@ -35,6 +19,28 @@ pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     let _ = write!(text, "\n{verdict}");
     text.truncate(text.trim_end().len());
     text.push('\n');
+    text
+}
+
+/// Rows of equal length as lines: the first `names` columns to the left, numbers to the right.
+pub fn align(rows: &[Vec<String>], names: usize) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a string cannot fail.
+            let _ = if column < names {
+                write!(line, "{cell:<width$}  ")
+            } else {
+                write!(line, "{cell:>width$}  ")
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
     text
 }
 
