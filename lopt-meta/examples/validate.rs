@@ -7,7 +7,7 @@ use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Weights};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
 use lopt_meta::{Checkpoint, Recipe};
-use lopt_problems::validation_suite;
+use lopt_problems::quick_validation_suite;
 use std::path::Path;
 
 fn print(name: &str, scores: &[TaskScore]) {
@@ -28,7 +28,7 @@ fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tasks = validation_suite();
+    let tasks = quick_validation_suite();
     let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
     println!("score and losses at 10%, 30%, 100% of: {}", names.join(", "));
     let mut best: Option<Vec<TaskScore>> = None;
