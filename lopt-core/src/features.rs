@@ -12,8 +12,8 @@ const EPSILON: f64 = 1e-16;
 /// Log rates at which the extreme indicator starts, and the reference of the rate shortcut.
 const LOWEST_LOG_RATE: f64 = -13.815_510_557_964_274;
 const SHORTCUT_LOG_RATE: f64 = -6.907_755_278_982_137;
-/// Steps of a hundredth of the parameters are the middle of the last input, which spans decades.
-const SCALE_CENTRE: f64 = -4.605_170_185_988_091;
+/// The middle of the last input, which spans decades: steps of a hundredth, of 50 parameters.
+const SCALE_CENTRE: f64 = -3.627_164_434_591_523;
 const SCALE_GAIN: f64 = 0.25;
 
 /// Which inputs there are.

@@ -102,7 +102,7 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let reference = Reference::<S> {
             mean_rate: context.mean_rates[job.tensor],
             log_scale: if net.config.parameter_scale {
-                scale::log_scale(s, context.squares[job.tensor])
+                scale::log_scale(s, context.squares[job.tensor], plan.tensors[job.tensor].elements)
             } else {
                 s.zero()
             },

@@ -109,7 +109,8 @@ impl<'a, N: Number> Reference<'a, N> {
 
         let square = |e: &Element<N>| e.attended * e.attended;
         let size = mean(old.elements.iter().map(square)) + problem_square.times(0.01);
-        let log_scale = size.plus(1e-4).ln().times(0.5);
+        let width = (old.elements.len() as f64).ln() / 4.0;
+        let log_scale = size.plus(1e-4).ln().times(0.5).plus(-width);
 
         let mut elements = old.elements.clone();
         for (e, &g) in elements.iter_mut().zip(grads) {
@@ -188,7 +189,8 @@ impl<'a, N: Number> Reference<'a, N> {
             x.push(e.log_rate.plus(-(1e-3_f64.ln())));
         }
         if c.parameter_scale {
-            x.push((e.log_rate - log_scale).plus(-(1e-2_f64.ln())).times(0.25));
+            let centre = 1e-2_f64.ln() + 50_f64.ln() / 4.0;
+            x.push((e.log_rate - log_scale).plus(-centre).times(0.25));
         }
         x
     }
