@@ -152,12 +152,17 @@ pub fn suite(suite: Suite, data_dir: Option<&Path>) -> Result<SuiteTasks, Proble
 ///
 /// The rest of the ensembles are no networks: quadratics, norms, bowls, functions of the literature,
 /// slow problems, sums and rescalings of them.
-pub const TRAINING_FAMILIES: [Family; 7] = [
+pub const TRAINING_FAMILIES: [Family; 12] = [
     Family { architecture: "softmax", data: "corners" },
     Family { architecture: "softmax-noisy", data: "corners" },
     Family { architecture: "softmax", data: "clusters" },
     Family { architecture: "mlp-sigmoid", data: "random-network" },
     Family { architecture: "mlp-sigmoid", data: "clusters" },
+    Family { architecture: "mlp-sigmoid", data: "corners" },
+    Family { architecture: "mlp-tanh", data: "random-network" },
+    Family { architecture: "mlp-tanh", data: "corners" },
+    Family { architecture: "mlp-relu", data: "random-network" },
+    Family { architecture: "mlp-relu", data: "corners" },
     Family { architecture: "mlp-sigmoid-sparse", data: "random-network" },
     Family { architecture: "matmul", data: "unit-matrices" },
 ];
