@@ -67,13 +67,14 @@ impl Operations {
 /// Bytes that one step must move per parameter when the state is too large for the caches.
 ///
 /// The state and the parameter are read and written, the gradient is read. A norm over the tensor
-/// makes a second pass: between them every direction times its rate is kept, one number.
+/// makes a second pass: between them every direction times its rate is kept, one number. The size
+/// of the parameters is another norm.
 pub fn step_bytes(c: &HierarchicalRnnConfig) -> f64 {
     let kept = match c.normalization {
         Normalization::None => 0,
         _ => 1 + usize::from(c.attention),
     };
-    let floats = 2 * c.state_floats() + 2 + 1 + 2 * kept;
+    let floats = 2 * c.state_floats() + 2 + 1 + 2 * kept + usize::from(c.parameter_scale);
     (size_of::<f32>() * floats) as f64
 }
 
