@@ -99,14 +99,16 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
         let bias = tensor_bias(s, context.biases, net.parameter_bias.len(), job.tensor);
-        let reference = Reference::<S> {
-            mean_rate: context.mean_rates[job.tensor],
-            log_scale: if net.config.parameter_scale {
-                scale::log_scale(s, context.squares[job.tensor], plan.tensors[job.tensor].elements)
-            } else {
-                s.zero()
-            },
-        };
+        let most = s.constant(net.config.max_log_rate);
+        let mean_rate = context.mean_rates[job.tensor];
+        let mut reference = Reference::<S> { mean_rate, log_scale: s.zero(), most };
+        if net.config.parameter_scale {
+            let elements = plan.tensors[job.tensor].elements;
+            let size = scale::log_scale(s, context.squares[job.tensor], elements);
+            let largest = s.add(size, s.constant(scale::LARGEST_LOG_STEP));
+            reference.log_scale = size;
+            reference.most = s.select_gt(most, largest, largest, most);
+        }
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;

@@ -5,7 +5,8 @@
 //! elements `N_t`. Tensors that start at zero (biases) borrow from the others; a problem that starts
 //! at zero counts as one of size 0.01. The last term is for steps that agree in sign: of a square
 //! layer's inputs, `sqrt(N_t)` add up where random weights cancel to `N_t^(1/4)`, so that wide layers
-//! want smaller steps (Yang & Hu 2021).
+//! want smaller steps (Yang & Hu 2021). Log rates are held below `log_scale_t` + [`LARGEST_LOG_STEP`],
+//! with a straight-through gradient: no initial rate can overwrite a model before the network acts.
 
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
@@ -15,6 +16,8 @@ use rayon::prelude::*;
 
 /// What a tensor borrows from the mean square of the whole problem.
 const BORROWED: f64 = 0.01;
+/// Log of the largest step relative to the size: `log(0.5)`, chosen on validation.
+pub(crate) const LARGEST_LOG_STEP: f64 = -0.693_147_180_559_945_3;
 /// Square of the smallest size.
 const FLOOR: f64 = 1e-4;
 

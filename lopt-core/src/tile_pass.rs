@@ -66,6 +66,8 @@ pub(crate) struct Reference<S: Simd> {
     pub mean_rate: S::V,
     /// Log size of the tensor's parameters.
     pub log_scale: S::V,
+    /// Largest log rate.
+    pub most: S::V,
 }
 
 /// Forward pass of one tile, to the fields `new`; `old`: those before the step, where they are kept.
@@ -101,7 +103,7 @@ pub(crate) fn forward<S: Simd>(
     let (avg, ms) = (new.averages, new.mean_squares);
     let averages = old.map(|old| (old.averages, old.mean_squares));
     accumulators::forward(s, net.scales, g, a, b, averages, avg, ms, cols);
-    let Reference { mean_rate, log_scale } = *reference;
+    let Reference { mean_rate, log_scale, .. } = *reference;
     features::forward(s, net.inputs, avg, ms, rate, mean_rate, log_scale, x, cols);
     let mut cell = gru::Gates::<S> { gates, candidate, reset_hidden };
     let hidden = old.map(|old| old.hidden);
@@ -118,7 +120,7 @@ pub(crate) fn forward<S: Simd>(
     let rate = old.map(|old| old.log_rate);
     if let Some(row) = outputs.log_rate {
         let l = &mut out[next];
-        update::log_rate(s, &net.update, &read[row], rate, new.log_rate, l, cols);
+        update::log_rate(s, &net.update, &read[row], rate, new.log_rate, l, reference.most, cols);
     } else if let Some(rate) = rate {
         *new.log_rate = *rate;
     }

@@ -38,7 +38,8 @@ impl<E: Element> UpdateWeights<E> {
     }
 }
 
-/// Clipped log rate `l` and the new `etabar`; `old`: the one before the step, where it is kept.
+/// Clipped log rate `l`, at most `most`, and the new `etabar`; `old`: the one before the step, where
+/// it is kept.
 #[inline(always)]
 pub(crate) fn log_rate<S: Simd>(
     s: S,
@@ -47,6 +48,7 @@ pub(crate) fn log_rate<S: Simd>(
     old: Option<&Row<S>>,
     etabar: &mut Row<S>,
     l: &mut Row<S>,
+    most: S::V,
     cols: usize,
 ) {
     let cols = cols.min(TILE);
@@ -54,7 +56,8 @@ pub(crate) fn log_rate<S: Simd>(
     for c in 0..cols {
         let last = old.map_or(etabar[c], |old| old[c]);
         let wanted = s.add(last, change[c]);
-        l[c] = s.at_least(s.at_most(wanted, w.max_log_rate), -w.max_log_rate);
+        let capped = s.select_gt(wanted, most, most, wanted);
+        l[c] = s.at_least(capped, -w.max_log_rate);
         etabar[c] = s.fma(momentum, s.sub(last, l[c]), l[c]);
     }
 }

@@ -117,7 +117,7 @@ impl<'a, N: Number> Reference<'a, N> {
             self.accumulate(e, g);
             e.inputs = self.inputs(e, reference_rate, log_scale);
             e.hidden = self.gru(&l.parameter, &e.inputs, &e.hidden, Some(&bias)); // (10)
-            self.read_out(e);
+            self.read_out(e, log_scale);
         }
         let direction_length = self.length(elements.iter().map(|e| e.direction));
         let attended_length = self.length(elements.iter().map(|e| e.attended_direction));
@@ -196,7 +196,7 @@ impl<'a, N: Number> Reference<'a, N> {
     }
 
     /// From the new hidden state to directions, decays and log rate, (7), (8), (13).
-    fn read_out(&self, e: &mut Element<N>) {
+    fn read_out(&self, e: &mut Element<N>, log_scale: N) {
         let (c, l) = (self.config, &self.layout);
         let zero = e.theta.like(0.0);
         let direction = |weight: &Range<usize>, shortcut: &Range<usize>| {
@@ -219,7 +219,11 @@ impl<'a, N: Number> Reference<'a, N> {
         };
         if c.dynamic_output_scale {
             let wanted = e.log_rate + linear(&l.log_rate_weight, &l.log_rate_bias);
-            e.clipped_log_rate = wanted.clip_straight_through(c.max_log_rate);
+            let largest = match c.parameter_scale {
+                true => c.max_log_rate.min(log_scale.value() + 0.5_f64.ln()),
+                false => c.max_log_rate,
+            };
+            e.clipped_log_rate = wanted.clip_straight_through(-c.max_log_rate, largest);
             let keep = self.psi[l.rate_momentum.start].sigmoid();
             e.log_rate = keep * e.log_rate + (keep.like(1.0) - keep) * e.clipped_log_rate;
         }

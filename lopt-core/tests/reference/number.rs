@@ -34,9 +34,9 @@ pub(crate) trait Number:
         if self.value() > 0.0 { self } else { self.like(0.0) }
     }
 
-    /// Clips the value to `[-most, most]`; the derivative passes as if it did not.
-    fn clip_straight_through(self, most: f64) -> Self {
-        let excess = self.value() - self.value().clamp(-most, most);
+    /// Clips the value to `[least, most]`; the derivative passes as if it did not.
+    fn clip_straight_through(self, least: f64, most: f64) -> Self {
+        let excess = self.value() - self.value().min(most).max(least);
         if excess == 0.0 { self } else { self.plus(-excess) }
     }
 
