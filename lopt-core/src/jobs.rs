@@ -2,6 +2,7 @@
 //!
 //! A job's result is its own, so nothing depends on how jobs are spread.
 
+use crate::compact::CompactPart;
 use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
@@ -32,9 +33,34 @@ pub(crate) struct JobContext<'a, S: Simd> {
 pub(crate) struct JobParts<'a, S: Simd> {
     /// State and place for kept rows apart from `state`, in the shape of instances only.
     pub record: Option<(&'a [Row<S>], &'a mut [Row<S>])>,
-    pub state: &'a mut [Row<S>],
+    pub state: Tiles<'a, S>,
     pub out: &'a mut [Row<S>],
     pub sums: &'a mut [S::V],
+}
+
+/// Fields of a run of tiles.
+#[derive(Debug)]
+pub(crate) enum Tiles<'a, S: Simd> {
+    /// As the kernels use them, `[tile][field]`.
+    Rows(&'a mut [Row<S>]),
+    /// In 16 bits, unpacked and packed on the way.
+    Compact(CompactPart<'a>),
+}
+
+impl<S: Simd> Tiles<'_, S> {
+    /// The first `tiles`, and the rest.
+    fn split_at(self, net: &Network<S::E>, tiles: usize) -> (Self, Self) {
+        match self {
+            Self::Rows(rows) => {
+                let (left, right) = rows.split_at_mut(tiles * net.fields().count());
+                (Self::Rows(left), Self::Rows(right))
+            }
+            Self::Compact(part) => {
+                let (left, right) = part.split_at(tiles, net.fields().narrow());
+                (Self::Compact(left), Self::Compact(right))
+            }
+        }
+    }
 }
 
 /// Runs every tile through the Parameter RNN.
@@ -58,7 +84,7 @@ fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: J
     let (left, right) = jobs.split_at(jobs.len() / 2);
     let tiles: usize = left.iter().map(|j| j.tiles.len()).sum();
     let net = context.net;
-    let (state_l, state_r) = parts.state.split_at_mut(tiles * net.fields().count());
+    let (state_l, state_r) = parts.state.split_at(net, tiles);
     let (out_l, out_r) = parts.out.split_at_mut(tiles * out_count(net));
     let (sums_l, sums_r) = parts.sums.split_at_mut(left.len() * sum_count(net));
     let l = JobParts::<S> { record: None, state: state_l, out: out_l, sums: sums_l };
@@ -91,10 +117,12 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let thread = rayon::current_thread_index().unwrap_or(0) % context.scratch.len();
     // the scratch holds no invariant, so a poisoned lock is as good as a sound one
     let mut scratch = context.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
-    let TileScratch { kept, reset_hidden, outputs } = &mut *scratch;
+    let TileScratch { kept, reset_hidden, outputs, fields: unpacked } = &mut *scratch;
+    let unpacked = unpacked.as_rows_mut::<S>();
     let spare = kept.as_rows_mut::<S>();
     let (reset_hidden, read) = (reset_hidden.as_rows_mut::<S>(), outputs.as_rows_mut::<S>());
-    let JobParts { mut record, state, out, sums: all_sums } = parts;
+    let JobParts { mut record, mut state, out, sums: all_sums } = parts;
+    let decays = matches!(state, Tiles::Rows(_));
     let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
@@ -110,7 +138,13 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;
-            let new = &mut state[at * fields..(at + 1) * fields];
+            let new = match &mut state {
+                Tiles::Rows(rows) => &mut rows[at * fields..(at + 1) * fields],
+                Tiles::Compact(part) => {
+                    part.unpack(s, net, at, unpacked, read);
+                    &mut *unpacked
+                }
+            };
             let out = &mut out[at * outs..(at + 1) * outs];
             let g = load_row::<S>(&context.grads[span.scalars.clone()]);
             let used = span.scalars.len() % plan.width;
@@ -128,14 +162,17 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             if span.cols == TILE && tail.is_none() {
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, TILE,
-                    None,
+                    None, decays,
                 );
             } else {
                 let cols = span.cols;
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, cols,
-                    tail,
+                    tail, decays,
                 );
+            }
+            if let Tiles::Compact(part) = &mut state {
+                part.pack::<S>(net, at, span.tile, unpacked);
             }
         }
     }

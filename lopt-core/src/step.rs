@@ -5,7 +5,7 @@
 //! Tensor and Global RNN take their step (spec section 2.3).
 
 use crate::config::RelativeRate;
-use crate::jobs::{self, JobContext, JobParts, MoveContext};
+use crate::jobs::{self, JobContext, JobParts, MoveContext, Tiles};
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
@@ -52,7 +52,7 @@ pub fn forward<S: Simd>(
     moved: Moved<'_, S::E>,
 ) {
     let Work { kept, kept_shape, sums, parameter_bias, bias_rows, scratch } = work;
-    let (old, new, kept) = match memory {
+    let (old, (new, compact), kept) = match memory {
         Memory::InPlace(state) => {
             (None, state.view_mut(), Kept::in_memory(&mut kept[..], kept_shape))
         }
@@ -71,7 +71,7 @@ pub fn forward<S: Simd>(
                 inverse: &mut *kept.inverse,
                 squares: &mut *kept.squares,
             };
-            (Some(&*state), after, kept)
+            (Some(&*state), (after, None), kept)
         }
     };
     let rows = rows_of::<S>;
@@ -93,7 +93,11 @@ pub fn forward<S: Simd>(
     }
     let context = JobContext::<S> { net, plan, biases, mean_rates, squares, grads, scratch };
     let record = old.map(|old| (rows(old.tiles), rows_mut::<S>(&mut *kept.tiles)));
-    let parts = JobParts::<S> { record, state: rows_mut::<S>(new.tiles), out, sums };
+    let state = match compact {
+        Some(tiles) => Tiles::Compact(tiles.begin_step()),
+        None => Tiles::Rows(rows_mut::<S>(new.tiles)),
+    };
+    let parts = JobParts::<S> { record, state, out, sums };
     jobs::parameter_rnn(s, &context, parts);
 
     let inverse: &mut [S::V] = bytemuck::cast_slice_mut(kept.inverse);
