@@ -30,6 +30,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure the step, meta-training, Adam and a copy beside what the machine allows
     Speed(SpeedArgs),
+    /// Score weights on a suite of tasks against tuned Adam
+    Evaluate(EvaluateArgs),
 }
 
 /// Arguments of `lopt race`.
@@ -197,6 +199,44 @@ impl SpeedConfig {
             Self::Recommended => "recommended",
         }
     }
+}
+
+/// Arguments of `lopt evaluate`.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// A file of weights, or the name of built-in ones
+    #[arg(value_name = "FILE|NAME")]
+    pub weights: String,
+    /// Which tasks: quick, validation or test
+    #[arg(long, value_name = "NAME")]
+    pub suite: String,
+    /// File for the whole result
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Seeds of a task, at most [default: as many as the task has, 1 to 5]
+    #[arg(long, value_name = "K")]
+    pub seeds: Option<usize>,
+    /// Folder with the MNIST and CIFAR-10 files, itself or in folders inside
+    #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Folder of the baselines; those that are missing are computed and kept there
+    #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
+    pub cache: PathBuf,
+    /// Initial rates to try beside that of the weights, separated by commas
+    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1")]
+    pub rates: Vec<f64>,
+    /// Only these tasks, separated by commas
+    #[arg(long, value_name = "TASKS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Shorten every horizon to at most so many steps, for a trial
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Only make the baselines and list the tasks; the weights are not run
+    #[arg(long)]
+    pub baselines_only: bool,
+    /// Runs at a time [default: the cores of the machine]
+    #[arg(long, value_name = "T")]
+    pub threads: Option<usize>,
 }
 
 /// The problem of the main job: needs no download.

@@ -49,6 +49,14 @@ pub enum CliError {
     /// The environment asks for instructions that are unknown or missing.
     #[error("{variable}: {0}", variable = lopt_core::simd::LEVEL_VARIABLE)]
     Level(#[source] lopt_core::simd::LevelError),
+    /// A file of the cache of baselines is damaged.
+    #[error("`{}` holds no baselines: {reason}; remove it to compute them anew", path.display())]
+    Baselines {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Threads could not be started.
     #[error("cannot start threads: {0}")]
     Threads(String),

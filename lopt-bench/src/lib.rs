@@ -7,6 +7,7 @@
 //! lopt weights inspect FILE              what a file of weights holds
 //! lopt train --config FILE --out DIR     meta-train new weights
 //! lopt speed                             how fast all this is here, and could be
+//! lopt evaluate WEIGHTS --suite NAME     scores of weights on a suite of tasks
 //! ```
 //!
 //! A race flows **workload -> measure -> score -> record -> report**:
@@ -18,19 +19,21 @@
 //! * [`record`]: the result as data, `race.json`.
 //! * [`report`]: the result for people, a table and `race.html`.
 //!
-//! [`speed`] has a flow of its own, see there.
+//! [`speed`] and [`evaluate`] have flows of their own, see there.
 //!
 //! Around them: [`commands`] and [`args`] (the command line), [`error`], [`progress`] and
 //! [`train_progress`] (what moves on the screen), [`output`] (files that are written in full or
-//! not at all).
+//! not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
 pub mod commands;
 pub mod contender;
 pub mod error;
+pub mod evaluate;
 pub mod learned;
 pub mod measure;
 pub mod output;
+pub mod parallel;
 pub mod progress;
 pub mod race;
 pub mod record;

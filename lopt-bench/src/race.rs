@@ -1,12 +1,10 @@
 //! All runs of a race, several at a time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use crate::contender::{Contender, Setting};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
 use crate::measure::{self, Run};
+use crate::parallel::parallel;
 use crate::progress::RaceProgress;
 use crate::record::RaceRecord;
 use crate::score::score;
@@ -94,32 +92,7 @@ impl Course<'_> {
     /// All runs, `[setting][seed]` flattened.
     fn run_all(&self, threads: usize) -> Result<Vec<Run>, CliError> {
         let count = self.plan.runs(self.starts.len());
-        let next = AtomicUsize::new(0);
-        let mut done: Vec<(usize, Run)> = Vec::with_capacity(count);
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.clamp(1, count.max(1)))
-                .map(|_| scope.spawn(|| self.work(&next, count)))
-                .collect();
-            for worker in workers {
-                let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                done.extend(part?);
-            }
-            Ok::<(), CliError>(())
-        })?;
-        done.sort_unstable_by_key(|&(job, _)| job);
-        Ok(done.into_iter().map(|(_, run)| run).collect())
-    }
-
-    /// Takes job after job, inside a pool of one thread: a run that waited in the common pool
-    /// could be given a piece of another run, on its own clock.
-    fn work(&self, next: &AtomicUsize, count: usize) -> Result<Vec<(usize, Run)>, CliError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .build()
-            .map_err(|error| CliError::Threads(error.to_string()))?;
-        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&job| job < count);
-        let jobs = || std::iter::from_fn(take).map(|job| (job, self.run(job))).collect();
-        Ok(pool.install(jobs))
+        parallel(threads, count, |job| self.run(job))
     }
 
     fn run(&self, job: usize) -> Run {

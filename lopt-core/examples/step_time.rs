@@ -12,10 +12,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = HierarchicalRnnConfig::recommended();
     let psi = MetaLayout::new(&config).initialize(&config, &mut stream(1, &[]));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    for n in [4096] {
+    for n in [4096, 1_000_000] {
         let layout = Layout::single(n)?;
         let grads: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
-        for level in [Level::Avx512] {
+        for level in [Level::Portable, Level::Avx2, Level::Avx512] {
             if !level.available() {
                 continue;
             }

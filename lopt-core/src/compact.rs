@@ -11,12 +11,15 @@ use crate::narrow::{hash, stochastic, widen};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::readout;
+use crate::simd::prefetch::prefetch;
 use crate::simd::{Row, Simd, TILE};
 
 /// Parameters of one tile; `f32` only.
 const TILE_PARAMETERS: usize = TILE * 16;
 /// 16-bit numbers in the place of one `f32`.
 const HALVES: usize = 2;
+/// Bytes that are fetched together.
+const CACHE_LINE: usize = 64;
 
 /// Per-parameter state between steps.
 #[derive(Clone, Debug)]
@@ -90,6 +93,16 @@ impl<'a> CompactPart<'a> {
         let log_rates = self.log_rates.split_at_mut(tiles * TILE_PARAMETERS);
         let left = Self { halves: halves.0, log_rates: log_rates.0, step };
         (left, Self { halves: halves.1, log_rates: log_rates.1, step })
+    }
+
+    /// Asks for tile `at` of the run ahead of its time, if there is one.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, fields: usize, at: usize) {
+        let halves = fields * TILE_PARAMETERS;
+        let Some(next) = self.halves.get(at * halves..(at + 1) * halves) else { return };
+        next.iter().step_by(CACHE_LINE / size_of::<u16>()).for_each(prefetch);
+        let log_rates = &self.log_rates[at * TILE_PARAMETERS..][..TILE_PARAMETERS];
+        log_rates.iter().step_by(CACHE_LINE / size_of::<f32>()).for_each(prefetch);
     }
 
     /// Writes the fields of tile `at` of the run to `rows`; `read`: room for the readout.

@@ -7,7 +7,7 @@ use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
 use crate::scale;
-use crate::simd::{Element, Kernel, Row, Simd, TILE};
+use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
 use crate::tile::{load_row, store_row};
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
 use crate::update;
@@ -139,8 +139,14 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         for span in plan.spans(job) {
             let at = span.tile - first;
             let new = match &mut state {
-                Tiles::Rows(rows) => &mut rows[at * fields..(at + 1) * fields],
+                Tiles::Rows(rows) => {
+                    if let Some(next) = rows.get((at + 1) * fields..(at + 2) * fields) {
+                        next.iter().flatten().for_each(prefetch);
+                    }
+                    &mut rows[at * fields..(at + 1) * fields]
+                }
                 Tiles::Compact(part) => {
+                    part.prefetch(net.fields().narrow(), at + 1);
                     part.unpack(s, net, at, unpacked, read);
                     &mut *unpacked
                 }

@@ -83,8 +83,7 @@ fn threads_and_repetition_change_no_bit() {
         let runs = [1, 2, 3].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let mut optimizer =
-                    random(&config, &layout, Level::detect()).with_compact_state();
+                let mut optimizer = random(&config, &layout, Level::detect()).with_compact_state();
                 let params = run(&mut optimizer, layout.len(), 20);
                 (bits(&params), bits(&optimizer.log_rates()))
             })

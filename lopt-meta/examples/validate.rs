@@ -8,7 +8,7 @@ use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Layout, Weights};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
 use lopt_meta::{Checkpoint, Recipe};
-use lopt_problems::{ValidationTask, validation_suite};
+use lopt_problems::{ValidationTask, quick_validation_suite};
 use std::path::Path;
 
 fn print(name: &str, scores: &[TaskScore]) {
@@ -41,7 +41,7 @@ fn compare_states(tasks: &[ValidationTask], seeds: u64) -> Result<(), Box<dyn st
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tasks = validation_suite();
+    let tasks = quick_validation_suite();
     let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
     println!("score and losses at 10%, 30%, 100% of: {}", names.join(", "));
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
-const VERSION: u32 = 1;
+/// Version 1 had another layout of states, so only its light checkpoints are still of use.
+const VERSION: u32 = 2;
+const LIGHT_VERSION: u32 = 1;
 const MOST_BYTES: u64 = 1 << 30;
 /// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
 const LONGEST: usize = 1 << 28;
@@ -124,8 +126,19 @@ impl Checkpoint {
     ///
     /// If they are damaged or are no checkpoint of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let payload = unseal(bytes, MAGIC, VERSION)?;
-        wincode::config::deserialize_exact(payload, wire()).map_err(|_| CheckpointError::Payload)
+        let (payload, light) = match unseal(bytes, MAGIC, VERSION) {
+            Err(SealError::Version { got: LIGHT_VERSION, .. }) => {
+                (unseal(bytes, MAGIC, LIGHT_VERSION)?, true)
+            }
+            other => (other?, false),
+        };
+        let checkpoint: Self = wincode::config::deserialize_exact(payload, wire())
+            .map_err(|_| CheckpointError::Payload)?;
+        if light && !checkpoint.slots.is_empty() {
+            let (expected, got) = (VERSION, LIGHT_VERSION);
+            return Err(SealError::Version { expected, got }.into());
+        }
+        Ok(checkpoint)
     }
 }
 

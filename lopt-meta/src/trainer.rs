@@ -14,7 +14,7 @@ use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Weights};
-use lopt_problems::{Ensemble, Entry, training_ensemble, validation_suite};
+use lopt_problems::{Ensemble, Entry, quick_validation_suite, training_ensemble};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -236,7 +236,7 @@ impl Trainer {
     /// Scores the averaged psi on the validation suite, from each of three initial rates, and
     /// remembers it if it is the best so far. Returns the mean score.
     pub fn validate(&mut self) -> f64 {
-        let tasks = validation_suite();
+        let tasks = quick_validation_suite();
         let (config, psi, level) = (&self.config, &self.meta.average, self.precision.0);
         let from = |rate: f32| {
             let make = |layout: &Layout| {

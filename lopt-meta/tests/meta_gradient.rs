@@ -11,7 +11,7 @@ use lopt_meta::Recipe;
 use lopt_meta::precision::Exact;
 use lopt_meta::slot::Slot;
 use lopt_meta::unroll::{Workspace, unroll};
-use lopt_problems::{Entry, paper_list, released_list, validation_suite};
+use lopt_problems::{Entry, paper_list, quick_validation_suite, released_list};
 
 fn recipe(switch: impl FnOnce(&mut Recipe)) -> Recipe {
     let mut recipe = Recipe::parse(include_str!("../recipes/quadratic20.toml")).unwrap();
@@ -87,7 +87,7 @@ fn every_problem_of_both_lists() {
 fn networks() {
     let recipe = recipe(|_| ());
     let config = HierarchicalRnnConfig::recommended();
-    for task in validation_suite() {
+    for task in quick_validation_suite() {
         let entry = Entry { set: "validation", problem: task.problem.clone() };
         if entry.problem.layout().len() < 2000 {
             check(&task.name, &recipe, &config, &entry, 2);

@@ -18,6 +18,12 @@ pub enum ProblemError {
         /// The name.
         name: String,
     },
+    /// No suite has this name.
+    #[error("expected quick, validation or test, got `{name}`")]
+    UnknownSuite {
+        /// The name.
+        name: String,
+    },
     /// The problem reads files, but no folder was given.
     #[error("problem `{name}` needs the folder of the {data} files, got none")]
     NeedsData {

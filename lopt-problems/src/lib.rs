@@ -36,7 +36,8 @@
 //! * [`paper_list`]: 131 entries without a neural network; [`released_list`]: the 101 of the
 //!   published code. [`training_ensemble`] has both, and a wide list of the same families in many
 //!   sizes; [`sampled_problem`] draws family and size.
-//! * [`validation_suite`]: cheap held-out networks, to choose between trained optimizers.
+//! * [`suite`]: held-out tasks to choose between trained optimizers and to judge the choice, by
+//!   families that no other list has; [`quick_validation_suite`]: five of them, cheap.
 //! * [`race_problem`]: networks on generated digits, MNIST and CIFAR-10, with a test set;
 //!   [`released_test_set`]: the published test problems; `images-conv` and `resnet-8`, `resnet-14`,
 //!   `resnet-20` on generated images ([`Recipe::Images`]).
@@ -59,11 +60,13 @@
 //! `digits-mlp` needs no files: its images of 16 x 16 pixels are drawn by our own code from
 //! strokes, turned, bent and smudged ([`Recipe::Digits`]).
 
+mod autoencoder;
 mod batch;
 mod classifier;
 mod data;
 mod error;
 mod evaluation;
+mod factorisation;
 mod instance;
 mod lanes;
 mod literature;
@@ -77,15 +80,18 @@ mod race;
 mod registry;
 mod slow;
 mod stochastic;
-mod validation;
+mod suites;
 
+pub use autoencoder::Autoencoder;
 pub use batch::BatchStream;
 pub use classifier::{
-    Activation, ConvNet, EmbeddingRegression, ImageNorm, Init, Mlp, ResNet, Stage,
+    Activation, AttentionNet, Cell, ConvNet, EmbeddingRegression, ImageNorm, Init, Mlp,
+    RecurrentNet, ResNet, Stage,
 };
 pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;
 pub use evaluation::Evaluation;
+pub use factorisation::Factorisation;
 pub use instance::{Array, Dataset, Instance};
 pub use lanes::{LaneArray, pack_arrays, pack_lanes, pack_slices};
 pub use literature::Literature;
@@ -100,5 +106,8 @@ pub use registry::{
 };
 pub use slow::{DependencyChain, MinMaxWell};
 pub use stochastic::{OutwardSnake, ProjectionQuadratic, SumOfQuadratics};
-pub use transform::{LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};
-pub use validation::{ValidationTask, validation_suite};
+pub use suites::{
+    Family, SkippedTask, Suite, SuiteTasks, TRAINING_FAMILIES, Task, ValidationTask,
+    quick_validation_suite, suite,
+};
+pub use transform::{BadlyScaled, LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};

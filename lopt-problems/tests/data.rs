@@ -46,6 +46,26 @@ fn symmetric_rows_cancel_exactly() {
     assert_eq!(few[1].values, [3.0]);
 }
 
+/// Labels of sequences can be worked out from the sequence.
+#[test]
+fn sequences_tell_their_labels() {
+    let majority = Recipe::Majority { symbols: 6, length: 12, rows: 100 };
+    let data = majority.make(&mut stream(5, &[]));
+    for (row, &label) in data.labels.iter().enumerate() {
+        let count = |symbol: usize| data.features.row(row).iter().skip(symbol).step_by(6).sum();
+        let counts: Vec<f32> = (0..6).map(count).collect();
+        let rivals = counts.iter().filter(|&&count| count >= counts[label]).count();
+        assert_eq!((counts.iter().sum::<f32>(), rivals), (12.0, 1), "{counts:?}");
+    }
+    let data = Recipe::Recall { keys: 8, values: 4, pairs: 6, rows: 100 }.make(&mut stream(6, &[]));
+    for (row, &label) in data.labels.iter().enumerate() {
+        let positions: Vec<&[f32]> = data.features.row(row).chunks_exact(12).collect();
+        let asked = positions[6].iter().position(|&x| x == 1.0).expect("a key is asked for");
+        let pair = positions[..6].iter().find(|position| position[asked] == 1.0);
+        assert_eq!(pair.expect("the key has a pair")[8 + label], 1.0);
+    }
+}
+
 #[test]
 fn every_class_occurs() {
     for (recipe, classes) in [
@@ -53,6 +73,10 @@ fn every_class_occurs() {
         (Recipe::Clusters { features: 16, classes: 8, rows: 2048 }, 8),
         (Recipe::Spirals { rows: 400 }, 2),
         (Recipe::Digits { size: 12, rows: 500 }, 10),
+        (Recipe::Rings { classes: 4, rows: 256 }, 4),
+        (Recipe::Chains { symbols: 8, classes: 4, length: 16, rows: 400 }, 4),
+        (Recipe::Majority { symbols: 6, length: 12, rows: 400 }, 6),
+        (Recipe::Recall { keys: 8, values: 4, pairs: 6, rows: 400 }, 4),
     ] {
         let data = recipe.make(&mut stream(9, &[]));
         assert_eq!((data.labels.len(), data.classes), (data.len(), classes));

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use lopt_problems::{
-    AnyProblem, EmbeddingRegression, Ensemble, ImageNorm, Problem, Recipe, ResNet, Source,
-    training_ensemble,
+    AnyProblem, EmbeddingRegression, Ensemble, ImageNorm, Problem, Recipe, ResNet, Source, Suite,
+    suite, training_ensemble,
 };
 use support::{Draw, all_entries, along, direction, dot, norm};
 
@@ -68,7 +68,7 @@ fn every_wide_problem() {
 
 #[test]
 fn every_held_out_problem() {
-    let held_out = lopt_problems::validation_suite().into_iter().map(|task| {
+    let held_out = lopt_problems::quick_validation_suite().into_iter().map(|task| {
         // 50 rows say as much about the derivative as 2000.
         Arc::new(FewRows(task.problem)) as Arc<dyn AnyProblem>
     });
@@ -85,6 +85,14 @@ fn residual_networks_of_every_normalization() {
         let name = format!("tiny-{norm:?}");
         Arc::new(ResNet::new(name, &[4, 6], 2, norm, images, 5)) as Arc<dyn AnyProblem>
     }));
+}
+
+#[test]
+fn every_task_of_the_suites() {
+    for kind in [Suite::Validation, Suite::Test] {
+        let tasks = suite(kind, None).expect("no file is needed").tasks.into_iter();
+        check(tasks.map(|task| Arc::new(FewRows(task.problem)) as Arc<dyn AnyProblem>));
+    }
 }
 
 /// A problem whose whole data set is its first 50 rows.

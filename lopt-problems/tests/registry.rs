@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use lopt_core::rng::stream;
 use lopt_problems::{
     Ensemble, Entry, Evaluation, ProblemError, RACES, ReleasedTest, lookup, names, paper_list,
-    paper_list_without_matmul, race_problem, released_list, sampled_problem, training_ensemble,
-    validation_suite,
+    paper_list_without_matmul, quick_validation_suite, race_problem, released_list,
+    sampled_problem, training_ensemble,
 };
 use support::all_entries;
 
@@ -105,7 +105,7 @@ fn every_start_is_finite() {
     entries.extend(training_ensemble(Ensemble::WidePaper));
     let mut rng = stream(31, &[]);
     entries.extend((0..100).map(|_| sampled_problem(&mut rng)));
-    for task in validation_suite() {
+    for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
     for entry in entries {

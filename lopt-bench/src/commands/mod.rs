@@ -1,5 +1,6 @@
 //! The commands: what each of them reads, does and prints.
 
+mod evaluate;
 mod problems;
 mod race;
 mod speed;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
         Some(Command::Train(args)) => train::run(&args, out),
         Some(Command::Speed(args)) => speed::run(&args, out),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, out),
     }
 }
 

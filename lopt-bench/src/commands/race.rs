@@ -61,7 +61,7 @@ fn progress(contenders: &[Contender], plan: &Plan, workload: &Workload) -> RaceP
 }
 
 /// The asked number of runs at a time, or the cores of the machine.
-fn threads(asked: Option<usize>) -> Result<usize, CliError> {
+pub(super) fn threads(asked: Option<usize>) -> Result<usize, CliError> {
     match asked {
         Some(0) => Err(CliError::Usage("--threads must be at least 1, got 0".to_owned())),
         Some(threads) => Ok(threads),

@@ -1,5 +1,6 @@
-//! The result of a race for people: a table for the terminal and a page for the browser.
+//! Results for people: tables for the terminal and a page for the browser.
 
+pub mod evaluation;
 pub mod html;
 pub mod number;
 pub mod plot;

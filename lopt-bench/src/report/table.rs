@@ -9,8 +9,7 @@ use crate::report::verdict::verdict;
 /// The whole result as plain text.
 pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     let mut text = format!("{}\n\n", summary(record, context));
-    let rows = cells(record, context);
-    text.push_str(&align(&rows, 2));
+    text.push_str(&align(&cells(record, context), 2));
     for contender in &record.contenders {
         if let Some(reason) = &contender.diverged {
             let _ = write!(text, "\n{}: {reason}", contender.name);
@@ -23,8 +22,7 @@ pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     text
 }
 
-/// Rows of equal length as lines whose columns line up: the first `names` of them to the left,
-/// numbers to the right.
+/// Rows of equal length as lines: the first `names` columns to the left, numbers to the right.
 pub fn align(rows: &[Vec<String>], names: usize) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();

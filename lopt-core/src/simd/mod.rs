@@ -11,6 +11,7 @@ mod double;
 mod level;
 pub mod math;
 mod portable;
+mod prefetch;
 mod x16;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -19,6 +20,7 @@ use bytemuck::Pod;
 pub use double::Double;
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use portable::Portable;
+pub(crate) use prefetch::prefetch;
 use std::fmt::Debug;
 use std::ops::{Add, Mul};
 

@@ -1,21 +1,25 @@
-//! Classifiers: softmax regression, multilayer perceptrons, convolutional and residual networks,
-//! embeddings.
+//! Classifiers: softmax regression, multilayer perceptrons, convolutional, residual, recurrent and
+//! attention networks, embeddings.
 //!
 //! With two classes the loss is the sigmoid cross-entropy of logit column 0 against "label is 1",
 //! as published, and column 1 is idle; with more it is the softmax cross-entropy. Both are means
 //! over the batch, plus, where asked for, a penalty on the mean over tensors of their sums of
 //! squares.
 
+mod attention;
 mod conv;
 mod embedding;
 mod image_norm;
 mod mlp;
+mod recurrent;
 mod resnet;
 
+pub use attention::AttentionNet;
 pub use conv::{ConvNet, Stage};
 pub use embedding::EmbeddingRegression;
 pub use image_norm::ImageNorm;
 pub use mlp::Mlp;
+pub use recurrent::{Cell, RecurrentNet};
 pub use resnet::ResNet;
 
 use lopt_core::layout::Layout;
@@ -37,7 +41,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn apply<R: Real>(self, x: Var<'_, R>) -> Var<'_, R> {
+    pub(crate) fn apply<R: Real>(self, x: Var<'_, R>) -> Var<'_, R> {
         match self {
             Self::Relu => x.relu(),
             Self::Sigmoid => x.sigmoid(),
@@ -45,7 +49,7 @@ impl Activation {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
             Self::Sigmoid => "sigmoid",
@@ -71,7 +75,7 @@ pub enum Init {
 
 impl Init {
     /// Draws all tensors of a layout; a tensor with one axis is a bias.
-    fn draw(self, layout: &Layout, rng: &mut Rng) -> Vec<f32> {
+    pub(crate) fn draw(self, layout: &Layout, rng: &mut Rng) -> Vec<f32> {
         let mut params = Vec::with_capacity(layout.len());
         for tensor in layout.tensors() {
             let bias = tensor.shape.len() == 1;

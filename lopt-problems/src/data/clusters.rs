@@ -1,4 +1,4 @@
-//! Clouds of points: corners of a cube, overlapping clusters, spirals.
+//! Clouds of points: corners of a cube, overlapping clusters, spirals, rings.
 
 use std::f64::consts::PI;
 
@@ -74,6 +74,20 @@ pub(super) fn spirals(rows: usize, rng: &mut Rng) -> Dataset {
     });
     let examples = examples.collect();
     shuffled(examples, 2, 2, rng)
+}
+
+/// Concentric rings, the outermost of radius 2; see [`Recipe::Rings`](super::Recipe::Rings).
+pub(super) fn rings(classes: usize, rows: usize, rng: &mut Rng) -> Dataset {
+    let examples = (0..rows).map(|i| {
+        let label = i % classes;
+        // Rings and the gaps between them share the radius evenly.
+        let slot = 2 * label as i32 + 1;
+        let radius = 2.0 * (f64::from(slot) + unit(rng)) / (2 * classes) as f64;
+        let angle = uniform(rng, -PI, PI);
+        (vec![(radius * angle.cos()) as f32, (radius * angle.sin()) as f32], label)
+    });
+    let examples = examples.collect();
+    shuffled(examples, 2, classes, rng)
 }
 
 /// The labelled points in random order.

@@ -10,6 +10,7 @@ mod error;
 mod idx;
 mod images;
 mod random;
+mod sequences;
 mod teacher;
 
 use std::sync::{Arc, OnceLock};
@@ -104,6 +105,45 @@ pub enum Recipe {
         /// Number of examples.
         rows: usize,
     },
+    /// Concentric rings in the plane, one per class, as wide as the gaps between them.
+    Rings {
+        /// Number of rings.
+        classes: usize,
+        /// Number of examples.
+        rows: usize,
+    },
+    /// Paths `(length, symbols)` of random Markov chains, one-hot, labelled by the chain.
+    Chains {
+        /// Different symbols.
+        symbols: usize,
+        /// Number of chains.
+        classes: usize,
+        /// Positions of a sequence.
+        length: usize,
+        /// Number of examples.
+        rows: usize,
+    },
+    /// Sequences `(length, symbols)`, one-hot, labelled by the symbol that occurs most often.
+    Majority {
+        /// Different symbols, the classes.
+        symbols: usize,
+        /// Positions of a sequence.
+        length: usize,
+        /// Number of examples.
+        rows: usize,
+    },
+    /// Sequences `(pairs + 1, keys + values)` of pairs of a key and a value, both one-hot, and at
+    /// the end a key alone, labelled by the value that stood beside it.
+    Recall {
+        /// Different keys.
+        keys: usize,
+        /// Different values, the classes.
+        values: usize,
+        /// Pairs in a sequence, their keys all different.
+        pairs: usize,
+        /// Number of examples.
+        rows: usize,
+    },
 }
 
 impl Recipe {
@@ -126,6 +166,16 @@ impl Recipe {
             Self::Spirals { rows } => clusters::spirals(rows, rng),
             Self::Images { size, classes, rows } => images::images(size, classes, rows, rng),
             Self::Digits { size, rows } => digits::digits(size, rows, rng),
+            Self::Rings { classes, rows } => clusters::rings(classes, rows, rng),
+            Self::Chains { symbols, classes, length, rows } => {
+                sequences::chains(symbols, classes, length, rows, rng)
+            }
+            Self::Majority { symbols, length, rows } => {
+                sequences::majority(symbols, length, rows, rng)
+            }
+            Self::Recall { keys, values, pairs, rows } => {
+                sequences::recall(keys, values, pairs, rows, rng)
+            }
         }
     }
 
@@ -139,9 +189,13 @@ impl Recipe {
             | Self::Teacher { features, .. }
             | Self::Clusters { features, .. } => vec![features],
             Self::NoisyParity => vec![random::PARITY_BITS],
-            Self::Spirals { .. } => vec![2],
             Self::Images { size, .. } => vec![size, size, images::CHANNELS],
+            Self::Spirals { .. } | Self::Rings { .. } => vec![2],
             Self::Digits { size, .. } => vec![size, size, 1],
+            Self::Chains { symbols, length, .. } | Self::Majority { symbols, length, .. } => {
+                vec![length, symbols]
+            }
+            Self::Recall { keys, values, pairs, .. } => vec![pairs + 1, keys + values],
         }
     }
 
@@ -153,8 +207,12 @@ impl Recipe {
             Self::NoisyParity | Self::Spirals { .. } => 2,
             Self::Teacher { classes, .. }
             | Self::Clusters { classes, .. }
-            | Self::Images { classes, .. } => classes,
+            | Self::Images { classes, .. }
+            | Self::Rings { classes, .. }
+            | Self::Chains { classes, .. } => classes,
             Self::Digits { .. } => 10,
+            Self::Majority { symbols, .. } => symbols,
+            Self::Recall { values, .. } => values,
         }
     }
 
@@ -169,7 +227,11 @@ impl Recipe {
             | Self::Clusters { rows, .. }
             | Self::Spirals { rows }
             | Self::Images { rows, .. }
-            | Self::Digits { rows, .. } => rows,
+            | Self::Digits { rows, .. }
+            | Self::Rings { rows, .. }
+            | Self::Chains { rows, .. }
+            | Self::Majority { rows, .. }
+            | Self::Recall { rows, .. } => rows,
             Self::NoisyParity => random::PARITY_ROWS,
         }
     }

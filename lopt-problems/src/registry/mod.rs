@@ -27,7 +27,7 @@ use crate::error::ProblemError;
 use crate::literature::Literature;
 use crate::problem::{AnyProblem, Problem};
 use crate::race::{RACES, race_problem};
-use crate::validation::validation_suite;
+use crate::suites::quick_validation_suite;
 
 /// One problem of a list.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn without_files() -> Vec<Entry> {
     entries.extend(released_list());
     entries.extend(wide::wide_list());
     entries.extend(networks::network_list());
-    for task in validation_suite() {
+    for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
     entries.extend(image_tests::image_tests());

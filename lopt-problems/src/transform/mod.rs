@@ -49,11 +49,13 @@ macro_rules! forward_to_inner {
     };
 }
 
+mod badly_scaled;
 mod log_objective;
 mod rescale;
 mod sparse;
 mod sum;
 
+pub use badly_scaled::BadlyScaled;
 pub use log_objective::LogObjective;
 pub use rescale::{RandomRescale, Rescale};
 pub use sparse::SparseGradient;

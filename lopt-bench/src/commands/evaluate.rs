@@ -1,0 +1,95 @@
+//! `lopt evaluate`.
+
+use std::io::Write;
+
+use lopt_problems::{ProblemError, Suite, SuiteTasks, suite};
+
+use crate::args::EvaluateArgs;
+use crate::error::CliError;
+use crate::evaluate::baselines::TaskBaselines;
+use crate::evaluate::cache::Cache;
+use crate::evaluate::learned::{LearnedRun, run_task};
+use crate::evaluate::record::record;
+use crate::learned::LearnedSource;
+use crate::output::OutputFolder;
+use crate::report::evaluation;
+use crate::suggest::near_names;
+
+/// Runs what the cache does not have, then the weights; prints the figures, writes the record.
+pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let threads = super::race::threads(args.threads)?;
+    let tasks = tasks(args)?;
+    let learned = LearnedSource::load(Some(&args.weights))?;
+    let json = match &args.json {
+        None => None,
+        Some(path) => {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| {
+                CliError::Usage(format!("--json needs a file, got `{}`", path.display()))
+            })?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            Some((OutputFolder::open(folder.unwrap_or(std::path::Path::new(".")))?, name))
+        }
+    };
+    for task in &tasks.skipped {
+        writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
+    }
+    let cache = Cache::new(&args.cache);
+    let seeds = |most: usize| args.seeds.unwrap_or(most).min(most);
+    let mut baselines: Vec<TaskBaselines> = Vec::new();
+    for task in &tasks.tasks {
+        baselines.push(cache.get(task, seeds(task.seeds), threads)?);
+    }
+    if args.baselines_only {
+        write!(out, "{}", evaluation::baselines(&tasks.tasks, &baselines))?;
+        return Ok(());
+    }
+    let mut runs: Vec<Vec<LearnedRun>> = Vec::new();
+    for (index, task) in tasks.tasks.iter().enumerate() {
+        runs.push(run_task(task, &learned, &args.rates, seeds(task.seeds), threads)?);
+        // A closed standard error must not end the evaluation.
+        let (done, all) = (index + 1, tasks.tasks.len());
+        let _ = writeln!(std::io::stderr(), "evaluate: {done} of {all} tasks, {}", task.name);
+    }
+    let names = (learned.label.as_str(), args.suite.as_str());
+    let record = record(names, &tasks, &baselines, &runs, &args.rates);
+    write!(out, "{}", evaluation::render(&record))?;
+    if let Some((folder, name)) = json {
+        let mut text = serde_json::to_string_pretty(&record)?;
+        text.push('\n');
+        let path = folder.write(name, text.as_bytes())?;
+        writeln!(out, "\nwrote {}", path.display())?;
+    }
+    Ok(())
+}
+
+/// The tasks that the command line asks for.
+fn tasks(args: &EvaluateArgs) -> Result<SuiteTasks, CliError> {
+    for (flag, count) in [("--seeds", args.seeds), ("--steps", args.steps)] {
+        if count == Some(0) {
+            return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
+        }
+    }
+    if let Some(rate) = args.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
+        return Err(CliError::Usage(format!("--rates are positive, got {rate}")));
+    }
+    let kind: Suite = args.suite.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let mut tasks = suite(kind, args.data.as_deref())?;
+    for name in &args.only {
+        if let Some(task) = tasks.skipped.iter().find(|task| task.name == name) {
+            return Err(ProblemError::NeedsData { name: name.clone(), data: task.needs }.into());
+        }
+        if !tasks.tasks.iter().any(|task| task.name == name) {
+            let near = near_names(name, tasks.tasks.iter().map(|task| task.name));
+            return Err(CliError::UnknownProblem { name: name.clone(), near });
+        }
+    }
+    if !args.only.is_empty() {
+        tasks.tasks.retain(|task| args.only.iter().any(|name| name == task.name));
+        tasks.skipped.clear();
+    }
+    for task in &mut tasks.tasks {
+        task.steps = task.steps.min(args.steps.unwrap_or(usize::MAX));
+    }
+    Ok(tasks)
+}

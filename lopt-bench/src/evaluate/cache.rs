@@ -1,0 +1,74 @@
+//! Baselines on disk: one small file per task, so that a rerun takes minutes.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use lopt_problems::Task;
+
+use super::baselines::TaskBaselines;
+use crate::error::CliError;
+use crate::output::OutputFolder;
+
+/// A folder of baselines.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// Opens a folder that need not exist yet.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The baselines of the first `seeds` seeds of a task: from the file if it holds them for this
+    /// version and horizon, else computed and written.
+    ///
+    /// # Errors
+    ///
+    /// If a file is damaged or cannot be written, or threads cannot be started.
+    pub fn get(
+        &self,
+        task: &Task,
+        seeds: usize,
+        threads: usize,
+    ) -> Result<TaskBaselines, CliError> {
+        // A shortened horizon must not overwrite what took an hour.
+        let name = format!("{}-{}.json", task.name, task.steps);
+        if let Some(known) = self.read(&name)? {
+            let same = known.task == task.name
+                && (known.version, known.horizon) == (task.version, task.steps)
+                && known.longest >= task.longest
+                && known.seeds.len() >= seeds;
+            if same {
+                return Ok(known);
+            }
+        }
+        let computed = TaskBaselines::compute(task, seeds, threads)?;
+        let mut text = serde_json::to_string(&computed)?;
+        text.push('\n');
+        OutputFolder::open(&self.folder)?.write(&name, text.as_bytes())?;
+        // A closed standard error must not end the evaluation.
+        let _ = writeln!(
+            std::io::stderr(),
+            "baselines of {}: {:.0} core-seconds, {:.3} ms per step",
+            task.name,
+            computed.core_seconds,
+            1e3 * computed.core_seconds / computed.steps.max(1) as f64
+        );
+        Ok(computed)
+    }
+
+    /// A file, if it is there.
+    fn read(&self, name: &str) -> Result<Option<TaskBaselines>, CliError> {
+        let path = self.folder.join(name);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CliError::NotReadable { path, source }),
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| CliError::Baselines { path: path.clone(), reason: error.to_string() })
+    }
+}

@@ -1,0 +1,24 @@
+//! Scores of a learned optimizer on a suite of tasks, by the definitions of `docs/evaluation.md`.
+//!
+//! Data flow **tasks -> runs -> comparisons -> figures -> report**:
+//!
+//! * [`run`]: one optimizer on one task and seed, as a [`curve`] and the losses at its ends.
+//! * [`setting`]: the Adams that we compare with; [`baselines`]: their runs on a task, kept by
+//!   [`cache`] with their [`cost`].
+//! * [`learned`]: our own runs; [`cross_family`]: the one Adam that does best elsewhere.
+//! * [`compare`]: ours against theirs, run by run; [`statistics`]: means with intervals.
+//! * [`figures`] of the suite; [`record`] and [`task_record`]: all of it as data.
+
+pub mod baselines;
+pub mod cache;
+pub mod compare;
+pub mod cost;
+pub mod cross_family;
+pub mod curve;
+pub mod figures;
+pub mod learned;
+pub mod record;
+pub mod run;
+pub mod setting;
+pub mod statistics;
+pub mod task_record;

@@ -1,0 +1,162 @@
+//! An evaluation as data: what `--json` writes.
+
+use lopt_problems::{SuiteTasks, Task};
+use serde::{Deserialize, Serialize};
+
+use super::baselines::{TaskBaselines, seeds_at};
+use super::compare::{Comparison, Opponents, compare, still_falling};
+use super::cross_family::cross_family_rates;
+use super::curve::MULTIPLES;
+use super::figures::Figures;
+use super::learned::LearnedRun;
+use super::statistics::{Estimate, estimate, mean};
+use super::task_record::{TaskRecord, task_record};
+
+/// The whole result. The main figures stand at the top, as plain numbers: from the weights' own
+/// initial rate at one horizon, but for `failure_rate`, which counts all initial rates and
+/// multiples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRecord {
+    /// Name or file of the weights.
+    pub weights: String,
+    /// Name of the suite.
+    pub suite: String,
+    /// Tasks left out because their data were not found.
+    pub skipped: Vec<Skipped>,
+    /// See [`Figures`].
+    pub win_rate_vs_adam_1e3: Option<f64>,
+    /// See [`Figures`].
+    pub speedup_iqm_vs_adam_1e3: Option<f64>,
+    /// See [`Figures`].
+    pub win_rate_vs_cross_family_adam: Option<f64>,
+    /// See [`Figures`].
+    pub win_rate_vs_tuned_adam: Option<f64>,
+    /// See [`Figures`].
+    pub win_rate_vs_tuned_cosine_adam: Option<f64>,
+    /// See [`Figures`].
+    pub speedup_iqm_vs_tuned_adam: Option<f64>,
+    /// See [`Figures`].
+    pub final_loss_ratio_iqm_vs_tuned_adam: Option<f64>,
+    /// Over all initial rates and multiples of the horizon.
+    pub failure_rate: Option<f64>,
+    /// Part of the tasks run to 25 horizons whose loss fell after the fifth.
+    pub still_falling_at_25x: Option<f64>,
+    /// The same with its interval.
+    pub still_falling_interval: Option<Estimate>,
+    /// Figures with intervals by multiple of the horizon, from the weights' own rate.
+    pub by_horizon: Vec<HorizonFigures>,
+    /// Figures with intervals by initial rate, at one horizon; the weights' own first.
+    pub by_rate: Vec<RateFigures>,
+    /// Task by task.
+    pub tasks: Vec<TaskRecord>,
+}
+
+/// A task that was left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its name.
+    pub task: String,
+    /// The data it needs.
+    pub needs: String,
+}
+
+/// Figures at a multiple of the horizon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HorizonFigures {
+    /// 1, 5 or 25.
+    pub multiple: usize,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// Figures from an initial rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateFigures {
+    /// `None` for that of the weights.
+    pub initial_rate: Option<f64>,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// Puts together what all runs say.
+///
+/// * `learned`, `baselines`: one entry per task; `rates`: the initial rates that were asked for.
+pub fn record(
+    names: (&str, &str),
+    suite: &SuiteTasks,
+    baselines: &[TaskBaselines],
+    learned: &[Vec<LearnedRun>],
+    rates: &[f64],
+) -> EvaluationRecord {
+    let families: Vec<_> = suite.tasks.iter().map(|task| task.family).collect();
+    let cross = cross_family_rates(&families, baselines);
+    let of_task = |index: usize| {
+        let (task, baselines) = (&suite.tasks[index], &baselines[index]);
+        comparisons(task, baselines, &learned[index], cross[index])
+    };
+    let all: Vec<Vec<Comparison>> = (0..suite.tasks.len()).map(of_task).collect();
+    let falling: Vec<Vec<f64>> = learned
+        .iter()
+        .map(|runs| {
+            runs.iter().filter_map(still_falling).map(|yes| f64::from(u8::from(yes))).collect()
+        })
+        .collect();
+    let falling = estimate(&falling, mean);
+    let at = |multiple| Figures::new(&all, |c| c.rate.is_none() && c.multiple == multiple);
+    let from = |rate: Option<f64>| Figures::new(&all, |c| c.rate == rate && c.multiple == 1);
+    let main = at(1);
+    let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
+    let task = |index: usize| {
+        task_record(
+            &suite.tasks[index],
+            &baselines[index],
+            (&learned[index], &all[index]),
+            cross[index],
+            rates,
+        )
+    };
+    EvaluationRecord {
+        weights: names.0.to_owned(),
+        suite: names.1.to_owned(),
+        skipped: suite
+            .skipped
+            .iter()
+            .map(|task| Skipped { task: task.name.to_owned(), needs: task.needs.to_owned() })
+            .collect(),
+        win_rate_vs_adam_1e3: value(main.win_rate_vs_adam_1e3),
+        speedup_iqm_vs_adam_1e3: value(main.speedup_iqm_vs_adam_1e3),
+        win_rate_vs_cross_family_adam: value(main.win_rate_vs_cross_family_adam),
+        win_rate_vs_tuned_adam: value(main.win_rate_vs_tuned_adam),
+        win_rate_vs_tuned_cosine_adam: value(main.win_rate_vs_tuned_cosine_adam),
+        speedup_iqm_vs_tuned_adam: value(main.speedup_iqm_vs_tuned_adam),
+        final_loss_ratio_iqm_vs_tuned_adam: value(main.final_loss_ratio_iqm_vs_tuned_adam),
+        failure_rate: value(Figures::new(&all, |_| true).failure_rate),
+        still_falling_at_25x: value(falling),
+        still_falling_interval: falling,
+        by_horizon: MULTIPLES
+            .map(|multiple| HorizonFigures { multiple, figures: at(multiple) })
+            .to_vec(),
+        by_rate: std::iter::once(None)
+            .chain(rates.iter().copied().map(Some))
+            .map(|rate| RateFigures { initial_rate: rate, figures: from(rate) })
+            .collect(),
+        tasks: (0..suite.tasks.len()).map(task).collect(),
+    }
+}
+
+/// All runs of a task at all the multiples that they were to reach.
+fn comparisons(
+    task: &Task,
+    baselines: &TaskBaselines,
+    learned: &[LearnedRun],
+    cross: Option<usize>,
+) -> Vec<Comparison> {
+    let mut all = Vec::new();
+    for multiple in MULTIPLES {
+        let opponents = Opponents::new(baselines, multiple, seeds_at(multiple), cross);
+        for run in learned.iter().filter(|run| run.multiples.contains(&multiple)) {
+            all.push(compare(task, run, &baselines.seeds[run.seed], &opponents));
+        }
+    }
+    all
+}

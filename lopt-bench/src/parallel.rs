@@ -1,0 +1,42 @@
+//! Independent jobs on several threads; results do not depend on how many.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::error::CliError;
+
+/// Calls `job` for `0..count` on up to `threads` threads; results in the order of the jobs.
+///
+/// Every thread works inside a pool of its own with one thread: a job that waited in the common
+/// pool could be given a piece of another job, on its own clock.
+///
+/// # Errors
+///
+/// If threads cannot be started.
+pub fn parallel<T: Send>(
+    threads: usize,
+    count: usize,
+    job: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, CliError> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, T)>, CliError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .map_err(|error| CliError::Threads(error.to_string()))?;
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&index| index < count);
+        Ok(pool.install(|| std::iter::from_fn(take).map(|index| (index, job(index))).collect()))
+    };
+    let mut done: Vec<(usize, T)> = Vec::with_capacity(count);
+    thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            done.extend(part?);
+        }
+        Ok::<(), CliError>(())
+    })?;
+    done.sort_unstable_by_key(|&(index, _)| index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}

@@ -1,0 +1,145 @@
+//! Evaluations as plain text: figures and tasks.
+
+use std::fmt::Write as _;
+
+use lopt_problems::Task;
+
+use crate::evaluate::baselines::TaskBaselines;
+use crate::evaluate::figures::Figures;
+use crate::evaluate::record::EvaluationRecord;
+use crate::evaluate::statistics::Estimate;
+use crate::evaluate::task_record::TaskRecord;
+use crate::report::number::{count_text, loss_text, rate_text};
+use crate::report::table::align;
+
+/// The whole result.
+pub fn render(record: &EvaluationRecord) -> String {
+    let mut text = format!(
+        "{} on the {} suite: {} tasks, {} skipped\n\n",
+        record.weights,
+        record.suite,
+        record.tasks.len(),
+        record.skipped.len()
+    );
+    text.push_str(&tasks(record));
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "\n95% bootstrap intervals over tasks\n");
+    text.push_str(&figures(record));
+    let falling = record.still_falling_interval.map_or("-".to_owned(), percent);
+    let failures: usize = record.tasks.iter().map(|task| task.failures).sum();
+    let runs: usize = record.tasks.iter().map(|task| task.runs).sum();
+    let _ = writeln!(text, "\nstill falling at 25 horizons: {falling}");
+    let _ = writeln!(text, "failures: {failures} of {runs} ends of runs");
+    text
+}
+
+/// Sizes, cost and best settings of the baselines.
+pub fn baselines(tasks: &[Task], baselines: &[TaskBaselines]) -> String {
+    let header = ["task", "family", "parameters", "batch", "steps", "to", "seeds", "ms/step", "s"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for (task, baselines) in tasks.iter().zip(baselines) {
+        let milliseconds = 1e3 * baselines.core_seconds / baselines.steps.max(1) as f64;
+        rows.push(vec![
+            task.name.to_owned(),
+            task.family.to_string(),
+            count_text(task.problem.layout().len()),
+            batch_text(task.batch),
+            task.steps.to_string(),
+            format!("{}x", task.longest),
+            baselines.seeds.len().to_string(),
+            format!("{milliseconds:.3}"),
+            format!("{:.0}", baselines.core_seconds),
+        ]);
+    }
+    let all: f64 = baselines.iter().map(|baselines| baselines.core_seconds).sum();
+    format!("{}\nall baselines: {:.1} core-minutes\n", align(&rows, 2), all / 60.0)
+}
+
+/// One line per task.
+fn tasks(record: &EvaluationRecord) -> String {
+    let mut header: Vec<String> = vec!["task".to_owned(), "parameters".to_owned()];
+    header.extend(["batch", "steps", "ours", "adam 1e-3", "elsewhere", "tuned"].map(str::to_owned));
+    header.extend(["cosine", "faster 1e-3", "faster tuned"].map(str::to_owned));
+    for rate in record.by_rate.iter().filter_map(|rate| rate.initial_rate) {
+        header.push(format!("from {}", rate_text(rate)));
+    }
+    header.extend(["failed", "falling"].map(str::to_owned));
+    let mut rows = vec![header];
+    rows.extend(record.tasks.iter().map(task_row));
+    align(&rows, 1)
+}
+
+fn task_row(task: &TaskRecord) -> Vec<String> {
+    let loss = |loss: Option<f64>| loss.map_or("diverged".to_owned(), loss_text);
+    let with_rate = |value, rate| format!("{} ({})", loss(value), rate_text(rate));
+    let mut row = vec![
+        task.task.clone(),
+        count_text(task.parameters),
+        batch_text(task.batch),
+        task.steps.to_string(),
+        loss(task.loss),
+        loss(task.adam_1e3_loss),
+        task.cross_family_rate.map_or("-".to_owned(), |r| with_rate(task.cross_family_loss, r)),
+        with_rate(task.tuned_loss, task.tuned_rate),
+        with_rate(task.tuned_cosine_loss, task.tuned_cosine_rate),
+        format!("{:.2}", task.speedup_vs_adam_1e3),
+        format!("{:.2}", task.speedup_vs_tuned_adam),
+    ];
+    row.extend(task.losses_by_rate.iter().map(|&value| loss(value)));
+    row.push(format!("{}/{}", task.failures, task.runs));
+    let falling = task.still_falling_at_25x.map(|yes| if yes { "yes" } else { "no" });
+    row.push(falling.unwrap_or("-").to_owned());
+    row
+}
+
+/// One line per horizon and initial rate.
+fn figures(record: &EvaluationRecord) -> String {
+    let header = [
+        "runs",
+        "wins 1e-3",
+        "wins elsewhere",
+        "wins tuned",
+        "wins cosine",
+        "speed-up 1e-3",
+        "speed-up tuned",
+        "loss ratio tuned",
+        "failures",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for horizon in &record.by_horizon {
+        rows.push(figures_row(&format!("{}x", horizon.multiple), &horizon.figures));
+    }
+    for rate in &record.by_rate {
+        if let Some(initial) = rate.initial_rate {
+            rows.push(figures_row(&format!("from {}", rate_text(initial)), &rate.figures));
+        }
+    }
+    align(&rows, 1)
+}
+
+fn figures_row(name: &str, figures: &Figures) -> Vec<String> {
+    let part = |estimate: Option<Estimate>| estimate.map_or("-".to_owned(), percent);
+    let number = |estimate: Option<Estimate>| {
+        estimate.map_or("-".to_owned(), |e| format!("{:.2} [{:.2} {:.2}]", e.value, e.low, e.high))
+    };
+    vec![
+        name.to_owned(),
+        part(figures.win_rate_vs_adam_1e3),
+        part(figures.win_rate_vs_cross_family_adam),
+        part(figures.win_rate_vs_tuned_adam),
+        part(figures.win_rate_vs_tuned_cosine_adam),
+        number(figures.speedup_iqm_vs_adam_1e3),
+        number(figures.speedup_iqm_vs_tuned_adam),
+        number(figures.final_loss_ratio_iqm_vs_tuned_adam),
+        part(figures.failure_rate),
+    ]
+}
+
+fn percent(estimate: Estimate) -> String {
+    let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(|x| 100.0 * x);
+    format!("{value:.0}% [{low:.0} {high:.0}]")
+}
+
+fn batch_text(batch: Option<usize>) -> String {
+    batch.map_or("full".to_owned(), |batch| batch.to_string())
+}

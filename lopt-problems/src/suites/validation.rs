@@ -1,0 +1,82 @@
+//! The validation suite.
+
+use super::files::{Files, cifar10, mnist};
+use super::{SuiteTasks, Task, quick_validation_suite};
+use crate::autoencoder::Autoencoder;
+use crate::classifier::{Activation, AttentionNet, Cell, Mlp, RecurrentNet};
+use crate::data::{Recipe, Source};
+use crate::error::ProblemError;
+use crate::factorisation::Factorisation;
+use crate::noise::Noisy;
+use crate::transform::BadlyScaled;
+
+/// The tasks whose problems are those of the quick suite.
+pub(super) fn generated_first() -> Vec<Task> {
+    // Name, family, horizon, longest multiple.
+    let plans = [
+        ("mlp-relu-teacher", ("mlp-relu", "teacher"), 400, 25),
+        ("mlp-tanh-clusters", ("mlp-tanh", "clusters"), 400, 25),
+        ("mlp-tanh-spirals", ("mlp-tanh", "spirals"), 600, 25),
+        ("conv-relu-digits", ("conv-relu", "digits"), 200, 5),
+        ("mlp-relu-digits", ("mlp-relu", "digits"), 400, 5),
+    ];
+    let problems = quick_validation_suite().into_iter().map(|task| task.problem);
+    let task = |((name, family, steps, longest), problem)| {
+        Task::new(name, family, problem, steps, longest)
+    };
+    plans.into_iter().zip(problems).map(task).collect()
+}
+
+/// All tasks.
+pub(super) fn tasks(files: &mut Files) -> Result<SuiteTasks, ProblemError> {
+    let mut suite = SuiteTasks::new();
+    suite.tasks = generated_first();
+    suite.tasks.extend(generated_more());
+    let plan = mnist("softmax-mnist", "softmax", 400, 25, 5);
+    suite.add(plan, files.mnist()?, |source| Mlp::softmax_regression(source, 10).plain());
+    let plan = mnist("mlp-sigmoid-mnist", "mlp-sigmoid", 200, 5, 3);
+    suite.add(plan, files.mnist()?, |source| {
+        Mlp::new(&[64], Activation::Sigmoid, source, 128).plain()
+    });
+    let plan = cifar10("mlp-relu-cifar", "mlp-relu", 150, 1, 2);
+    suite.add(plan, files.cifar10()?, |source| {
+        Mlp::new(&[64, 64], Activation::Relu, source, 64).plain()
+    });
+    Ok(suite)
+}
+
+/// What needs no files and is not in the quick suite.
+fn generated_more() -> Vec<Task> {
+    let digits = Source::fresh(Recipe::Digits { size: 12, rows: 1000 });
+    let chains = Recipe::Chains { symbols: 8, classes: 4, length: 16, rows: 1000 };
+    let recall = Recipe::Recall { keys: 8, values: 4, pairs: 6, rows: 2000 };
+    let teacher = Recipe::Teacher { features: 20, classes: 10, rows: 1000 };
+    let clusters = Recipe::Clusters { features: 16, classes: 8, rows: 1000 };
+    let autoencoder =
+        Autoencoder::new("autoencoder-tanh-digits", &[64, 12, 64], Activation::Tanh, digits, 64);
+    let recurrent = RecurrentNet::new("rnn-tanh-chains", Cell::Tanh, 24, Source::fresh(chains), 32);
+    let attention = AttentionNet::new("attention-recall", 1, 16, Source::fresh(recall), 32);
+    let factors = Factorisation::new("factorisation-completion", 60, 40, 4).with_observed(0.4);
+    let scaled = Mlp::new(&[32], Activation::Tanh, Source::fresh(teacher), 16).plain();
+    let noisy = Mlp::new(&[32], Activation::Relu, Source::fresh(clusters), 1).plain();
+    vec![
+        Task::new("autoencoder-tanh-digits", ("autoencoder-tanh", "digits"), autoencoder, 200, 5),
+        Task::new("rnn-tanh-chains", ("rnn-tanh", "chains"), recurrent, 300, 5),
+        Task::new("attention-recall", ("attention", "recall"), attention, 300, 5),
+        Task::new("factorisation-completion", ("factorisation-2", "completion"), factors, 400, 25),
+        Task::new(
+            "mlp-tanh-scaled-teacher",
+            ("mlp-tanh-scaled", "teacher"),
+            BadlyScaled::new(scaled, 2.0),
+            400,
+            25,
+        ),
+        Task::new(
+            "mlp-relu-noisy-clusters",
+            ("mlp-relu-noisy", "clusters"),
+            Noisy::new(noisy, 0.1),
+            800,
+            5,
+        ),
+    ]
+}
