@@ -1,18 +1,18 @@
 //! State of 16 bits a number: under half of the memory, a few more operations a step.
 //!
-//! A tile's hidden vectors, averages and mean squares lie in bfloat16, its log rates in `f32`; the
-//! decays are not kept, they are read out of the hidden vector again. Every step unpacks a tile
-//! into rows of the thread, goes on as ever, and packs. An average with a decay near one moves by
-//! less than a unit of eight bits, so everything is rounded by chance: up or down as a hash of step,
-//! parameter and field says, which no number of threads changes.
+//! Averages and mean squares, which may have any size, are kept in bfloat16; hidden vectors, which a
+//! GRU holds between -1 and 1 (or where they began), in fixed point, units of 2^-14 up to 2; log
+//! rates in `f32`. The decays are not kept, they are read out of the hidden vector again. Every step
+//! unpacks a tile into rows of the thread, goes on as ever, and packs. An average with a decay near
+//! one moves by less than half a unit of eight bits, so rounding is by chance: up or down as a hash
+//! of step, parameter and field says, which no number of threads changes.
 
 use crate::buffer::Buffer;
-use crate::narrow::{hash, stochastic, widen};
+use crate::narrow::{from_bfloat, from_fixed, hash, to_bfloat, to_fixed};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::readout;
-use crate::simd::prefetch::prefetch;
-use crate::simd::{Row, Simd, TILE};
+use crate::simd::{Row, Simd, TILE, prefetch};
 
 /// Parameters of one tile; `f32` only.
 const TILE_PARAMETERS: usize = TILE * 16;
@@ -130,11 +130,14 @@ impl<'a> CompactPart<'a> {
             return;
         }
         let halves = &self.halves[at * narrow * TILE_PARAMETERS..][..narrow * TILE_PARAMETERS];
-        for (row, halves) in numbers.chunks_exact_mut(1).zip(halves.chunks_exact(TILE_PARAMETERS)) {
-            let bits: &mut [u32] = bytemuck::cast_slice_mut(row);
-            for (to, &half) in bits.iter_mut().zip(halves) {
-                *to = widen(half);
-            }
+        let bits: &mut [u32] = bytemuck::cast_slice_mut(numbers);
+        let (hidden, averages) = bits.split_at_mut(fields.hidden * TILE_PARAMETERS);
+        let (fixed, bfloats) = halves.split_at(hidden.len());
+        for (to, &half) in hidden.iter_mut().zip(fixed) {
+            *to = from_fixed(half);
+        }
+        for (to, &half) in averages.iter_mut().zip(bfloats) {
+            *to = from_bfloat(half);
         }
         let (gradient_decay, rms_decay) = rest[1..].split_at_mut(1);
         let hidden = &numbers[..fields.hidden];
@@ -151,30 +154,56 @@ impl<'a> CompactPart<'a> {
         tile: usize,
         rows: &mut [Row<S>],
     ) {
-        let narrow = net.fields().narrow();
+        let fields = net.fields();
+        let narrow = fields.narrow();
         let (numbers, rest) = rows.split_at_mut(narrow);
         let log_rates = &mut self.log_rates[at * TILE_PARAMETERS..][..TILE_PARAMETERS];
         log_rates.copy_from_slice(floats(&mut rest[..1]));
         let halves = &mut self.halves[at * narrow * TILE_PARAMETERS..][..narrow * TILE_PARAMETERS];
-        let first = (tile * TILE_PARAMETERS) as u32;
-        let pairs = numbers.chunks(2).zip(halves.chunks_mut(2 * TILE_PARAMETERS));
-        for (pair, (rows, halves)) in pairs.enumerate() {
-            let seed = hash(self.step as u32 ^ hash((self.step >> 32) as u32 ^ pair as u32));
-            let (low, high) = halves.split_at_mut(TILE_PARAMETERS);
-            // one hash is noise for two fields
-            let noise = |i: usize| hash((first + i as u32).wrapping_mul(0x9e37_79b9) ^ seed);
-            let bits: &[u32] = bytemuck::cast_slice(rows);
-            if high.is_empty() {
-                for i in 0..TILE_PARAMETERS {
-                    low[i] = stochastic(bits[i], noise(i));
+        let bits: &[u32] = bytemuck::cast_slice(numbers);
+        let hidden = fields.hidden * TILE_PARAMETERS;
+        let (fixed, bfloats) = halves.split_at_mut(hidden);
+        let noise = Noise { step: self.step, first: (tile * TILE_PARAMETERS) as u32 };
+        noise.pack(0, &bits[..hidden], fixed, to_fixed);
+        noise.pack(1, &bits[hidden..], bfloats, to_bfloat);
+    }
+}
+
+/// Noise of one step and tile.
+#[derive(Clone, Copy, Debug)]
+struct Noise {
+    step: u64,
+    /// Number of the tile's first parameter.
+    first: u32,
+}
+
+impl Noise {
+    /// Narrows rows; `group` tells calls apart.
+    #[inline(always)]
+    fn pack(self, group: u32, bits: &[u32], halves: &mut [u16], narrow: impl Fn(u32, u32) -> u16) {
+        // arrays of a length known to the compiler, or the loops would not become vectors
+        let (from, _) = bits.as_chunks::<TILE_PARAMETERS>();
+        let (to, _) = halves.as_chunks_mut::<TILE_PARAMETERS>();
+        for (pair, (to, from)) in to.chunks_mut(2).zip(from.chunks(2)).enumerate() {
+            let salt = hash(pair as u32 | group << 16);
+            let seed = hash(self.step as u32 ^ hash((self.step >> 32) as u32 ^ salt));
+            let noise =
+                |i: usize| hash(self.first.wrapping_add(i as u32).wrapping_mul(0x9e37_79b9) ^ seed);
+            match (to, from) {
+                // one hash serves two rows
+                ([low, high], [a, b]) => {
+                    for i in 0..TILE_PARAMETERS {
+                        let noise = noise(i);
+                        low[i] = narrow(a[i], noise);
+                        high[i] = narrow(b[i], noise >> 16);
+                    }
                 }
-            } else {
-                let (bits_low, bits_high) = bits.split_at(TILE_PARAMETERS);
-                for i in 0..TILE_PARAMETERS {
-                    let noise = noise(i);
-                    low[i] = stochastic(bits_low[i], noise);
-                    high[i] = stochastic(bits_high[i], noise >> 16);
+                ([low], [a]) => {
+                    for i in 0..TILE_PARAMETERS {
+                        low[i] = narrow(a[i], noise(i));
+                    }
                 }
+                _ => {}
             }
         }
     }
