@@ -69,6 +69,7 @@ pub mod hierarchical_rnn;
 mod jobs;
 pub mod layout;
 pub mod meta_params;
+mod moves;
 mod narrow;
 pub mod network;
 pub mod optimizer;

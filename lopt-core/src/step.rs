@@ -5,7 +5,8 @@
 //! Tensor and Global RNN take their step (spec section 2.3).
 
 use crate::config::RelativeRate;
-use crate::jobs::{self, JobContext, JobParts, MoveContext, Tiles};
+use crate::jobs::{self, JobContext, JobParts, Tiles};
+use crate::moves::{self, MoveContext};
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
@@ -107,8 +108,8 @@ pub fn forward<S: Simd>(
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
     let context = MoveContext::<S> { net, plan, out, inverse, weight, threads };
-    let points = jobs::Points { theta: moved.theta, phi: moved.phi, mean };
-    jobs::move_parameters(s, &context, points);
+    let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
+    moves::move_parameters(s, &context, points);
 
     let rows = UpperRows {
         old: upper,
