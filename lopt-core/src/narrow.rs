@@ -29,7 +29,7 @@ const NAN: i16 = i16::MIN;
 #[inline(always)]
 pub(crate) fn to_fixed(bits: u32, noise: u32) -> u16 {
     let x = f32::from_bits(bits);
-    let in_2_30 = (x.max(-LIMIT).min(LIMIT) * 1_073_741_824.0) as i32;
+    let in_2_30 = (x.clamp(-LIMIT, LIMIT) * 1_073_741_824.0) as i32;
     let number = (in_2_30.wrapping_add((noise & 0xffff) as i32) >> 16) as i16;
     (if x.is_nan() { NAN } else { number }) as u16
 }
