@@ -57,6 +57,7 @@ fn every_row_has_its_figures() {
     names.dedup();
     let expected = [
         ("step", 2),
+        ("step-compact", 1),
         ("step-many-tensors", 1),
         ("adam", 2),
         ("copy", 1),

@@ -1,18 +1,18 @@
 //! The hierarchical RNN as an optimizer: one big model, lanes are neighbouring parameters.
 
-use crate::buffer::Buffer;
+use crate::compact::CompactTiles;
 use crate::config::HierarchicalRnnConfig;
 use crate::engine::{Engine, Forward};
+pub use crate::exact::ExactHierarchicalRnn;
 use crate::flush::FlushToZero;
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::plan::{Lanes, Plan};
 use crate::rng::{stream, uniform};
-use crate::simd::{Double, Element, Level, Portable, Simd};
+use crate::simd::{Element, Level, Portable, Simd, TILE};
 use crate::state::{State, Work};
 use crate::step::{Memory, Moved};
-use crate::tile::store_row;
 use crate::weights::{Weights, WeightsError};
 
 /// How [`HierarchicalRnn::from_weights`] averages iterates: the best of 3, 8 and 20 on the
@@ -120,6 +120,25 @@ impl HierarchicalRnn {
         self
     }
 
+    /// Keeps the state in under half of the memory, 42 bytes per parameter rather than 88 with the
+    /// embedded weights: hidden vectors, averages and mean squares in 16 bits, rounded up or down by
+    /// a hash of step and parameter, so that averages do not stall and every run is the same;
+    /// decays computed anew. Resets. `docs/performance.md` says what it does to speed and quality.
+    ///
+    /// ```
+    /// # use lopt_core::{HierarchicalRnn, Layout};
+    /// let layout = Layout::single(1_000_000)?;
+    /// let optimizer = HierarchicalRnn::pretrained(&layout)?.with_compact_state();
+    /// assert!(optimizer.state_bytes() < 48 * layout.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_compact_state(mut self) -> Self {
+        self.state.make_compact(CompactTiles::new(&self.network, &self.plan));
+        self.reset();
+        self
+    }
+
     /// Sets the initial log rate of every parameter, `[P]`, and resets.
     ///
     /// # Panics
@@ -144,18 +163,28 @@ impl HierarchicalRnn {
         self.steps
     }
 
+    /// Bytes of what the recurrent networks remember from step to step, of all parameters and
+    /// tensors. Not in it: points (4 bytes per parameter for averaging, 4 for attention), initial
+    /// log rates for [`reset`](Optimizer::reset) (4), and what a step keeps between its two passes
+    /// (8, or 12 with attention).
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.state.bytes()
+    }
+
     /// Current log rate `etabar` of every parameter, `[P]`.
     #[must_use]
     pub fn log_rates(&self) -> Vec<f32> {
         let fields = self.network.fields();
-        let n = fields.count();
-        let rows = self.state.tiles.as_rows::<Portable>();
+        let row = TILE * Portable::LANES;
         let mut out = vec![0.0; self.layout.len()];
-        for job in &self.plan.jobs {
-            for span in self.plan.spans(job) {
-                let tile = fields.split(&rows[span.tile * n..(span.tile + 1) * n]);
-                store_row::<Portable>(tile.log_rate, &mut out[span.scalars]);
-            }
+        for span in self.plan.jobs.iter().flat_map(|job| self.plan.spans(job)) {
+            let tile = match &self.state.compact {
+                Some(compact) => &compact.log_rates()[span.tile * row..],
+                None => &self.state.tiles[(span.tile * fields.count() + fields.narrow()) * row..],
+            };
+            let count = span.scalars.len();
+            out[span.scalars].copy_from_slice(&tile[..count]);
         }
         out
     }
@@ -225,85 +254,5 @@ impl Optimizer for HierarchicalRnn {
     fn reset(&mut self) {
         self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
         self.steps = 0;
-    }
-}
-
-/// The same step in `f64` with one lane: exact, slow, for tests and analysis.
-#[derive(Clone, Debug)]
-pub struct ExactHierarchicalRnn {
-    network: Network<f64>,
-    plan: Plan,
-    state: State<f64>,
-    work: Work<f64>,
-    phi: Buffer<f64>,
-    started: bool,
-}
-
-impl ExactHierarchicalRnn {
-    /// Starts with the given log rates, one per parameter.
-    #[must_use]
-    pub fn new(
-        config: &HierarchicalRnnConfig,
-        psi: &[f64],
-        layout: &Layout,
-        log_rates: &[f64],
-    ) -> Self {
-        let network = Network::<f64>::new(config, psi);
-        let plan = Plan::new(layout, Lanes::Parameters, Double::LANES);
-        let mut state = State::new(&network, &plan);
-        state.reset(&network, &plan, log_rates, |_| true);
-        let work = Work::new(&network, &plan, 1);
-        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()), started: false }
-    }
-
-    /// One step: `theta` is updated; returns the next attended point (theta without attention).
-    pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
-        let attention = self.network.config.attention;
-        if attention && !self.started {
-            self.phi.copy_from_slice(theta);
-        }
-        self.started = true;
-        let phi = if attention { &mut self.phi[..] } else { &mut [] };
-        let call = Forward {
-            net: &self.network,
-            plan: &self.plan,
-            memory: Memory::InPlace(&mut self.state),
-            work: &mut self.work,
-            grads,
-            point: None,
-            moved: Moved { theta, phi, mean: (&mut [], 0.0) },
-        };
-        f64::forward(Level::Portable, call);
-        if attention { self.phi.to_vec() } else { theta.to_vec() }
-    }
-
-    /// One field of the per-parameter state, `[P]`: hidden units first, then averages, mean
-    /// squares, log rate, gradient decay and mean-square decay.
-    #[must_use]
-    pub fn field(&self, index: usize) -> Vec<f64> {
-        let n = self.network.fields().count();
-        let rows = self.state.tiles.as_rows::<Double>();
-        let mut out = vec![0.0; self.phi.len()];
-        for job in &self.plan.jobs {
-            for span in self.plan.spans(job) {
-                store_row::<Double>(&rows[span.tile * n + index], &mut out[span.scalars]);
-            }
-        }
-        out
-    }
-
-    /// Hidden vector of the Tensor RNN of one tensor.
-    #[must_use]
-    pub fn tensor_hidden(&self, tensor: usize) -> Vec<f64> {
-        let n = self.network.config.tensor_hidden;
-        let tile = crate::simd::TILE;
-        let rows = &self.state.tensor.as_rows::<Double>()[tensor / tile * n..];
-        rows[..n].iter().map(|row| row[tensor % tile]).collect()
-    }
-
-    /// Hidden vector of the Global RNN.
-    #[must_use]
-    pub fn global_hidden(&self) -> Vec<f64> {
-        self.state.global.as_rows::<Double>().iter().map(|row| row[0]).collect()
     }
 }

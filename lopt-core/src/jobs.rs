@@ -1,17 +1,16 @@
-//! The Parameter RNN over all tiles, and the move of the parameters, spread over threads.
+//! The Parameter RNN over all tiles, spread over threads.
 //!
 //! A job's result is its own, so nothing depends on how jobs are spread.
 
+use crate::compact::CompactPart;
 use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
 use crate::scale;
 use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
-use crate::tile::{load_row, store_row};
+use crate::tile::load_row;
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
-use crate::update;
 use crate::upper::tensor_bias;
-use bytemuck::Zeroable;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all jobs read.
@@ -32,9 +31,34 @@ pub(crate) struct JobContext<'a, S: Simd> {
 pub(crate) struct JobParts<'a, S: Simd> {
     /// State and place for kept rows apart from `state`, in the shape of instances only.
     pub record: Option<(&'a [Row<S>], &'a mut [Row<S>])>,
-    pub state: &'a mut [Row<S>],
+    pub state: Tiles<'a, S>,
     pub out: &'a mut [Row<S>],
     pub sums: &'a mut [S::V],
+}
+
+/// Fields of a run of tiles.
+#[derive(Debug)]
+pub(crate) enum Tiles<'a, S: Simd> {
+    /// As the kernels use them, `[tile][field]`.
+    Rows(&'a mut [Row<S>]),
+    /// In 16 bits, unpacked and packed on the way.
+    Compact(CompactPart<'a>),
+}
+
+impl<S: Simd> Tiles<'_, S> {
+    /// The first `tiles`, and the rest.
+    fn split_at(self, net: &Network<S::E>, tiles: usize) -> (Self, Self) {
+        match self {
+            Self::Rows(rows) => {
+                let (left, right) = rows.split_at_mut(tiles * net.fields().count());
+                (Self::Rows(left), Self::Rows(right))
+            }
+            Self::Compact(part) => {
+                let (left, right) = part.split_at(tiles, net.fields().narrow());
+                (Self::Compact(left), Self::Compact(right))
+            }
+        }
+    }
 }
 
 /// Runs every tile through the Parameter RNN.
@@ -58,7 +82,7 @@ fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: J
     let (left, right) = jobs.split_at(jobs.len() / 2);
     let tiles: usize = left.iter().map(|j| j.tiles.len()).sum();
     let net = context.net;
-    let (state_l, state_r) = parts.state.split_at_mut(tiles * net.fields().count());
+    let (state_l, state_r) = parts.state.split_at(net, tiles);
     let (out_l, out_r) = parts.out.split_at_mut(tiles * out_count(net));
     let (sums_l, sums_r) = parts.sums.split_at_mut(left.len() * sum_count(net));
     let l = JobParts::<S> { record: None, state: state_l, out: out_l, sums: sums_l };
@@ -91,10 +115,12 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let thread = rayon::current_thread_index().unwrap_or(0) % context.scratch.len();
     // the scratch holds no invariant, so a poisoned lock is as good as a sound one
     let mut scratch = context.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
-    let TileScratch { kept, reset_hidden, outputs } = &mut *scratch;
+    let TileScratch { kept, reset_hidden, outputs, fields: unpacked } = &mut *scratch;
+    let unpacked = unpacked.as_rows_mut::<S>();
     let spare = kept.as_rows_mut::<S>();
     let (reset_hidden, read) = (reset_hidden.as_rows_mut::<S>(), outputs.as_rows_mut::<S>());
-    let JobParts { mut record, state, out, sums: all_sums } = parts;
+    let JobParts { mut record, mut state, out, sums: all_sums } = parts;
+    let decays = matches!(state, Tiles::Rows(_));
     let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
@@ -112,10 +138,19 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;
-            if let Some(next) = state.get((at + 1) * fields..(at + 2) * fields) {
-                next.iter().flatten().for_each(prefetch);
-            }
-            let new = &mut state[at * fields..(at + 1) * fields];
+            let new = match &mut state {
+                Tiles::Rows(rows) => {
+                    if let Some(next) = rows.get((at + 1) * fields..(at + 2) * fields) {
+                        next.iter().flatten().for_each(prefetch);
+                    }
+                    &mut rows[at * fields..(at + 1) * fields]
+                }
+                Tiles::Compact(part) => {
+                    part.prefetch(net.fields().narrow(), at + 1);
+                    part.unpack(s, net, at, unpacked, read);
+                    &mut *unpacked
+                }
+            };
             let out = &mut out[at * outs..(at + 1) * outs];
             let g = load_row::<S>(&context.grads[span.scalars.clone()]);
             let used = span.scalars.len() % plan.width;
@@ -133,14 +168,17 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             if span.cols == TILE && tail.is_none() {
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, TILE,
-                    None,
+                    None, decays,
                 );
             } else {
                 let cols = span.cols;
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, cols,
-                    tail,
+                    tail, decays,
                 );
+            }
+            if let Tiles::Compact(part) = &mut state {
+                part.pack::<S>(net, at, span.tile, unpacked);
             }
         }
     }
@@ -153,123 +191,4 @@ fn tail_mask<S: Simd>(s: S, used: usize) -> S::V {
     let lanes: &mut [S::E] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut mask));
     lanes[..used].fill(<S::E as Element>::from_f64(1.0));
     mask
-}
-
-/// What the move of the parameters reads.
-#[derive(Debug)]
-pub(crate) struct MoveContext<'a, S: Simd> {
-    pub net: &'a Network<S::E>,
-    pub plan: &'a Plan,
-    pub out: &'a [Row<S>],
-    pub inverse: &'a [S::V],
-    /// Weight of the new point in the running mean.
-    pub weight: S::E,
-    pub threads: usize,
-}
-
-/// What it writes, all flat: the parameters, the next attended point, the running mean of the
-/// parameters; the last two may be empty.
-#[derive(Debug)]
-pub(crate) struct Points<'a, E> {
-    pub theta: &'a mut [E],
-    pub phi: &'a mut [E],
-    pub mean: &'a mut [E],
-}
-
-impl<'a, E> Points<'a, E> {
-    fn split_at(self, n: usize) -> (Self, Self) {
-        let cut =
-            |x: &'a mut [E]| if x.is_empty() { (x, Default::default()) } else { x.split_at_mut(n) };
-        let (theta, phi, mean) = (cut(self.theta), cut(self.phi), cut(self.mean));
-        let left = Points { theta: theta.0, phi: phi.0, mean: mean.0 };
-        (left, Points { theta: theta.1, phi: phi.1, mean: mean.1 })
-    }
-}
-
-/// Subtracts the steps.
-#[inline(always)]
-pub(crate) fn move_parameters<S: Simd>(
-    s: S,
-    context: &MoveContext<'_, S>,
-    points: Points<'_, S::E>,
-) {
-    let plan = context.plan;
-    if points.theta.is_empty() {
-        // a step done again: the parameters are where they were
-        return;
-    }
-    if plan.lanes == Lanes::Parameters && context.threads > 1 && plan.jobs.len() > 1 {
-        split_moves(s, context, &plan.jobs, points);
-    } else {
-        move_jobs(s, context, &plan.jobs, points);
-    }
-}
-
-fn split_moves<S: Simd>(
-    s: S,
-    context: &MoveContext<'_, S>,
-    jobs: &[Job],
-    points: Points<'_, S::E>,
-) {
-    if jobs.len() == 1 {
-        s.run(MoveKernel { context, jobs, points, token: s });
-        return;
-    }
-    let (left, right) = jobs.split_at(jobs.len() / 2);
-    let (l, r) = points.split_at(right[0].scalars.start - left[0].scalars.start);
-    rayon::join(|| split_moves(s, context, left, l), || split_moves(s, context, right, r));
-}
-
-struct MoveKernel<'a, 'b, S: Simd> {
-    context: &'a MoveContext<'b, S>,
-    jobs: &'a [Job],
-    points: Points<'a, S::E>,
-    token: S,
-}
-
-impl<S: Simd> Kernel<S::E> for MoveKernel<'_, '_, S> {
-    type Output = ();
-    #[inline(always)]
-    fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
-        let _flush = FlushToZero::set();
-        move_jobs(self.token, self.context, self.jobs, self.points);
-    }
-}
-
-#[inline(always)]
-fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: Points<'_, S::E>) {
-    let (outs, w) = (out_count(context.net), &context.net.update);
-    let Points { theta, phi, mean } = points;
-    let weight = s.splat(context.weight);
-    let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
-    for job in jobs {
-        for span in context.plan.spans(job) {
-            let out = &context.out[span.tile * outs..(span.tile + 1) * outs];
-            let l = &out[outs - 1];
-            let at = span.scalars.start - first..span.scalars.end - first;
-            let mut point = load_row::<S>(&theta[at.clone()]);
-            let mut step: Row<S> = Zeroable::zeroed();
-            if !phi.is_empty() {
-                let length = context.inverse[2 * job.tensor + 1];
-                update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
-                for c in 0..span.cols {
-                    step[c] = s.sub(point[c], step[c]);
-                }
-                store_row::<S>(&step, &mut phi[at.clone()]);
-            }
-            let length = context.inverse[2 * job.tensor];
-            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
-            for c in 0..span.cols {
-                point[c] = s.sub(point[c], step[c]);
-            }
-            store_row::<S>(&point, &mut theta[at.clone()]);
-            if !mean.is_empty() {
-                let mut average = load_row::<S>(&mean[at.clone()]);
-                for c in 0..span.cols {
-                    average[c] = s.fma(weight, s.sub(point[c], average[c]), average[c]);
-                }
-                store_row::<S>(&average, &mut mean[at]);
-            }
-        }
-    }
 }

@@ -133,7 +133,12 @@ impl Fields {
     }
 
     pub(crate) fn count(self) -> usize {
-        self.hidden + self.averages + self.mean_squares + 3
+        self.narrow() + 3
+    }
+
+    /// The first rows, which a compact state keeps in 16 bits.
+    pub(crate) fn narrow(self) -> usize {
+        self.hidden + self.averages + self.mean_squares
     }
 
     /// Splits the rows of one tile into its fields.

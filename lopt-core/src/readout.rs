@@ -40,6 +40,13 @@ pub(crate) struct ReadoutWeights<E> {
     attention_shortcut: Vec<E>,
 }
 
+impl Outputs {
+    /// How many come before the decays, which are the last.
+    pub(crate) fn before_decays(&self) -> usize {
+        self.rms_decay.or(self.gradient_decay).unwrap_or(self.count)
+    }
+}
+
 impl<E: Element> ReadoutWeights<E> {
     pub(crate) fn new(psi: &[f64], layout: &MetaLayout, config: &HierarchicalRnnConfig) -> Self {
         let hidden = config.parameter_hidden;
@@ -75,7 +82,8 @@ impl<E: Element> ReadoutWeights<E> {
     }
 }
 
-/// Writes `count` rows: direction, [attended direction], [Deta], [decays, through the sigmoid].
+/// Writes `count` rows: direction, [attended direction], [Deta], [decays, through the sigmoid]; the
+/// last ones only where `out` has room for them.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -95,9 +103,40 @@ pub(crate) fn forward<S: Simd>(
     if let Some(row) = w.outputs.attention {
         shortcut(s, &w.attention_shortcut, m, &mut out[row], cols);
     }
-    for row in [w.outputs.rms_decay, w.outputs.gradient_decay].into_iter().flatten() {
+    let first = w.outputs.before_decays().min(out.len());
+    sigmoids(s, &mut out[first..], cols);
+}
+
+/// The decays alone, as [`forward`] and [`decays`] give them; `out`: room for `count` rows.
+#[inline(always)]
+pub(crate) fn decays_of<S: Simd>(
+    s: S,
+    w: &ReadoutWeights<S::E>,
+    hidden: &[Row<S>],
+    out: &mut [Row<S>],
+    gradient_decay: &mut Row<S>,
+    rms_decay: &mut Row<S>,
+) {
+    let outputs = w.outputs;
+    let first = outputs.before_decays();
+    let mut bias = [s.zero(); MOST_OUTPUTS];
+    for (b, &value) in bias.iter_mut().zip(&w.bias[first..]) {
+        *b = s.splat(value);
+    }
+    if first < outputs.count {
+        let out = &mut out[first..outputs.count];
+        affine(s, &w.weight[first..], outputs.count, [hidden], Start::Bias(&bias), out, TILE);
+        sigmoids(s, out, TILE);
+    }
+    decays(s, outputs, out, gradient_decay, rms_decay);
+}
+
+#[inline(always)]
+fn sigmoids<S: Simd>(s: S, rows: &mut [Row<S>], cols: usize) {
+    let cols = cols.min(TILE);
+    for row in rows {
         for c in 0..cols {
-            out[row][c] = s.sigmoid(out[row][c]);
+            row[c] = s.sigmoid(row[c]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! State of the optimizer between steps, and what one step computes on the way.
 
 use crate::buffer::Buffer;
+use crate::compact::CompactTiles;
 use crate::config::RelativeRate;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
@@ -11,8 +12,11 @@ use crate::tile_pass::{TileScratch, sum_count};
 /// Everything that is carried from step to step, except the parameters.
 #[derive(Clone, Debug)]
 pub struct State<E: Element> {
-    /// `[tile][field][column]`: hidden vector, averages, mean squares, log rate, two decays.
+    /// `[tile][field][column]`: hidden vector, averages, mean squares, log rate, two decays. Empty
+    /// in a compact state.
     pub(crate) tiles: Buffer<E>,
+    /// What a compact state has in place of `tiles`; in the shape of parameters, in `f32` only.
+    pub(crate) compact: Option<CompactTiles>,
     /// `[group][H_T][tensor of the group]`.
     pub(crate) tensor: Buffer<E>,
     /// `[H_G]`, in column 0.
@@ -27,16 +31,23 @@ impl<E: Element> State<E> {
     pub fn new(net: &Network<E>, plan: &Plan) -> Self {
         Self {
             tiles: Buffer::rows(plan.tiles * net.fields().count(), plan.width),
+            compact: None,
             tensor: Buffer::rows(plan.groups() * net.config.tensor_hidden, plan.width),
             global: Buffer::rows(net.config.global_hidden, plan.width),
             mean_rate: Buffer::rows(plan.groups(), plan.width),
         }
     }
 
-    /// The four buffers, to be changed.
-    pub(crate) fn view_mut(&mut self) -> StateMut<'_, E> {
-        let Self { tiles, tensor, global, mean_rate } = self;
-        StateMut { tiles, tensor, global, mean_rate }
+    /// The four buffers, to be changed, and what stands for the first one in a compact state.
+    pub(crate) fn view_mut(&mut self) -> (StateMut<'_, E>, Option<&mut CompactTiles>) {
+        let Self { tiles, compact, tensor, global, mean_rate } = self;
+        (StateMut { tiles, tensor, global, mean_rate }, compact.as_mut())
+    }
+
+    /// Bytes that are carried from step to step.
+    pub(crate) fn bytes(&self) -> usize {
+        let elements: usize = self.buffers().iter().map(|buffer| buffer.len()).sum();
+        elements * size_of::<E>() + self.compact.as_ref().map_or(0, CompactTiles::bytes)
     }
 
     /// Starts the lanes for which `fresh` says so: hidden vectors at their learned beginnings,
@@ -50,26 +61,12 @@ impl<E: Element> State<E> {
         log_rates: &[E],
         fresh: impl Fn(usize) -> bool,
     ) {
-        let fields = net.fields();
-        let (count, width) = (fields.count(), plan.width);
+        let width = plan.width;
         let row = TILE * width;
-        let zero = E::from_f64(0.0);
-        let rate_row = fields.hidden + fields.averages + fields.mean_squares;
-        for job in &plan.jobs {
-            for span in plan.spans(job) {
-                let tile = &mut self.tiles[span.tile * count * row..(span.tile + 1) * count * row];
-                for i in (0..row).filter(|i| fresh(i % width)) {
-                    for field in 0..count {
-                        tile[field * row + i] = match field {
-                            f if f < fields.hidden => net.initial[0][f],
-                            f if f == rate_row => {
-                                log_rates[(span.scalars.start + i).min(span.scalars.end - 1)]
-                            }
-                            _ => zero,
-                        };
-                    }
-                }
-            }
+        match &mut self.compact {
+            // of f32 only
+            Some(compact) => compact.reset(plan, bytemuck::cast_slice(log_rates)),
+            None => self.reset_tiles(net, plan, log_rates, &fresh),
         }
         let rows = self.tensor.chunks_exact_mut(row).enumerate();
         for (i, values) in rows {
@@ -90,6 +87,12 @@ impl<E: Element> State<E> {
         self.reset_mean_rate(net, plan, log_rates, fresh);
     }
 
+    /// From now on compact, with nothing in it; a [`reset`](Self::reset) makes it a beginning.
+    pub(crate) fn make_compact(&mut self, compact: CompactTiles) {
+        self.tiles = Buffer::default();
+        self.compact = Some(compact);
+    }
+
     /// The four buffers: tiles, Tensor RNN, Global RNN, mean rates.
     #[must_use]
     pub fn buffers(&self) -> [&[E]; 4] {
@@ -108,6 +111,36 @@ impl<E: Element> State<E> {
             own.copy_from_slice(new);
         }
         true
+    }
+
+    fn reset_tiles(
+        &mut self,
+        net: &Network<E>,
+        plan: &Plan,
+        log_rates: &[E],
+        fresh: impl Fn(usize) -> bool,
+    ) {
+        let fields = net.fields();
+        let (count, width) = (fields.count(), plan.width);
+        let row = TILE * width;
+        let zero = E::from_f64(0.0);
+        let rate_row = fields.narrow();
+        for job in &plan.jobs {
+            for span in plan.spans(job) {
+                let tile = &mut self.tiles[span.tile * count * row..(span.tile + 1) * count * row];
+                for i in (0..row).filter(|i| fresh(i % width)) {
+                    for field in 0..count {
+                        tile[field * row + i] = match field {
+                            f if f < fields.hidden => net.initial[0][f],
+                            f if f == rate_row => {
+                                log_rates[(span.scalars.start + i).min(span.scalars.end - 1)]
+                            }
+                            _ => zero,
+                        };
+                    }
+                }
+            }
+        }
     }
 
     fn reset_mean_rate(

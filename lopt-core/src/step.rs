@@ -5,7 +5,8 @@
 //! Tensor and Global RNN take their step (spec section 2.3).
 
 use crate::config::RelativeRate;
-use crate::jobs::{self, JobContext, JobParts, MoveContext};
+use crate::jobs::{self, JobContext, JobParts, Tiles};
+use crate::moves::{self, MoveContext};
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
@@ -52,7 +53,7 @@ pub fn forward<S: Simd>(
     moved: Moved<'_, S::E>,
 ) {
     let Work { kept, kept_shape, sums, parameter_bias, bias_rows, scratch } = work;
-    let (old, new, kept) = match memory {
+    let (old, (new, compact), kept) = match memory {
         Memory::InPlace(state) => {
             (None, state.view_mut(), Kept::in_memory(&mut kept[..], kept_shape))
         }
@@ -71,7 +72,7 @@ pub fn forward<S: Simd>(
                 inverse: &mut *kept.inverse,
                 squares: &mut *kept.squares,
             };
-            (Some(&*state), after, kept)
+            (Some(&*state), (after, None), kept)
         }
     };
     let rows = rows_of::<S>;
@@ -93,7 +94,11 @@ pub fn forward<S: Simd>(
     }
     let context = JobContext::<S> { net, plan, biases, mean_rates, squares, grads, scratch };
     let record = old.map(|old| (rows(old.tiles), rows_mut::<S>(&mut *kept.tiles)));
-    let parts = JobParts::<S> { record, state: rows_mut::<S>(new.tiles), out, sums };
+    let state = match compact {
+        Some(tiles) => Tiles::Compact(tiles.begin_step()),
+        None => Tiles::Rows(rows_mut::<S>(new.tiles)),
+    };
+    let parts = JobParts::<S> { record, state, out, sums };
     jobs::parameter_rnn(s, &context, parts);
 
     let inverse: &mut [S::V] = bytemuck::cast_slice_mut(kept.inverse);
@@ -103,8 +108,8 @@ pub fn forward<S: Simd>(
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
     let context = MoveContext::<S> { net, plan, out, inverse, weight, threads };
-    let points = jobs::Points { theta: moved.theta, phi: moved.phi, mean };
-    jobs::move_parameters(s, &context, points);
+    let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
+    moves::move_parameters(s, &context, points);
 
     let rows = UpperRows {
         old: upper,

@@ -13,6 +13,8 @@ pub(crate) struct TileScratch<E: Element> {
     pub kept: Buffer<E>,
     pub reset_hidden: Buffer<E>,
     pub outputs: Buffer<E>,
+    /// Fields of a tile whose state is compact.
+    pub fields: Buffer<E>,
 }
 
 impl<E: Element> TileScratch<E> {
@@ -21,6 +23,7 @@ impl<E: Element> TileScratch<E> {
             kept: Buffer::rows(kept_count(net), lanes),
             reset_hidden: Buffer::rows(net.parameter.hidden, lanes),
             outputs: Buffer::rows(MOST_OUTPUTS, lanes),
+            fields: Buffer::rows(net.fields().count(), lanes),
         }
     }
 }
@@ -74,7 +77,7 @@ pub(crate) struct Reference<S: Simd> {
 ///
 /// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
 /// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], `etabar'`; `tail` masks
-/// lanes of the last column that are padding.
+/// lanes of the last column that are padding. `decays`: whether the next decays are wanted.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -91,6 +94,7 @@ pub(crate) fn forward<S: Simd>(
     sums: &mut [S::V],
     cols: usize,
     tail: Option<S::V>,
+    decays: bool,
 ) {
     let cols = cols.min(TILE);
     let old = old.map(|old| net.fields().split(old));
@@ -109,7 +113,7 @@ pub(crate) fn forward<S: Simd>(
     let hidden = old.map(|old| old.hidden);
     gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);
     let outputs = net.readout.outputs;
-    let read = &mut read[..outputs.count];
+    let read = &mut read[..if decays { outputs.count } else { outputs.before_decays() }];
     readout::forward(s, &net.readout, new.hidden, &x[..net.config.timescales], read, cols);
     out[0] = read[0];
     let mut next = 1;
@@ -124,7 +128,9 @@ pub(crate) fn forward<S: Simd>(
     } else if let Some(rate) = rate {
         *new.log_rate = *rate;
     }
-    readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay);
+    if decays {
+        readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay);
+    }
 
     let mut at = 0;
     for row in new.hidden.iter().chain(x.iter()) {

@@ -1,13 +1,14 @@
-//! Scores weights, the averaged psi of checkpoints, and Adam's grid on the validation suite.
+//! Scores weights, the averaged psi of checkpoints, and Adam's grid on the validation suite;
+//! `--compact [SEEDS]`: the embedded weights with state in 32 and in 16 bits.
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use lopt_core::baselines::Adam;
 use lopt_core::weights::TrainingRecord;
-use lopt_core::{HierarchicalRnn, Weights};
+use lopt_core::{HierarchicalRnn, Layout, Weights};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
 use lopt_meta::{Checkpoint, Recipe};
-use lopt_problems::quick_validation_suite;
+use lopt_problems::{ValidationTask, quick_validation_suite};
 use std::path::Path;
 
 fn print(name: &str, scores: &[TaskScore]) {
@@ -27,10 +28,27 @@ fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
     Ok(Weights { config, psi, record: TrainingRecord::default() })
 }
 
+/// The embedded weights with either state on the same tasks, problems and batches.
+fn compare_states(tasks: &[ValidationTask], seeds: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let weights = Weights::embedded("recommended")?;
+    for seed in 0..seeds {
+        let wide = |layout: &Layout| HierarchicalRnn::from_weights(&weights, layout);
+        print(&format!("f32 state, seed {seed}"), &run_suite(tasks, seed, wide));
+        let compact = |layout: &Layout| wide(layout).with_compact_state();
+        print(&format!("compact state, seed {seed}"), &run_suite(tasks, seed, compact));
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tasks = quick_validation_suite();
     let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
     println!("score and losses at 10%, 30%, 100% of: {}", names.join(", "));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "--compact") {
+        let seeds = arguments.get(1).map_or(Ok(1), |seeds| seeds.parse())?;
+        return compare_states(&tasks, seeds);
+    }
     let mut best: Option<Vec<TaskScore>> = None;
     for half_decade in 0..9 {
         let rate = 10.0_f64.powf(-5.0 + 0.5 * f64::from(half_decade));
@@ -44,10 +62,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     print("adam, best rate per task", &best.unwrap_or_default());
-    for path in std::env::args().skip(1) {
+    for path in arguments {
         let weights = load(Path::new(&path))?;
         for rate in [1e-5, 1e-4, 3e-4, 1e-3, 1e-2] {
-            let make = |layout: &lopt_core::Layout| {
+            let make = |layout: &Layout| {
                 HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
             };
             print(&format!("{path} from {rate:e}"), &run_suite(&tasks, 0, make));

@@ -41,10 +41,22 @@ impl StepCase {
         level: Level,
         threads: usize,
     ) -> Result<Self, CliError> {
-        let psi = MetaLayout::new(config).initialize(config, &mut stream(1, &[]));
-        let pool = pool(threads)?;
-        let optimizer = pool.install(|| HierarchicalRnn::new(config, &psi, layout, level));
+        let (pool, optimizer) = learned(config, layout, level, threads)?;
         Ok(Self::new(pool, Box::new(optimizer), layout.len()))
+    }
+
+    /// The learned optimizer with a compact state.
+    ///
+    /// # Errors
+    ///
+    /// If the threads cannot be started.
+    pub fn compact(
+        config: &HierarchicalRnnConfig,
+        layout: &Layout,
+        level: Level,
+    ) -> Result<Self, CliError> {
+        let (pool, optimizer) = learned(config, layout, level, 1)?;
+        Ok(Self::new(pool, Box::new(optimizer.with_compact_state()), layout.len()))
     }
 
     /// Adam.
@@ -60,6 +72,18 @@ impl StepCase {
         let grads = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
         Self { pool, optimizer, params: vec![0.1; len], grads }
     }
+}
+
+fn learned(
+    config: &HierarchicalRnnConfig,
+    layout: &Layout,
+    level: Level,
+    threads: usize,
+) -> Result<(ThreadPool, HierarchicalRnn), CliError> {
+    let psi = MetaLayout::new(config).initialize(config, &mut stream(1, &[]));
+    let pool = pool(threads)?;
+    let optimizer = pool.install(|| HierarchicalRnn::new(config, &psi, layout, level));
+    Ok((pool, optimizer))
 }
 
 impl Case for StepCase {

@@ -70,12 +70,23 @@ impl Operations {
 /// makes a second pass: between them every direction times its rate is kept, one number. The size
 /// of the parameters is another norm.
 pub fn step_bytes(c: &HierarchicalRnnConfig) -> f64 {
+    2.0 * (size_of::<f32>() * c.state_floats()) as f64 + point_bytes(c)
+}
+
+/// The same with a compact state: hidden vector, averages and mean squares in two bytes, the log
+/// rate in four.
+pub fn compact_step_bytes(c: &HierarchicalRnnConfig) -> f64 {
+    let narrow = c.parameter_hidden + c.timescales + c.mean_squares();
+    2.0 * (2 * narrow + size_of::<f32>()) as f64 + point_bytes(c)
+}
+
+/// Parameter, gradient, and what is kept between the passes.
+fn point_bytes(c: &HierarchicalRnnConfig) -> f64 {
     let kept = match c.normalization {
         Normalization::None => 0,
         _ => 1 + usize::from(c.attention),
     };
-    let floats = 2 * c.state_floats() + 2 + 1 + 2 * kept + usize::from(c.parameter_scale);
-    (size_of::<f32>() * floats) as f64
+    (size_of::<f32>() * (2 + 1 + 2 * kept + usize::from(c.parameter_scale))) as f64
 }
 
 /// Bytes that a step of Adam moves per parameter: parameter, average and mean square read and
@@ -192,6 +203,8 @@ mod tests {
         assert_eq!(of_problem(&c).multiply_adds, (3 * 20 * 40 + 3 * 20 * 30) as f64);
         // 21 floats of state both ways, parameter, gradient, direction
         assert_eq!(step_bytes(&c), 4.0 * (42.0 + 3.0 + 2.0));
+        // 18 halves and a float both ways
+        assert_eq!(compact_step_bytes(&c), 2.0 * (36.0 + 4.0) + 4.0 * (3.0 + 2.0));
     }
 
     #[test]

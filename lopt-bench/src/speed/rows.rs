@@ -8,14 +8,15 @@ use lopt_problems::Problem as _;
 use super::cases::{Case, CopyCase, InPlaceCase, MetaCase, StepCase};
 use super::floor::Needs;
 use super::machine::{level_name, levels};
-use super::operations::{ADAM_BYTES, Operations, step_bytes};
+use super::operations::{ADAM_BYTES, Operations, compact_step_bytes, step_bytes};
 use crate::args::SpeedConfig;
 use crate::error::CliError;
 use crate::suggest::near_names;
 
 /// Names that `--only` takes.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "step",
+    "step-compact",
     "step-many-tensors",
     "adam",
     "copy",
@@ -90,6 +91,9 @@ impl Wanted<'_> {
                 rows.push(step("step", &config, &single(large)?, level, threads)?);
             }
         }
+        if self.wants("step-compact") {
+            rows.push(compact_step(&config, &single(large)?, level)?);
+        }
         if self.wants("step-many-tensors") {
             let many = many_tensors()?;
             rows.push(step("step-many-tensors", &config, &many, level, 1)?);
@@ -152,12 +156,28 @@ fn step(
 ) -> Result<Row, CliError> {
     let (n, tensors) = (layout.len(), layout.tensor_count());
     let operations = Operations::of_step(config, n, tensors);
-    // A small state may stay in the caches, where a copy's speed says nothing.
-    let in_cache = n as f64 * step_bytes(config) / 2.0 < CACHE_BYTES;
-    let bytes = if in_cache { 0.0 } else { step_bytes(config) };
+    let bytes = beyond_caches(n, step_bytes(config));
     let case = Box::new(StepCase::learned(config, layout, level, threads)?);
     let needs = Needs { bytes, operations, level };
     Ok(Row { name: name.to_owned(), n, threads, needs, case })
+}
+
+fn compact_step(
+    config: &HierarchicalRnnConfig,
+    layout: &Layout,
+    level: Level,
+) -> Result<Row, CliError> {
+    let n = layout.len();
+    let operations = Operations::of_step(config, n, layout.tensor_count());
+    let bytes = beyond_caches(n, compact_step_bytes(config));
+    let case = Box::new(StepCase::compact(config, layout, level)?);
+    let needs = Needs { bytes, operations, level };
+    Ok(Row { name: "step-compact".to_owned(), n, threads: 1, needs, case })
+}
+
+/// A small state may stay in the caches, where a copy's speed says nothing: then zero.
+fn beyond_caches(n: usize, bytes: f64) -> f64 {
+    if n as f64 * bytes / 2.0 < CACHE_BYTES { 0.0 } else { bytes }
 }
 
 fn meta(

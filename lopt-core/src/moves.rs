@@ -1,0 +1,129 @@
+//! The move of the parameters, spread over threads as [`jobs`](crate::jobs) are.
+
+use crate::flush::FlushToZero;
+use crate::network::Network;
+use crate::plan::{Job, Lanes, Plan};
+use crate::simd::{Kernel, Row, Simd};
+use crate::tile::{load_row, store_row};
+use crate::tile_pass::out_count;
+use crate::update;
+use bytemuck::Zeroable;
+
+/// What the move of the parameters reads.
+#[derive(Debug)]
+pub(crate) struct MoveContext<'a, S: Simd> {
+    pub net: &'a Network<S::E>,
+    pub plan: &'a Plan,
+    pub out: &'a [Row<S>],
+    pub inverse: &'a [S::V],
+    /// Weight of the new point in the running mean.
+    pub weight: S::E,
+    pub threads: usize,
+}
+
+/// What it writes, all flat: the parameters, the next attended point, the running mean of the
+/// parameters; the last two may be empty.
+#[derive(Debug)]
+pub(crate) struct Points<'a, E> {
+    pub theta: &'a mut [E],
+    pub phi: &'a mut [E],
+    pub mean: &'a mut [E],
+}
+
+impl<'a, E> Points<'a, E> {
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let cut =
+            |x: &'a mut [E]| if x.is_empty() { (x, Default::default()) } else { x.split_at_mut(n) };
+        let (theta, phi, mean) = (cut(self.theta), cut(self.phi), cut(self.mean));
+        let left = Points { theta: theta.0, phi: phi.0, mean: mean.0 };
+        (left, Points { theta: theta.1, phi: phi.1, mean: mean.1 })
+    }
+}
+
+/// Subtracts the steps.
+#[inline(always)]
+pub(crate) fn move_parameters<S: Simd>(
+    s: S,
+    context: &MoveContext<'_, S>,
+    points: Points<'_, S::E>,
+) {
+    let plan = context.plan;
+    if points.theta.is_empty() {
+        // a step done again: the parameters are where they were
+        return;
+    }
+    if plan.lanes == Lanes::Parameters && context.threads > 1 && plan.jobs.len() > 1 {
+        split_moves(s, context, &plan.jobs, points);
+    } else {
+        move_jobs(s, context, &plan.jobs, points);
+    }
+}
+
+fn split_moves<S: Simd>(
+    s: S,
+    context: &MoveContext<'_, S>,
+    jobs: &[Job],
+    points: Points<'_, S::E>,
+) {
+    if jobs.len() == 1 {
+        s.run(MoveKernel { context, jobs, points, token: s });
+        return;
+    }
+    let (left, right) = jobs.split_at(jobs.len() / 2);
+    let (l, r) = points.split_at(right[0].scalars.start - left[0].scalars.start);
+    rayon::join(|| split_moves(s, context, left, l), || split_moves(s, context, right, r));
+}
+
+struct MoveKernel<'a, 'b, S: Simd> {
+    context: &'a MoveContext<'b, S>,
+    jobs: &'a [Job],
+    points: Points<'a, S::E>,
+    token: S,
+}
+
+impl<S: Simd> Kernel<S::E> for MoveKernel<'_, '_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
+        let _flush = FlushToZero::set();
+        move_jobs(self.token, self.context, self.jobs, self.points);
+    }
+}
+
+#[inline(always)]
+fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: Points<'_, S::E>) {
+    let (outs, w) = (out_count(context.net), &context.net.update);
+    let Points { theta, phi, mean } = points;
+    let weight = s.splat(context.weight);
+    let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
+    for job in jobs {
+        for span in context.plan.spans(job) {
+            let out = &context.out[span.tile * outs..(span.tile + 1) * outs];
+            let l = &out[outs - 1];
+            let at = span.scalars.start - first..span.scalars.end - first;
+            let mut point = load_row::<S>(&theta[at.clone()]);
+            let mut step: Row<S> = Zeroable::zeroed();
+            if !phi.is_empty() {
+                let length = context.inverse[2 * job.tensor + 1];
+                update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
+                for c in 0..span.cols {
+                    step[c] = s.sub(point[c], step[c]);
+                }
+                store_row::<S>(&step, &mut phi[at.clone()]);
+            }
+            let length = context.inverse[2 * job.tensor];
+            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
+            for c in 0..span.cols {
+                point[c] = s.sub(point[c], step[c]);
+            }
+            store_row::<S>(&point, &mut theta[at.clone()]);
+            if !mean.is_empty() {
+                let mut average = load_row::<S>(&mean[at.clone()]);
+                for c in 0..span.cols {
+                    average[c] = s.fma(weight, s.sub(point[c], average[c]), average[c]);
+                }
+                store_row::<S>(&average, &mut mean[at]);
+            }
+        }
+    }
+}
