@@ -47,6 +47,9 @@ impl Scales {
     }
 }
 
+/// Averages and mean squares.
+pub(crate) type Averages<'a, S> = (&'a [Row<S>], &'a [Row<S>]);
+
 /// Updates the averages `avg` (S rows) and mean squares `ms` (M rows) with the gradient `g`. `old`:
 /// both before the step, where they are kept.
 #[inline(always)]
@@ -56,7 +59,7 @@ pub(crate) fn forward<S: Simd>(
     g: &Row<S>,
     a: &Row<S>,
     b: &Row<S>,
-    old: Option<(&[Row<S>], &[Row<S>])>,
+    old: Option<Averages<'_, S>>,
     avg: &mut [Row<S>],
     ms: &mut [Row<S>],
     cols: usize,

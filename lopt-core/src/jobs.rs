@@ -26,11 +26,14 @@ pub(crate) struct JobContext<'a, S: Simd> {
     pub scratch: &'a [Arc<Mutex<TileScratch<S::E>>>],
 }
 
+/// State before the step and place for kept rows.
+pub(crate) type OldAndKept<'a, S> = (&'a [Row<S>], &'a mut [Row<S>]);
+
 /// What a run of jobs writes.
 #[derive(Debug)]
 pub(crate) struct JobParts<'a, S: Simd> {
     /// State and place for kept rows apart from `state`, in the shape of instances only.
-    pub record: Option<(&'a [Row<S>], &'a mut [Row<S>])>,
+    pub record: Option<OldAndKept<'a, S>>,
     pub state: Tiles<'a, S>,
     pub out: &'a mut [Row<S>],
     pub sums: &'a mut [S::V],

@@ -16,8 +16,8 @@ use rayon::prelude::*;
 
 /// What a tensor borrows from the mean square of the whole problem.
 const BORROWED: f64 = 0.01;
-/// Log of the largest step relative to the size: `log(0.5)`, chosen on validation.
-pub(crate) const LARGEST_LOG_STEP: f64 = -0.693_147_180_559_945_3;
+/// Log of the largest step relative to the size, a half: chosen on validation.
+pub(crate) const LARGEST_LOG_STEP: f64 = -std::f64::consts::LN_2;
 /// Square of the smallest size.
 const FLOOR: f64 = 1e-4;
 

@@ -62,11 +62,14 @@ pub(crate) fn tensor_bias<S: Simd>(s: S, rows: &[Row<S>], n: usize, tensor: usiz
     bias
 }
 
+/// Hidden vectors of the Tensor RNNs and of the Global RNN.
+pub(crate) type Hidden<'a, S> = (&'a [Row<S>], &'a [Row<S>]);
+
 /// What the upper levels read and write.
 #[derive(Debug)]
 pub(crate) struct UpperRows<'a, S: Simd> {
     /// Hidden vectors before the step; `None` where they are overwritten.
-    pub old: Option<(&'a [Row<S>], &'a [Row<S>])>,
+    pub old: Option<Hidden<'a, S>>,
     pub tensor: &'a mut [Row<S>],
     pub global: &'a mut [Row<S>],
     /// [`LevelRows`] of every group; the inputs are there.
