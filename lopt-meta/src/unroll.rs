@@ -42,12 +42,11 @@ pub struct Workspace<E: Element> {
     pub(crate) trace: Trace<E>,
     pub(crate) gradient: Buffer<E>,
     pub(crate) adjoint: Option<Adjoint<E>>,
-    pub(crate) work: Option<Work<E>>,
 }
 
 impl<E: Element> Default for Workspace<E> {
     fn default() -> Self {
-        Self { trace: Trace::default(), gradient: Buffer::zeros(0), adjoint: None, work: None }
+        Self { trace: Trace::default(), gradient: Buffer::zeros(0), adjoint: None }
     }
 }
 
@@ -128,9 +127,8 @@ pub fn unroll_weighted<P: Precision>(
         add_parameter_noise(slot, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);
-    workspace.work = Some(work);
     let sweep = Sweep { rows: &rows, slopes: &lanes.slopes, fresh: &slot.fresh.clone() };
-    let (gradient, finite) = way_back(precision, recipe, net, slot, workspace, &sweep);
+    let (gradient, finite) = way_back(precision, recipe, net, slot, workspace, &mut work, &sweep);
     slot.steps += steps as u64;
     slot.fresh.fill(false);
     let used = finite.iter().filter(|&&ok| ok).count();

@@ -12,6 +12,7 @@ use lopt_core::buffer::Buffer;
 use lopt_core::engine::{Backward, Engine, Finish, Forward};
 use lopt_core::network::Network;
 use lopt_core::simd::Element;
+use lopt_core::state::Work;
 use lopt_core::step::{Memory, Moved};
 
 /// What the forward sweep hands over.
@@ -31,11 +32,11 @@ pub(crate) fn way_back<P: Precision>(
     net: &Network<P::E>,
     slot: &mut Slot<P>,
     workspace: &mut Workspace<P::E>,
+    work: &mut Work<P::E>,
     sweep: &Sweep<'_>,
 ) -> (Vec<f64>, Vec<bool>) {
     let steps = sweep.slopes.len() - 1;
-    let Workspace { trace, gradient, adjoint, work } = workspace;
-    let work = work.as_mut().expect("the forward sweep made it");
+    let Workspace { trace, gradient, adjoint } = workspace;
     let adjoint = match adjoint {
         Some(adjoint) => {
             adjoint.start(net, &slot.plan, slot.theta.len());

@@ -1,13 +1,13 @@
 //! Autoencoders: networks that learn to copy their input through a narrow layer.
 
-use lopt_core::layout::{Layout, TensorShape};
+use lopt_core::layout::Layout;
 use lopt_core::rng::Rng;
 use lopt_grad::{Tape, Var};
 
 use crate::classifier::{Activation, Init};
 use crate::data::Source;
 use crate::instance::{Array, Instance};
-use crate::problem::{Problem, Scalar, layout_of};
+use crate::problem::{Problem, Scalar, dense_layout};
 
 /// Dense layers `x W + b` with a nonlinearity after all but the last, as many outputs as inputs;
 /// the loss is the mean square of their difference.
@@ -53,14 +53,8 @@ impl Problem for Autoencoder {
     }
 
     fn layout(&self) -> Layout {
-        let mut tensors = Vec::new();
-        let mut inputs = self.inputs();
-        for (i, outputs) in self.hidden.iter().copied().chain([self.inputs()]).enumerate() {
-            tensors.push(TensorShape::new(format!("layer{i}.weight"), [inputs, outputs]));
-            tensors.push(TensorShape::new(format!("layer{i}.bias"), [outputs]));
-            inputs = outputs;
-        }
-        layout_of(tensors)
+        let outputs = self.hidden.iter().copied().chain([self.inputs()]);
+        dense_layout(self.inputs(), outputs)
     }
 
     fn instance(&self, rng: &mut Rng) -> Instance {

@@ -210,6 +210,17 @@ pub(crate) fn layout_of(tensors: Vec<TensorShape>) -> Layout {
     Layout::new(tensors).expect("a problem has at least one tensor and no empty one")
 }
 
+/// The layout of dense layers one after another: weights `(inputs, outputs)`, then biases.
+pub(crate) fn dense_layout(mut inputs: usize, widths: impl Iterator<Item = usize>) -> Layout {
+    let mut tensors = Vec::new();
+    for (i, outputs) in widths.enumerate() {
+        tensors.push(TensorShape::new(format!("layer{i}.weight"), [inputs, outputs]));
+        tensors.push(TensorShape::new(format!("layer{i}.bias"), [outputs]));
+        inputs = outputs;
+    }
+    layout_of(tensors)
+}
+
 /// The layout of one tensor called `x`.
 pub(crate) fn single(shape: impl Into<Vec<usize>>) -> Layout {
     layout_of(vec![TensorShape::new("x", shape)])

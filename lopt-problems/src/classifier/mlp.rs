@@ -1,13 +1,13 @@
 //! Softmax regression and multilayer perceptrons.
 
-use lopt_core::layout::{Layout, TensorShape};
+use lopt_core::layout::Layout;
 use lopt_core::rng::Rng;
 use lopt_grad::{Real, Tape, Var};
 
 use super::{Activation, Init, Network, accuracy, batch_arrays, cross_entropy, penalty};
 use crate::data::Source;
 use crate::instance::{Array, Dataset, Instance};
-use crate::problem::{Problem, Scalar, layout_of};
+use crate::problem::{Problem, Scalar, dense_layout};
 
 /// A network of dense layers, `x W + b`, with a nonlinearity after all but the last.
 ///
@@ -101,15 +101,8 @@ impl Problem for Mlp {
     }
 
     fn layout(&self) -> Layout {
-        let mut tensors = Vec::new();
-        let mut inputs = self.inputs();
         let outputs = self.hidden.iter().copied().chain([self.source.classes()]);
-        for (i, outputs) in outputs.enumerate() {
-            tensors.push(TensorShape::new(format!("layer{i}.weight"), [inputs, outputs]));
-            tensors.push(TensorShape::new(format!("layer{i}.bias"), [outputs]));
-            inputs = outputs;
-        }
-        layout_of(tensors)
+        dense_layout(self.inputs(), outputs)
     }
 
     fn instance(&self, rng: &mut Rng) -> Instance {
