@@ -152,7 +152,7 @@ pub fn suite(suite: Suite, data_dir: Option<&Path>) -> Result<SuiteTasks, Proble
 ///
 /// The rest of the ensembles are no networks: quadratics, norms, bowls, functions of the literature,
 /// slow problems, sums and rescalings of them.
-pub const TRAINING_FAMILIES: [Family; 12] = [
+pub const TRAINING_FAMILIES: [Family; 17] = [
     Family { architecture: "softmax", data: "corners" },
     Family { architecture: "softmax-noisy", data: "corners" },
     Family { architecture: "softmax", data: "clusters" },
@@ -165,6 +165,11 @@ pub const TRAINING_FAMILIES: [Family; 12] = [
     Family { architecture: "mlp-relu", data: "corners" },
     Family { architecture: "mlp-sigmoid-sparse", data: "random-network" },
     Family { architecture: "matmul", data: "unit-matrices" },
+    Family { architecture: "mlp-relu-scaled", data: "random-network" },
+    Family { architecture: "mlp-tanh-scaled", data: "random-network" },
+    Family { architecture: "mlp-sigmoid-scaled", data: "random-network" },
+    Family { architecture: "conv-relu", data: "gratings" },
+    Family { architecture: "conv-tanh", data: "gratings" },
 ];
 
 /// Seeds of a cheap task.
