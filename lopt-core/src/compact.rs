@@ -65,6 +65,18 @@ impl CompactTiles {
         (self.halves.len() + self.log_rates.len()) * size_of::<f32>()
     }
 
+    /// Both buffers, and the steps since the last reset.
+    pub(crate) fn memory(&self) -> ([&[f32]; 2], u64) {
+        ([&self.halves, &self.log_rates], self.steps)
+    }
+
+    /// Takes what [`memory`](Self::memory) gave.
+    pub(crate) fn restore(&mut self, halves: &[f32], log_rates: &[f32], steps: u64) {
+        self.halves.copy_from_slice(halves);
+        self.log_rates.copy_from_slice(log_rates);
+        self.steps = steps;
+    }
+
     /// All tiles, for the step after `self.steps` ones.
     pub(crate) fn begin_step(&mut self) -> CompactPart<'_> {
         let step = self.steps;

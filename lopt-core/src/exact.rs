@@ -54,7 +54,7 @@ impl ExactHierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
-            moved: Moved { theta, phi, mean: (&mut [], 0.0) },
+            moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &[] },
         };
         f64::forward(Level::Portable, call);
         if attention { self.phi.to_vec() } else { theta.to_vec() }

@@ -9,10 +9,13 @@ use crate::layout::Layout;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::plan::{Lanes, Plan};
+use crate::record::KeptView;
 use crate::rng::{stream, uniform};
 use crate::simd::{Element, Level, Portable, Simd, TILE};
 use crate::state::{State, Work};
 use crate::step::{Memory, Moved};
+use crate::tensor_step::TensorStep;
+use crate::tile_pass::out_count;
 use crate::weights::{Weights, WeightsError};
 
 /// How [`HierarchicalRnn::from_weights`] averages iterates: the best of 3, 8 and 20 on the
@@ -222,6 +225,24 @@ impl Optimizer for HierarchicalRnn {
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
         check_lengths(&self.layout, params, grads)?;
         check_finite(&self.layout, grads)?;
+        self.advance(params, grads, &[]);
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
+        self.steps = 0;
+    }
+}
+
+impl HierarchicalRnn {
+    /// A step whose arguments have been checked; `tensors`: how each takes part, or empty.
+    pub(crate) fn advance(
+        &mut self,
+        params: &mut [f32],
+        grads: &[f32],
+        tensors: &[TensorStep<f32>],
+    ) {
         let _flush = FlushToZero::set();
         if self.steps == 0 && self.averaging.is_some() {
             self.inner.copy_from_slice(params);
@@ -234,9 +255,9 @@ impl Optimizer for HierarchicalRnn {
         let moved = match self.averaging {
             Some(eta) => {
                 let weight = (eta + 1.0) / (self.steps as f32 + eta);
-                Moved { theta: &mut self.inner, phi, mean: (params, weight) }
+                Moved { theta: &mut self.inner, phi, mean: (params, weight), tensors }
             }
-            None => Moved { theta: params, phi, mean: (&mut [], 0.0) },
+            None => Moved { theta: params, phi, mean: (&mut [], 0.0), tensors },
         };
         let call = Forward {
             net: &self.network,
@@ -248,11 +269,91 @@ impl Optimizer for HierarchicalRnn {
             moved,
         };
         f32::forward(self.level, call);
-        Ok(())
     }
 
-    fn reset(&mut self) {
-        self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
-        self.steps = 0;
+    /// The network's own theta: `params`, or with averaging what they are an average of.
+    pub(crate) fn iterate_mut<'a>(&'a mut self, params: &'a mut [f32]) -> &'a mut [f32] {
+        if self.averaging.is_some() && self.steps > 0 { &mut self.inner } else { params }
     }
+
+    /// Root mean square of the last step of every tensor, `[T]`, in units of the parameters; zeros
+    /// before the first step and after a load. Computed on demand, from what the step left behind.
+    #[must_use]
+    pub fn step_sizes(&self) -> Vec<f32> {
+        let (outs, row) = (out_count(&self.network), TILE * Portable::LANES);
+        let KeptView { out, inverse } = KeptView::new(&self.work.kept, &self.work.kept_shape);
+        let w = &self.network.update;
+        let mut squares = vec![0.0_f64; self.layout.tensor_count()];
+        for job in &self.plan.jobs {
+            let length = f64::from(inverse[2 * job.tensor * Portable::LANES]);
+            for span in self.plan.spans(job) {
+                let tile = &out[span.tile * outs * row..(span.tile + 1) * outs * row];
+                let (d, l) = (&tile[..row], &tile[(outs - 1) * row..]);
+                for (d, l) in d.iter().zip(l).take(span.scalars.len()) {
+                    let rate = if w.learned_rate { f64::from(l + w.offset).exp() } else { 1.0 };
+                    squares[job.tensor] += (rate * length * f64::from(*d)).powi(2);
+                }
+            }
+        }
+        let tensors = self.plan.tensors.iter().zip(squares);
+        tensors.map(|(tensor, square)| (square / tensor.elements).sqrt() as f32).collect()
+    }
+
+    /// Everything that a later run needs beside configuration and weights: counters and floats.
+    pub(crate) fn memory(&self) -> RnnMemory<'_> {
+        let [tiles, tensor, global, mean_rate] = self.state.buffers();
+        let compact = self.state.compact.as_ref().map(CompactTiles::memory);
+        let (tiles, compact_steps) =
+            compact.map_or(([tiles, &[]], 0), |(parts, steps)| (parts, steps));
+        let parts = [
+            tiles[0],
+            tiles[1],
+            tensor,
+            global,
+            mean_rate,
+            &self.attended,
+            &self.inner,
+            &self.log_rates,
+        ];
+        RnnMemory { steps: self.steps, compact_steps, parts }
+    }
+
+    /// Takes what [`memory`](Self::memory) gave; lengths have been compared.
+    pub(crate) fn restore(&mut self, steps: u64, compact_steps: u64, parts: &[Vec<f32>]) {
+        self.steps = steps;
+        let [first, second, tensor, global, mean_rate, attended, inner, log_rates] = parts else {
+            unreachable!("as many parts as `memory` gives")
+        };
+        match &mut self.state.compact {
+            Some(compact) => compact.restore(first, second, compact_steps),
+            None => self.state.tiles.copy_from_slice(first),
+        }
+        self.state.tensor.copy_from_slice(tensor);
+        self.state.global.copy_from_slice(global);
+        self.state.mean_rate.copy_from_slice(mean_rate);
+        self.attended.copy_from_slice(attended);
+        self.inner.copy_from_slice(inner);
+        self.log_rates.copy_from_slice(log_rates);
+    }
+
+    /// How iterates are averaged.
+    #[must_use]
+    pub fn averaging(&self) -> Option<f32> {
+        self.averaging
+    }
+
+    /// The model's tensors.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+/// What [`HierarchicalRnn::memory`] gives.
+#[derive(Debug)]
+pub(crate) struct RnnMemory<'a> {
+    pub steps: u64,
+    /// Steps of the compact state, on which its rounding depends.
+    pub compact_steps: u64,
+    pub parts: [&'a [f32]; 8],
 }

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
 use crate::scale;
 use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
+use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::load_row;
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
 use crate::upper::tensor_bias;
@@ -23,6 +24,8 @@ pub(crate) struct JobContext<'a, S: Simd> {
     /// Squared sizes of the tensors' parameters, see [`scale`].
     pub squares: &'a [S::V],
     pub grads: &'a [S::E],
+    /// How each tensor takes part, or empty.
+    pub tensors: &'a [TensorStep<S::E>],
     pub scratch: &'a [Arc<Mutex<TileScratch<S::E>>>],
 }
 
@@ -154,10 +157,20 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
                     &mut *unpacked
                 }
             };
-            let out = &mut out[at * outs..(at + 1) * outs];
-            let g = load_row::<S>(&context.grads[span.scalars.clone()]);
             let used = span.scalars.len() % plan.width;
             let tail = (span.scalars.end == end && used > 0).then(|| tail_mask(s, used));
+            if is_held(context.tensors, job.tensor) {
+                let rates = &new[net.fields().narrow()];
+                let last = sums.len() - 1;
+                sums[last] = tile_pass::add_columns(s, rates, sums[last], span.cols, tail);
+                if let Tiles::Compact(part) = &mut state {
+                    // nothing is rounded twice, but a first step leaves the beginning behind
+                    part.pack::<S>(net, at, span.tile, unpacked);
+                }
+                continue;
+            }
+            let out = &mut out[at * outs..(at + 1) * outs];
+            let g = load_row::<S>(&context.grads[span.scalars.clone()]);
             let (old, kept) = match &mut record {
                 Some((old, kept)) => {
                     let kept = &mut kept[at * kepts..(at + 1) * kepts];

@@ -65,9 +65,11 @@ mod exact;
 mod features;
 pub mod flush;
 mod gru;
+pub mod guard;
 pub mod hierarchical_rnn;
 mod jobs;
 pub mod layout;
+pub mod learned;
 pub mod meta_params;
 mod moves;
 mod narrow;
@@ -84,6 +86,7 @@ pub mod sealed;
 pub mod simd;
 pub mod state;
 pub mod step;
+pub mod tensor_step;
 mod tile;
 mod tile_pass;
 mod update;
@@ -92,8 +95,12 @@ mod upper_adjoint;
 pub mod weights;
 
 pub use config::HierarchicalRnnConfig;
+pub use guard::{GuardConfig, GuardEvent};
 pub use hierarchical_rnn::HierarchicalRnn;
 pub use layout::{Layout, LayoutError, TensorShape};
+pub use learned::{
+    BuildError, Given, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, StateError,
+};
 pub use optimizer::{Optimizer, StepError};
 pub use schedule::Schedule;
 pub use weights::{Weights, WeightsError};

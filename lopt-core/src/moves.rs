@@ -4,6 +4,7 @@ use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
 use crate::simd::{Kernel, Row, Simd};
+use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::{load_row, store_row};
 use crate::tile_pass::out_count;
 use crate::update;
@@ -16,6 +17,8 @@ pub(crate) struct MoveContext<'a, S: Simd> {
     pub plan: &'a Plan,
     pub out: &'a [Row<S>],
     pub inverse: &'a [S::V],
+    /// How each tensor takes part, or empty.
+    pub tensors: &'a [TensorStep<S::E>],
     /// Weight of the new point in the running mean.
     pub weight: S::E,
     pub threads: usize,
@@ -103,7 +106,8 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
             let at = span.scalars.start - first..span.scalars.end - first;
             let mut point = load_row::<S>(&theta[at.clone()]);
             let mut step: Row<S> = Zeroable::zeroed();
-            if !phi.is_empty() {
+            let held = is_held(context.tensors, job.tensor);
+            if !phi.is_empty() && !held {
                 let length = context.inverse[2 * job.tensor + 1];
                 update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
                 for c in 0..span.cols {
@@ -111,12 +115,14 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
                 }
                 store_row::<S>(&step, &mut phi[at.clone()]);
             }
-            let length = context.inverse[2 * job.tensor];
-            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
-            for c in 0..span.cols {
-                point[c] = s.sub(point[c], step[c]);
+            if !held {
+                let length = context.inverse[2 * job.tensor];
+                update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
+                for c in 0..span.cols {
+                    point[c] = s.sub(point[c], step[c]);
+                }
+                store_row::<S>(&point, &mut theta[at.clone()]);
             }
-            store_row::<S>(&point, &mut theta[at.clone()]);
             if !mean.is_empty() {
                 let mut average = load_row::<S>(&mean[at.clone()]);
                 for c in 0..span.cols {

@@ -49,6 +49,22 @@ pub(crate) struct Kept<'a, E> {
     pub squares: &'a mut [E],
 }
 
+/// What tells how far the last step went.
+#[derive(Debug)]
+pub(crate) struct KeptView<'a, E> {
+    /// As in [`Kept`].
+    pub out: &'a [E],
+    pub inverse: &'a [E],
+}
+
+impl<'a, E> KeptView<'a, E> {
+    pub(crate) fn new(memory: &'a [E], shape: &KeptShape) -> Self {
+        let [tiles, out, tensor, global, inverse, _] = shape.parts;
+        let after = tiles + out + tensor + global;
+        Self { out: &memory[tiles..tiles + out], inverse: &memory[after..after + inverse] }
+    }
+}
+
 /// Cuts the first `n` elements off.
 pub(crate) fn cut<'a, E>(rest: &mut &'a mut [E], n: usize) -> &'a mut [E] {
     let (part, tail) = std::mem::take(rest).split_at_mut(n);

@@ -17,6 +17,18 @@ pub enum Schedule {
         /// Multiplier at the end, a fraction of the base rate.
         floor: f64,
     },
+    /// Half a cosine from `start` up to 1 over the first `warmup` steps, then half a cosine down to
+    /// `end` at step `steps`: one cycle (Smith & Topin 2018).
+    OneCycle {
+        /// Length of the whole cycle.
+        steps: u64,
+        /// Step with multiplier 1, less than `steps`.
+        warmup: u64,
+        /// Multiplier of the first step.
+        start: f64,
+        /// Multiplier from step `steps` on.
+        end: f64,
+    },
     /// `rate^n`.
     Exponential {
         /// Factor from one step to the next.
@@ -51,6 +63,17 @@ impl Schedule {
                 let progress = n as f64 / *steps as f64;
                 floor + (1.0 - floor) * 0.5 * (1.0 + (PI * progress).cos())
             }
+            Self::OneCycle { steps, warmup, start, end } => {
+                let part =
+                    |n: u64, of: u64| if of == 0 { 1.0 } else { (n as f64 / of as f64).min(1.0) };
+                let between = |from: f64, to: f64, part: f64| {
+                    to + (from - to) * 0.5 * (1.0 + (PI * part).cos())
+                };
+                match n.checked_sub(*warmup) {
+                    None => between(*start, 1.0, part(n, *warmup)),
+                    Some(after) => between(1.0, *end, part(after, steps.saturating_sub(*warmup))),
+                }
+            }
             Self::Exponential { rate } => rate.powf(n as f64),
             Self::Warmup { steps, then } => match n.checked_sub(*steps) {
                 Some(after) => then.multiplier(after),
@@ -77,6 +100,19 @@ mod tests {
         close(schedule.multiplier(100), 0.1);
         close(schedule.multiplier(u64::MAX), 0.1);
         close(Schedule::Cosine { steps: 0, floor: 0.0 }.multiplier(0), 0.0);
+    }
+
+    #[test]
+    fn one_cycle_passes_its_known_points() {
+        let schedule = Schedule::OneCycle { steps: 100, warmup: 20, start: 0.1, end: 0.01 };
+        close(schedule.multiplier(0), 0.1);
+        close(schedule.multiplier(10), 0.55);
+        close(schedule.multiplier(20), 1.0);
+        close(schedule.multiplier(60), 0.505);
+        close(schedule.multiplier(100), 0.01);
+        close(schedule.multiplier(u64::MAX), 0.01);
+        let all_down = Schedule::OneCycle { steps: 10, warmup: 0, start: 0.1, end: 0.0 };
+        close(all_down.multiplier(0), 1.0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::record::{Kept, StepRecord, level_rows};
 use crate::scale;
 use crate::simd::{Element, Row, Simd, TILE};
 use crate::state::{State, StateMut, Work};
+use crate::tensor_step::{TensorStep, is_held};
 use crate::tile_pass::sum_count;
 use crate::update;
 use crate::upper::{self, UpperRows};
@@ -37,6 +38,8 @@ pub struct Moved<'a, E> {
     pub phi: &'a mut [E],
     /// A running mean of the parameters, or empty, and the weight of the new ones in it.
     pub mean: (&'a mut [E], E),
+    /// How each tensor takes part; empty if all do alike. In the shape of parameters only.
+    pub tensors: &'a [TensorStep<E>],
 }
 
 /// Runs one step; `grads` are taken at the attended point, which is `point` if the step is done
@@ -92,7 +95,9 @@ pub fn forward<S: Simd>(
         let point = point.unwrap_or(attended);
         scale::mean_squares(s, plan, scratch.len(), point, sums, squares);
     }
-    let context = JobContext::<S> { net, plan, biases, mean_rates, squares, grads, scratch };
+    let tensors = moved.tensors;
+    let context =
+        JobContext::<S> { net, plan, biases, mean_rates, squares, grads, tensors, scratch };
     let record = old.map(|old| (rows(old.tiles), rows_mut::<S>(&mut *kept.tiles)));
     let state = match compact {
         Some(tiles) => Tiles::Compact(tiles.begin_step()),
@@ -103,11 +108,12 @@ pub fn forward<S: Simd>(
 
     let inverse: &mut [S::V] = bytemuck::cast_slice_mut(kept.inverse);
     let tensor_kept = rows_mut::<S>(kept.tensor);
-    reduce(s, net, plan, sums, tensor_kept, inverse, bytemuck::cast_slice_mut(new.mean_rate));
+    let rates = bytemuck::cast_slice_mut(new.mean_rate);
+    reduce(s, net, plan, tensors, sums, tensor_kept, inverse, rates);
 
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
-    let context = MoveContext::<S> { net, plan, out, inverse, weight, threads };
+    let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, threads };
     let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
     moves::move_parameters(s, &context, points);
 
@@ -119,7 +125,7 @@ pub fn forward<S: Simd>(
         global_kept: rows_mut::<S>(kept.global),
         down,
     };
-    upper::forward(s, net, plan, rows);
+    upper::forward(s, net, plan, tensors, rows);
 }
 
 #[inline(always)]
@@ -139,6 +145,7 @@ fn reduce<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
+    tensors: &[TensorStep<S::E>],
     sums: &[S::V],
     tensor_kept: &mut [Row<S>],
     inverse: &mut [S::V],
@@ -162,14 +169,22 @@ fn reduce<S: Simd>(
         }
         let scale = s.constant(1.0 / tensor.elements);
         let x = &mut tensor_kept[t / TILE * rows..][..net.tensor.inputs];
-        for (row, &v) in x.iter_mut().zip(&*total) {
-            row[t % TILE] = s.mul(v, scale);
+        if !is_held(tensors, t) {
+            for (row, &v) in x.iter_mut().zip(&*total) {
+                row[t % TILE] = s.mul(v, scale);
+            }
         }
         let kind = net.update.normalization;
         let mut at = net.tensor.inputs;
         for way in 0..1 + usize::from(net.config.attention) {
             inverse[2 * t + way] = update::inverse_length(s, kind, total[at], tensor.elements);
             at += 1;
+        }
+        if let Some(step) = tensors.get(t) {
+            let factor = if step.held { S::E::from_f64(0.0) } else { step.multiplier };
+            for way in &mut inverse[2 * t..=2 * t + usize::from(net.config.attention)] {
+                *way = s.mul(*way, s.splat(factor));
+            }
         }
         rates = s.add(rates, total[at]);
         mean_rate[t] = s.mul(total[at], scale);

@@ -145,7 +145,13 @@ pub(crate) fn forward<S: Simd>(
 }
 
 #[inline(always)]
-fn add_columns<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Option<S::V>) -> S::V {
+pub(crate) fn add_columns<S: Simd>(
+    s: S,
+    row: &Row<S>,
+    total: S::V,
+    cols: usize,
+    tail: Option<S::V>,
+) -> S::V {
     let cols = cols.min(TILE);
     let mut total = total;
     let full = cols - usize::from(tail.is_some());

@@ -6,7 +6,9 @@ use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{LevelRows, level_rows};
 use crate::simd::{Row, Simd, TILE};
+use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::{Start, affine};
+use bytemuck::Zeroable;
 
 /// `B_P = h_T A_TP + h_G A_GP + biases` for every tensor, `[group][3 H_P]` rows.
 #[inline(always)]
@@ -81,7 +83,13 @@ pub(crate) struct UpperRows<'a, S: Simd> {
 
 /// The two upper levels, from the states before the step.
 #[inline(always)]
-pub(crate) fn forward<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, rows: UpperRows<'_, S>) {
+pub(crate) fn forward<S: Simd>(
+    s: S,
+    net: &Network<S::E>,
+    plan: &Plan,
+    tensors: &[TensorStep<S::E>],
+    rows: UpperRows<'_, S>,
+) {
     let UpperRows { old, tensor, global, tensor_kept, global_kept, down } = rows;
     let (ht, inputs) = (net.tensor.hidden, net.tensor.inputs);
     let old_global = old.map_or(&*global, |(_, global)| global);
@@ -92,7 +100,18 @@ pub(crate) fn forward<S: Simd>(s: S, net: &Network<S::E>, plan: &Plan, rows: Upp
     for (group, (hidden, kept)) in tensor.chunks_exact_mut(ht).zip(kept).enumerate() {
         let cols = plan.group_columns(group);
         let before = old.map(|(tensor, _)| &tensor[group * ht..(group + 1) * ht]);
+        let held = |c: usize| is_held(tensors, group * TILE + c);
+        let to_hold = (0..cols).any(held).then(|| {
+            let mut rows = [Row::<S>::zeroed(); 64];
+            rows[..ht].copy_from_slice(hidden);
+            rows
+        });
         cell(s, &net.tensor, before, &start, kept, hidden, cols);
+        if let Some(rows) = to_hold {
+            for (row, old) in hidden.iter_mut().zip(&rows) {
+                (0..cols).filter(|&c| held(c)).for_each(|c| row[c] = old[c]);
+            }
+        }
         for (v, row) in total.iter_mut().zip(hidden.iter()) {
             for c in 0..cols {
                 let counts = match net.config.global_input {

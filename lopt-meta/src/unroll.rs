@@ -115,7 +115,7 @@ pub fn unroll_weighted<P: Precision>(
         let ((mut record, mut after), mut points) = trace.step(net, &slot.plan, n);
         evaluate(recipe, slot, batch, &mut points, &mut lanes, weights, n);
         let Slot { plan, theta, phi, state, .. } = &mut *slot;
-        let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)) };
+        let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)), tensors: &[] };
         let memory = if recorded {
             Memory::Recorded(&mut record, &mut after)
         } else {

@@ -61,7 +61,8 @@ pub(crate) fn way_back<P: Precision>(
                 let ((mut record, mut after), points) = trace.step(net, &slot.plan, m);
                 let memory = Memory::Recorded(&mut record, &mut after);
                 let zero = P::E::from_f64(0.0);
-                let moved = Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero) };
+                let moved =
+                    Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero), tensors: &[] };
                 let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
                 let point = Some(&*points.point);
                 let call = Forward { net, plan, memory, work, grads, point, moved };

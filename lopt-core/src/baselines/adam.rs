@@ -95,7 +95,7 @@ pub struct AdamRule {
 }
 
 impl AdamRule {
-    const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    pub(crate) const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
     fn set_betas(&mut self, beta1: f64, beta2: f64) {
         for beta in [beta1, beta2] {
@@ -109,13 +109,21 @@ impl AdamRule {
         self.epsilon = epsilon;
     }
 
-    fn update_decayed(
+    /// What one parameter moves by, given its averages.
+    pub(crate) fn step_of(&self, pace: Pace, m: f32, v: f32) -> f32 {
+        let rate = pace.learning_rate / correction(self.beta1, pace.number);
+        let inflate = 1.0 / correction(self.beta2, pace.number);
+        rate as f32 * m / ((v * inflate as f32).sqrt() + self.epsilon as f32)
+    }
+
+    /// One step with the given factor of the parameters before it; `[m, v]`: as long as `params`.
+    pub(crate) fn update_decayed(
         &self,
         pace: Pace,
         shrink: f64,
         params: &mut [f32],
         grads: &[f32],
-        [m, v]: &mut [Vec<f32>; 2],
+        [m, v]: [&mut [f32]; 2],
     ) {
         let (keep1, blend1) = (self.beta1 as f32, (1.0 - self.beta1) as f32);
         let (keep2, blend2) = (self.beta2 as f32, (1.0 - self.beta2) as f32);
@@ -128,6 +136,10 @@ impl AdamRule {
             *p = shrink * *p - rate * *m / ((*v * inflate).sqrt() + epsilon);
         }
     }
+}
+
+fn slices([m, v]: &mut [Vec<f32>; 2]) -> [&mut [f32]; 2] {
+    [m, v]
 }
 
 /// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
@@ -143,7 +155,7 @@ impl Rule<2> for AdamRule {
     }
 
     fn update(&self, pace: Pace, params: &mut [f32], grads: &[f32], state: &mut [Vec<f32>; 2]) {
-        self.update_decayed(pace, 1.0, params, grads, state);
+        self.update_decayed(pace, 1.0, params, grads, slices(state));
     }
 }
 
@@ -163,6 +175,6 @@ impl Rule<2> for AdamWRule {
 
     fn update(&self, pace: Pace, params: &mut [f32], grads: &[f32], state: &mut [Vec<f32>; 2]) {
         let shrink = 1.0 - pace.learning_rate * self.weight_decay;
-        self.adam.update_decayed(pace, shrink, params, grads, state);
+        self.adam.update_decayed(pace, shrink, params, grads, slices(state));
     }
 }

@@ -38,11 +38,7 @@ const SCALED_SIZES: [(usize, &[usize], usize, f64); 4] =
 const CONV_SIZES: [(usize, &[Stage], usize); 3] = [
     (4, &[Stage { kernel: 3, channels: 5, pool: 2 }], 8),
     (6, &[Stage { kernel: 3, channels: 4, pool: 3 }], 4),
-    (
-        4,
-        &[Stage { kernel: 3, channels: 4, pool: 2 }, Stage { kernel: 3, channels: 4, pool: 1 }],
-        6,
-    ),
+    (4, &[Stage { kernel: 3, channels: 4, pool: 2 }, Stage { kernel: 3, channels: 4, pool: 1 }], 6),
 ];
 
 /// Every size with every activation, from He's or Glorot's beginnings and from the released one; such

@@ -1,0 +1,54 @@
+//! The Adam that takes over.
+
+use crate::baselines::{AdamRule, Pace};
+use crate::layout::Layout;
+use crate::tensor_step::TensorStep;
+use std::ops::Range;
+
+/// Adam over the tensors of a model, with the multipliers of the step that it replaces.
+#[derive(Clone, Debug)]
+pub(crate) struct Fallback {
+    pub(super) rate: f64,
+    pub(super) steps: u64,
+    pub(super) averages: Vec<f32>,
+    pub(super) mean_squares: Vec<f32>,
+}
+
+impl Fallback {
+    pub(super) fn new(rate: f64, parameters: usize) -> Self {
+        let zeros = vec![0.0; parameters];
+        Self { rate, steps: 0, averages: zeros.clone(), mean_squares: zeros }
+    }
+
+    /// One step; tensors that are held stay as they are.
+    pub(crate) fn step(
+        &mut self,
+        layout: &Layout,
+        tensors: &[TensorStep<f32>],
+        params: &mut [f32],
+        grads: &[f32],
+    ) {
+        self.steps += 1;
+        let ranges = layout.ranges().zip(tensors).filter(|(_, how)| !how.held);
+        for (range, how) in ranges {
+            let learning_rate = self.rate * f64::from(how.multiplier);
+            let pace = Pace { number: self.steps, learning_rate };
+            let state = [&mut self.averages[range.clone()], &mut self.mean_squares[range.clone()]];
+            let (params, grads) = (&mut params[range.clone()], &grads[range]);
+            AdamRule::DEFAULT.update_decayed(pace, 1.0, params, grads, state);
+        }
+    }
+
+    /// Root mean square of the last step of every tensor.
+    pub(crate) fn step_sizes(&self, layout: &Layout, tensors: &[TensorStep<f32>]) -> Vec<f32> {
+        let size = |(range, how): (Range<usize>, &TensorStep<f32>)| {
+            let learning_rate = self.rate * f64::from(how.multiplier);
+            let pace = Pace { number: self.steps.max(1), learning_rate };
+            let (m, v) = (&self.averages[range.clone()], &self.mean_squares[range.clone()]);
+            let steps = m.iter().zip(v).map(|(&m, &v)| AdamRule::DEFAULT.step_of(pace, m, v));
+            let squares: f64 = steps.map(|step| f64::from(step).powi(2)).sum();
+            if how.held { 0.0 } else { (squares / range.len() as f64).sqrt() as f32 }
+        };
+        layout.ranges().zip(tensors).map(size).collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! What a user may choose, with defaults that need no choice.
+
+use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
+use crate::guard::GuardConfig;
+use crate::hierarchical_rnn::AVERAGING_ETA;
+use crate::layout::Layout;
+use crate::schedule::Schedule;
+use crate::weights::{Weights, WeightsError};
+
+/// Settings of a [`LearnedOptimizer`]; all defaults are what the results in the README were made
+/// with, and the guard.
+///
+/// ```
+/// use lopt_core::{Layout, LearnedOptimizerConfig, ParameterGroup, Schedule, TensorShape};
+///
+/// let layout = Layout::new(vec![
+///     TensorShape::new("encoder.weight", [4, 3]),
+///     TensorShape::new("head.weight", [3, 2]),
+///     TensorShape::new("head.bias", [2]),
+/// ])?;
+/// let optimizer = LearnedOptimizerConfig::new()
+///     .with_group(ParameterGroup::new("encoder.*").frozen())
+///     .with_group(ParameterGroup::new("*.bias").with_weight_decay(0.0))
+///     .with_weight_decay(1e-5)
+///     .with_clipping_norm(1.0)
+///     .with_schedule(Schedule::Cosine { steps: 1000, floor: 0.1 })
+///     .init(&layout)?;
+/// # let _ = optimizer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnedOptimizerConfig {
+    pub(crate) weights: Option<Weights>,
+    pub(crate) initial_rate: Option<f32>,
+    pub(crate) averaging: Option<f32>,
+    pub(crate) compact_state: bool,
+    pub(crate) groups: Vec<ParameterGroup>,
+    pub(crate) weight_decay: f32,
+    pub(crate) clipping: Clipping,
+    pub(crate) schedule: Schedule,
+    pub(crate) guard: Option<GuardConfig>,
+}
+
+impl Default for LearnedOptimizerConfig {
+    fn default() -> Self {
+        Self {
+            weights: None,
+            initial_rate: None,
+            averaging: Some(AVERAGING_ETA),
+            compact_state: false,
+            groups: Vec::new(),
+            weight_decay: 0.0,
+            clipping: Clipping::default(),
+            schedule: Schedule::Constant,
+            guard: Some(GuardConfig::default()),
+        }
+    }
+}
+
+impl LearnedOptimizerConfig {
+    /// The defaults: embedded weights `recommended`, averaged iterates, guard on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Other weights than the embedded `recommended`.
+    #[must_use]
+    pub fn with_weights(mut self, weights: Weights) -> Self {
+        self.weights = Some(weights);
+        self
+    }
+
+    /// Initial learning rate of every parameter; the networks change it at once, so that it matters
+    /// little. The default comes from the weights.
+    #[must_use]
+    pub fn with_initial_rate(mut self, rate: f32) -> Self {
+        self.initial_rate = Some(rate);
+        self
+    }
+
+    /// Averages iterates with this eta, or not at all; see
+    /// [`HierarchicalRnn::with_averaging`](crate::HierarchicalRnn::with_averaging).
+    #[must_use]
+    pub fn with_averaging(mut self, eta: Option<f32>) -> Self {
+        self.averaging = eta;
+        self
+    }
+
+    /// Keeps the state in under half of the memory; see
+    /// [`HierarchicalRnn::with_compact_state`](crate::HierarchicalRnn::with_compact_state).
+    #[must_use]
+    pub fn with_compact_state(mut self) -> Self {
+        self.compact_state = true;
+        self
+    }
+
+    /// Adds a group; the first one that matches a tensor counts.
+    #[must_use]
+    pub fn with_group(mut self, group: ParameterGroup) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Shrinks every parameter by this fraction at each step, before it is moved: decoupled weight
+    /// decay (Loshchilov & Hutter 2019). There is no learning rate to multiply it by, so AdamW with
+    /// rate 1e-3 and decay 0.01 has 1e-5 here. It follows schedule and multiplier.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f32) -> Self {
+        self.weight_decay = decay;
+        self
+    }
+
+    /// Limits every gradient entry to `-most..=most`.
+    #[must_use]
+    pub fn with_clipping_value(mut self, most: f32) -> Self {
+        self.clipping.value = Some(most);
+        self
+    }
+
+    /// Limits the norm of the gradients of all tensors together, after entries.
+    #[must_use]
+    pub fn with_clipping_norm(mut self, most: f32) -> Self {
+        self.clipping.norm = Some(most);
+        self
+    }
+
+    /// Multiplies the length of each step.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Other settings of the guard, or `None` to be without.
+    #[must_use]
+    pub fn with_guard(mut self, guard: Option<GuardConfig>) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// An optimizer for a model of this layout.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of range or a group matches nothing.
+    pub fn init(&self, layout: &Layout) -> Result<LearnedOptimizer, BuildError> {
+        let positive = [
+            ("initial rate", self.initial_rate),
+            ("averaging eta", self.averaging),
+            ("clipping value", self.clipping.value),
+            ("clipping norm", self.clipping.norm),
+        ];
+        for (what, value) in positive {
+            if let Some(value) = value.filter(|x| !(*x > 0.0 && x.is_finite())) {
+                return Err(BuildError::Value { what, value });
+            }
+        }
+        if !(0.0..1.0).contains(&self.weight_decay) {
+            return Err(BuildError::WeightDecay { value: self.weight_decay });
+        }
+        LearnedOptimizer::build(self, layout)
+    }
+}
+
+/// Settings that no optimizer can be built from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting that has to be positive.
+    #[error("the {what} is {value}, expected a positive number")]
+    Value {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        value: f32,
+    },
+    /// A weight decay outside [0, 1).
+    #[error(
+        "the weight decay is {value}, expected at least 0 and less than 1 (a fraction per step)"
+    )]
+    WeightDecay {
+        /// Its value.
+        value: f32,
+    },
+    /// Groups that do not fit the model.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// Weights that cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}

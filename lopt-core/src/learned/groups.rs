@@ -1,0 +1,116 @@
+//! Groups of tensors by name, as optimizers have them.
+
+use crate::layout::Layout;
+use wildmatch::WildMatch;
+
+/// Settings of the tensors whose names match a pattern.
+///
+/// In a pattern `*` stands for any characters and `?` for one. Of several groups that match a tensor
+/// the first one counts; a group that matches no tensor is an error when the optimizer is built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterGroup {
+    pub(crate) pattern: String,
+    pub(crate) multiplier: f32,
+    pub(crate) weight_decay: Option<f32>,
+    pub(crate) frozen: bool,
+}
+
+impl ParameterGroup {
+    /// The tensors of these names, treated like all others until told otherwise.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self { pattern: pattern.into(), multiplier: 1.0, weight_decay: None, frozen: false }
+    }
+
+    /// Steps of these tensors are this many times as long.
+    #[must_use]
+    pub fn with_step_multiplier(mut self, multiplier: f32) -> Self {
+        self.multiplier = multiplier;
+        self
+    }
+
+    /// Weight decay of these tensors in place of the general one.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f32) -> Self {
+        self.weight_decay = Some(decay);
+        self
+    }
+
+    /// These tensors stay as they are.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
+        self
+    }
+
+    /// Whether a tensor of this name belongs to the group.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        WildMatch::new(&self.pattern).matches(name)
+    }
+}
+
+/// Settings of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct TensorSettings {
+    pub multiplier: f32,
+    pub weight_decay: f32,
+    pub frozen: bool,
+}
+
+/// The settings of every tensor.
+pub(crate) fn resolve(
+    layout: &Layout,
+    groups: &[ParameterGroup],
+    weight_decay: f32,
+) -> Result<Vec<TensorSettings>, GroupError> {
+    let tensors = layout.tensors();
+    for group in groups {
+        let ParameterGroup { pattern, multiplier, weight_decay, .. } = group;
+        for (what, value) in
+            [("step multiplier", *multiplier), ("weight decay", weight_decay.unwrap_or(0.0))]
+        {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(GroupError::Value { pattern: pattern.clone(), what, value });
+            }
+        }
+        if !tensors.iter().any(|tensor| group.matches(&tensor.name)) {
+            let names =
+                tensors.iter().map(|tensor| tensor.name.as_str()).take(8).collect::<Vec<_>>();
+            return Err(GroupError::NoMatch { pattern: pattern.clone(), names: names.join(", ") });
+        }
+    }
+    let settings = |name: &str| match groups.iter().find(|group| group.matches(name)) {
+        Some(group) => TensorSettings {
+            multiplier: group.multiplier,
+            weight_decay: group.weight_decay.unwrap_or(weight_decay),
+            frozen: group.frozen,
+        },
+        None => TensorSettings { multiplier: 1.0, weight_decay, frozen: false },
+    };
+    Ok(tensors.iter().map(|tensor| settings(&tensor.name)).collect())
+}
+
+/// Groups that cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// A pattern that no tensor's name matches.
+    #[error("no tensor matches the group `{pattern}`; the first tensors are: {names}")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Names of the first tensors.
+        names: String,
+    },
+    /// A negative or infinite setting.
+    #[error("the {what} of group `{pattern}` is {value}, expected a finite number of at least 0")]
+    Value {
+        /// The pattern.
+        pattern: String,
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        value: f32,
+    },
+}

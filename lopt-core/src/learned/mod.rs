@@ -1,0 +1,360 @@
+//! The learned optimizer as one uses it: groups, decay, clipping, schedules, guard, state.
+//!
+//! Data flows **gradient -> guard -> clipping -> decay -> networks -> parameters**.
+
+mod clipping;
+mod config;
+mod groups;
+mod saved;
+mod state_error;
+
+pub use clipping::Clipping;
+pub use config::{BuildError, LearnedOptimizerConfig};
+pub use groups::{GroupError, ParameterGroup};
+pub use state_error::StateError;
+
+use crate::guard::{Guard, GuardEvent, Verdict};
+use crate::hierarchical_rnn::HierarchicalRnn;
+use crate::layout::Layout;
+use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::schedule::Schedule;
+use crate::simd::Level;
+use crate::tensor_step::TensorStep;
+use crate::weights::{Weights, WeightsError};
+use groups::TensorSettings;
+use std::fmt;
+use std::sync::Arc;
+
+/// A learned optimizer with everything that users have with AdamW, and a guard.
+///
+/// With default settings, and as long as the guard has nothing to do, every step is bit for bit that
+/// of the bare [`HierarchicalRnn`].
+///
+/// ```
+/// use lopt_core::{Layout, LearnedOptimizer, Optimizer, TensorShape};
+///
+/// let layout = Layout::new(vec![TensorShape::new("w", [3]), TensorShape::new("b", [1])])?;
+/// let mut optimizer = LearnedOptimizer::pretrained(&layout)?;
+/// let mut params = vec![1.0_f32, -2.0, 0.5, 0.1];
+/// for _ in 0..100 {
+///     let at = optimizer.attended(&params).to_vec();
+///     let loss: f32 = at.iter().map(|x| x * x).sum();
+///     let grads: Vec<f32> = at.iter().map(|x| 2.0 * x).collect();
+///     // the loss is for the guard; `step` does without
+///     optimizer.step_with_loss(&mut params, &grads, loss)?;
+/// }
+/// assert!(params.iter().all(|x| x.abs() < 0.1), "{params:?}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LearnedOptimizer {
+    rnn: HierarchicalRnn,
+    /// Checksum of the meta-parameters, by which a state file knows them.
+    fingerprint: u64,
+    settings: Vec<TensorSettings>,
+    clipping: Clipping,
+    schedule: Schedule,
+    multiplier: f32,
+    compact: bool,
+    guard: Option<Guard>,
+    listener: Listener,
+    taken: u64,
+    clipped: Vec<f32>,
+    tensors: Vec<TensorStep<f32>>,
+}
+
+/// What is known of a gradient beside its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Given<'a> {
+    /// The loss where the gradient was taken; the guard sees more with it.
+    pub loss: Option<f32>,
+    /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
+    /// and its state; its values in the gradient are not looked at.
+    pub has_gradient: &'a [bool],
+}
+
+impl LearnedOptimizer {
+    /// The weights inside this crate and default settings, for a model of this layout.
+    ///
+    /// # Errors
+    ///
+    /// If the embedded weights are damaged.
+    pub fn pretrained(layout: &Layout) -> Result<Self, WeightsError> {
+        Self::from_weights(&Weights::embedded("recommended")?, layout)
+    }
+
+    /// Other weights and default settings.
+    ///
+    /// # Errors
+    ///
+    /// If the embedded weights are damaged.
+    pub fn from_weights(weights: &Weights, layout: &Layout) -> Result<Self, WeightsError> {
+        let config = LearnedOptimizerConfig::new().with_weights(weights.clone());
+        match config.init(layout) {
+            Ok(optimizer) => Ok(optimizer),
+            Err(BuildError::Weights(error)) => Err(error),
+            Err(other) => unreachable!("defaults are in range: {other}"),
+        }
+    }
+
+    fn build(config: &LearnedOptimizerConfig, layout: &Layout) -> Result<Self, BuildError> {
+        let embedded;
+        let weights = match &config.weights {
+            Some(weights) => weights,
+            None => {
+                embedded = Weights::embedded("recommended")?;
+                &embedded
+            }
+        };
+        let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
+        let mut rnn =
+            HierarchicalRnn::new(&weights.config, &weights.psi_f64(), layout, Level::detect());
+        if let Some(eta) = config.averaging {
+            rnn = rnn.with_averaging(eta);
+        }
+        if config.compact_state {
+            rnn = rnn.with_compact_state();
+        }
+        if let Some(rate) = config.initial_rate {
+            rnn = rnn.with_initial_rate(rate);
+        }
+        Ok(Self {
+            rnn,
+            fingerprint: saved::fingerprint(&weights.psi),
+            settings,
+            clipping: config.clipping,
+            schedule: config.schedule.clone(),
+            multiplier: 1.0,
+            compact: config.compact_state,
+            guard: config.guard.map(Guard::new),
+            listener: Listener(None),
+            taken: 0,
+            clipped: Vec::new(),
+            tensors: Vec::with_capacity(layout.tensor_count()),
+        })
+    }
+
+    /// Calls a function at every event of the guard. Events also go to `tracing`, as warnings.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(&GuardEvent) + Send + Sync + 'static) -> Self {
+        self.listener = Listener(Some(Arc::new(listener)));
+        self
+    }
+
+    /// Multiplies the length of every step from now on, beside schedule and groups.
+    pub fn set_lr_multiplier(&mut self, multiplier: f32) {
+        self.multiplier = multiplier;
+    }
+
+    /// Factor of the next step of a tensor without settings of its own.
+    #[must_use]
+    pub fn lr_multiplier(&self) -> f32 {
+        let cut = self.guard.as_ref().map_or(1.0, Guard::multiplier);
+        self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut
+    }
+
+    /// Root mean square of the last step of every tensor, `[T]`, in units of the parameters and in
+    /// the order of the layout: how far the optimizer thinks it can go. Computed on demand.
+    #[must_use]
+    pub fn effective_step(&self) -> Vec<f32> {
+        match self.guard.as_ref().and_then(Guard::fallback) {
+            Some(adam) => adam.step_sizes(self.rnn.layout(), &self.tensors),
+            None => self.rnn.step_sizes(),
+        }
+    }
+
+    /// Steps taken, those that the guard left out not counted.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.taken
+    }
+
+    /// Steps that the guard left out as a gradient or a loss was not finite.
+    #[must_use]
+    pub fn skipped_steps(&self) -> u64 {
+        self.guard.as_ref().map_or(0, Guard::skipped)
+    }
+
+    /// Whether Adam has taken over.
+    #[must_use]
+    pub fn has_fallen_back(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.fallback().is_some())
+    }
+
+    /// The model's tensors.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        self.rnn.layout()
+    }
+
+    /// The optimizer inside.
+    #[must_use]
+    pub fn rnn(&self) -> &HierarchicalRnn {
+        &self.rnn
+    }
+
+    /// [`step`](Optimizer::step) with the loss at the point where the gradient was taken.
+    ///
+    /// # Errors
+    ///
+    /// If a length does not fit the layout, or, without a guard, a gradient is not finite.
+    pub fn step_with_loss(
+        &mut self,
+        params: &mut [f32],
+        grads: &[f32],
+        loss: f32,
+    ) -> Result<(), StepError> {
+        self.step_given(params, grads, Given { loss: Some(loss), ..Given::default() })
+    }
+
+    /// [`step`](Optimizer::step) with all that is known of the gradient.
+    ///
+    /// # Errors
+    ///
+    /// As [`step_with_loss`](Self::step_with_loss), and if `has_gradient` does not fit the layout.
+    pub fn step_given(
+        &mut self,
+        params: &mut [f32],
+        grads: &[f32],
+        given: Given<'_>,
+    ) -> Result<(), StepError> {
+        check_lengths(self.rnn.layout(), params, grads)?;
+        let (expected, got) = (self.settings.len(), given.has_gradient.len());
+        if got != 0 && got != expected {
+            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
+        }
+        let has_gradient = |t: usize| given.has_gradient.get(t).is_none_or(|&has| has);
+        let finite = check_present(self.rnn.layout(), grads, has_gradient);
+        match &mut self.guard {
+            Some(guard) => {
+                let finite = finite.map_err(|error| error.to_string());
+                let verdict = guard.judge(params, finite, given.loss);
+                self.listener.tell(guard.take_events());
+                match verdict {
+                    Verdict::Step => {}
+                    Verdict::Skip => return Ok(()),
+                    Verdict::Restart => {
+                        guard.restore(params);
+                        self.rnn.reset();
+                        return Ok(());
+                    }
+                }
+            }
+            None => finite?,
+        }
+        self.prepare(has_gradient);
+        self.decay(params);
+        let grads = if self.clipping.is_off() {
+            grads
+        } else {
+            self.clipping.apply(grads, &mut self.clipped);
+            &self.clipped
+        };
+        self.taken += 1;
+        if let Some(adam) = self.guard.as_mut().and_then(Guard::fallback_mut) {
+            adam.step(self.rnn.layout(), &self.tensors, params, grads);
+            return Ok(());
+        }
+        let alike = self.tensors.iter().all(|tensor| *tensor == TensorStep::whole());
+        let tensors = if alike { &[][..] } else { &self.tensors };
+        self.rnn.advance(params, grads, tensors);
+        Ok(())
+    }
+
+    /// How every tensor takes part in the next step.
+    fn prepare(&mut self, has_gradient: impl Fn(usize) -> bool) {
+        let cut = match &self.guard {
+            Some(guard) if guard.fallback().is_none() => guard.multiplier(),
+            _ => 1.0,
+        };
+        let all = self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut;
+        self.tensors.clear();
+        self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
+            multiplier: all * own.multiplier,
+            held: own.frozen || !has_gradient(t),
+        }));
+    }
+
+    /// Shrinks what is to be shrunk.
+    fn decay(&mut self, params: &mut [f32]) {
+        if self.settings.iter().all(|own| own.weight_decay == 0.0) {
+            return;
+        }
+        let pace = self.multiplier * self.schedule.multiplier(self.taken) as f32;
+        let layout = self.rnn.layout().clone();
+        let theta = match self.guard.as_ref().and_then(Guard::fallback) {
+            Some(_) => params,
+            None => self.rnn.iterate_mut(params),
+        };
+        for (t, (own, how)) in self.settings.iter().zip(&self.tensors).enumerate() {
+            if own.weight_decay > 0.0 && !how.held {
+                let keep = 1.0 - pace * own.weight_decay;
+                theta[layout.range(t)].iter_mut().for_each(|x| *x *= keep);
+            }
+        }
+    }
+}
+
+impl Optimizer for LearnedOptimizer {
+    fn name(&self) -> &str {
+        "lopt"
+    }
+
+    fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
+        if self.has_fallen_back() { params } else { self.rnn.attended(params) }
+    }
+
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
+        self.step_given(params, grads, Given::default())
+    }
+
+    fn reset(&mut self) {
+        self.rnn.reset();
+        self.taken = 0;
+        self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
+    }
+}
+
+/// [`check_finite`] over the tensors that have a gradient.
+fn check_present(
+    layout: &Layout,
+    grads: &[f32],
+    has_gradient: impl Fn(usize) -> bool,
+) -> Result<(), StepError> {
+    match check_finite(layout, grads) {
+        Err(StepError::NonFiniteGradient { .. }) => {
+            let bad = |t: &usize| {
+                has_gradient(*t) && grads[layout.range(*t)].iter().any(|g| !g.is_finite())
+            };
+            let Some(t) = (0..layout.tensor_count()).find(bad) else { return Ok(()) };
+            let of_tensor = &grads[layout.range(t)];
+            let index = of_tensor.iter().position(|g| !g.is_finite()).unwrap_or(0);
+            let tensor = layout.tensors()[t].name.clone();
+            Err(StepError::NonFiniteGradient { tensor, index, value: of_tensor[index] })
+        }
+        other => other,
+    }
+}
+
+/// Who is told of events.
+#[derive(Clone)]
+struct Listener(Option<Arc<Callback>>);
+
+type Callback = dyn Fn(&GuardEvent) + Send + Sync;
+
+impl Listener {
+    fn tell(&self, events: Vec<GuardEvent>) {
+        for event in events {
+            tracing::warn!(target: "lopt::guard", "{event}");
+            if let Some(listener) = &self.0 {
+                listener(&event);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "no listener" })
+    }
+}

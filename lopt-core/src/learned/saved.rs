@@ -1,0 +1,234 @@
+//! The state file: parameters and everything the optimizer remembers, so that a run that was stopped
+//! at any moment goes on bit for bit.
+//!
+//! A sealed file (`sealed.rs`): a header in bincode's wire format, preceded by its length, then all
+//! vectors as little-endian `f32`. What the vectors must be follows from the optimizer that reads
+//! them, so a damaged or foreign file never decides how much memory is taken. Groups, schedule,
+//! clipping and weight decay are the caller's and not in the file, as in other optimizers.
+
+use super::{LearnedOptimizer, StateError};
+use crate::config::HierarchicalRnnConfig;
+use crate::guard::GuardNumbers;
+use crate::layout::TensorShape;
+use crate::sealed::{fnv1a, seal, unseal, write_atomically};
+use std::path::Path;
+use wincode::{SchemaRead, SchemaWrite};
+
+const MAGIC: &[u8; 8] = b"LOPTSTAT";
+const VERSION: u32 = 1;
+/// Envelope and header of a model of very many tensors with long names.
+const MOST_BESIDE: u64 = 64 << 20;
+
+/// All that is not a vector.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+struct Header {
+    config: HierarchicalRnnConfig,
+    fingerprint: u64,
+    averaging: Option<f32>,
+    compact: bool,
+    tensors: Vec<(String, Vec<u64>)>,
+    taken: u64,
+    multiplier: f32,
+    rnn_steps: u64,
+    compact_steps: u64,
+    guard: Option<GuardNumbers>,
+    /// Lengths of the vectors: parameters, those of the networks, those of the guard.
+    lengths: Vec<u64>,
+}
+
+type Config = wincode::config::Configuration<true, { MOST_BESIDE as usize }>;
+
+fn wire() -> Config {
+    wincode::config::Configuration::default()
+        .with_preallocation_size_limit::<{ MOST_BESIDE as usize }>()
+}
+
+/// Checksum of meta-parameters.
+pub(super) fn fingerprint(psi: &[f32]) -> u64 {
+    let bytes: Vec<u8> = psi.iter().flat_map(|x| x.to_le_bytes()).collect();
+    fnv1a(&bytes)
+}
+
+impl LearnedOptimizer {
+    /// Writes parameters and state so that a reader finds the old file or the new one, never half of
+    /// it.
+    ///
+    /// * `params`: `[P]`, as the last step left them.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses or `params` does not fit.
+    pub fn save(&self, path: &Path, params: &[f32]) -> Result<(), StateError> {
+        write_atomically(path, &self.to_bytes(params)?)
+            .map_err(|source| StateError::Write { path: path.to_owned(), source })
+    }
+
+    /// Reads what [`save`](Self::save) wrote; returns the parameters, `[P]`. Settings that are not
+    /// in the file (groups, schedule, clipping, decay) stay as they are here.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is damaged, or was saved for another model, other weights or
+    /// other settings; nothing is changed then.
+    pub fn load(&mut self, path: &Path) -> Result<Vec<f32>, StateError> {
+        let io = |source| StateError::Read { path: path.to_owned(), source };
+        let within = |e| StateError::In { path: path.to_owned(), source: Box::new(e) };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        let expected = self.most_bytes();
+        if size > expected {
+            return Err(within(StateError::TooLarge { size, expected }));
+        }
+        self.from_bytes(&std::fs::read(path).map_err(io)?).map_err(within)
+    }
+
+    /// The bytes of a state file.
+    ///
+    /// # Errors
+    ///
+    /// If `params` does not fit the layout.
+    pub fn to_bytes(&self, params: &[f32]) -> Result<Vec<u8>, StateError> {
+        let expected = self.layout().len();
+        if params.len() != expected {
+            return Err(StateError::Parameters { expected, got: params.len() });
+        }
+        let memory = self.rnn.memory();
+        let guard = self.guard.as_ref().map(|guard| guard.memory());
+        let mut parts = vec![params];
+        parts.extend(memory.parts);
+        parts.extend(guard.as_ref().map(|(_, parts)| parts).into_iter().flatten());
+        let header = Header {
+            config: *self.rnn.config(),
+            fingerprint: self.fingerprint,
+            averaging: self.rnn.averaging(),
+            compact: self.compact,
+            tensors: self.layout().tensors().iter().map(described).collect(),
+            taken: self.taken,
+            multiplier: self.multiplier,
+            rnn_steps: memory.steps,
+            compact_steps: memory.compact_steps,
+            guard: guard.as_ref().map(|(numbers, _)| numbers.clone()),
+            lengths: parts.iter().map(|part| part.len() as u64).collect(),
+        };
+        let header =
+            wincode::config::serialize(&header, wire()).map_err(|_| StateError::Contents)?;
+        let mut payload = (header.len() as u64).to_le_bytes().to_vec();
+        payload.extend(header);
+        for part in parts {
+            payload.extend(part.iter().flat_map(|x| x.to_le_bytes()));
+        }
+        Ok(seal(&payload, MAGIC, VERSION))
+    }
+
+    /// Takes what [`to_bytes`](Self::to_bytes) gave; returns the parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
+    pub fn from_bytes(&mut self, bytes: &[u8]) -> Result<Vec<f32>, StateError> {
+        let payload = unseal(bytes, MAGIC, VERSION)?;
+        let (length, rest) = payload.split_first_chunk::<8>().ok_or(StateError::Contents)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (header, floats) = rest.split_at_checked(length).ok_or(StateError::Contents)?;
+        let header: Header =
+            wincode::config::deserialize_exact(header, wire()).map_err(|_| StateError::Contents)?;
+        self.compare(&header)?;
+        let lengths = self.expected_lengths(&header)?;
+        if floats.len() != 4 * lengths.iter().sum::<usize>() {
+            return Err(StateError::Contents);
+        }
+        let mut floats = floats.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        let mut parts = lengths.iter().map(|&n| floats.by_ref().take(n).collect::<Vec<f32>>());
+        let params = parts.next().ok_or(StateError::Contents)?;
+        let networks: Vec<Vec<f32>> = parts.by_ref().take(self.rnn.memory().parts.len()).collect();
+        if let (Some(guard), Some(numbers)) = (&mut self.guard, &header.guard) {
+            guard
+                .restore_memory(numbers, std::array::from_fn(|_| parts.next().unwrap_or_default()));
+        }
+        self.rnn.restore(header.rnn_steps, header.compact_steps, &networks);
+        (self.taken, self.multiplier) = (header.taken, header.multiplier);
+        Ok(params)
+    }
+
+    /// No state of this optimizer has more bytes.
+    fn most_bytes(&self) -> u64 {
+        let networks: usize = self.rnn.memory().parts.iter().map(|part| part.len()).sum();
+        4 * (networks + 5 * self.layout().len()) as u64 + MOST_BESIDE
+    }
+
+    /// What the file was saved for, against what is here.
+    fn compare(&self, header: &Header) -> Result<(), StateError> {
+        let here = self.layout().tensors();
+        if header.tensors.len() != here.len() {
+            let (saved, here) = (header.tensors.len(), here.len());
+            return Err(StateError::TensorCount { saved, here });
+        }
+        for (index, (saved, here)) in header.tensors.iter().zip(here).enumerate() {
+            if *saved != described(here) {
+                let here = described(here);
+                let print = |(name, shape): &(String, Vec<u64>)| format!("{name} {shape:?}");
+                let (saved, here) = (print(saved), print(&here));
+                return Err(StateError::Tensor { index, saved, here });
+            }
+        }
+        if header.config != *self.rnn.config() {
+            let (saved, here) = first_difference(&header.config, self.rnn.config());
+            return Err(StateError::Configuration { saved, here });
+        }
+        if header.fingerprint != self.fingerprint {
+            let (saved, here) = (header.fingerprint, self.fingerprint);
+            return Err(StateError::Weights { saved, here });
+        }
+        let on = |yes: bool| String::from(if yes { "on" } else { "off" });
+        let eta = |eta: Option<f32>| eta.map_or_else(|| on(false), |eta| format!("with eta {eta}"));
+        let settings = [
+            ("averaging", eta(header.averaging), eta(self.rnn.averaging())),
+            ("a compact state", on(header.compact), on(self.compact)),
+            ("the guard", on(header.guard.is_some()), on(self.guard.is_some())),
+        ];
+        match settings.into_iter().find(|(_, saved, here)| saved != here) {
+            Some((what, saved, here)) => Err(StateError::Setting { what, saved, here }),
+            None => Ok(()),
+        }
+    }
+
+    /// Lengths of the vectors, if they are possible ones.
+    fn expected_lengths(&self, header: &Header) -> Result<Vec<usize>, StateError> {
+        let parameters = self.layout().len();
+        let mut lengths = vec![parameters];
+        lengths.extend(self.rnn.memory().parts.iter().map(|part| part.len()));
+        let fixed = lengths.len();
+        if header.guard.is_some() {
+            // a guard keeps what it has come to need
+            for &given in header.lengths.get(fixed..).unwrap_or_default() {
+                lengths.push(if given == 0 { 0 } else { parameters });
+            }
+            if lengths.len() != fixed + crate::guard::PARTS {
+                return Err(StateError::Contents);
+            }
+        }
+        let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
+        let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
+        let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
+        if !same || (adam && !has_adam) {
+            return Err(StateError::Contents);
+        }
+        Ok(lengths)
+    }
+}
+
+fn described(tensor: &TensorShape) -> (String, Vec<u64>) {
+    (tensor.name.clone(), tensor.shape.iter().map(|&extent| extent as u64).collect())
+}
+
+/// The first field in which two configurations differ, with both values.
+fn first_difference(
+    saved: &HierarchicalRnnConfig,
+    here: &HierarchicalRnnConfig,
+) -> (String, String) {
+    let (saved, here) = (format!("{saved:#?}"), format!("{here:#?}"));
+    let tidy = |line: &str| line.trim().trim_end_matches(',').to_owned();
+    let lines = saved.lines().zip(here.lines());
+    let mut different = lines.filter(|(a, b)| a != b);
+    different.next().map_or_else(Default::default, |(a, b)| (tidy(a), tidy(b)))
+}
