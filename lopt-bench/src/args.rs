@@ -58,6 +58,9 @@ pub struct RaceArgs {
     /// Weights of the learned optimizer: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub weights: Option<String>,
+    /// Run the learned optimizer with its guard
+    #[arg(long)]
+    pub guard: bool,
     /// Only these contenders, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub only: Vec<String>,
@@ -76,6 +79,7 @@ impl Default for RaceArgs {
             data: None,
             out: PathBuf::from("."),
             weights: None,
+            guard: false,
             only: Vec::new(),
             threads: None,
         }
@@ -100,6 +104,32 @@ pub enum WeightsCommand {
     Inspect(InspectArgs),
     /// Copy weights with another initial learning rate, the one they are used with
     SetRate(SetRateArgs),
+    /// Take the averaged weights of this moment out of a checkpoint
+    Extract(ExtractArgs),
+    /// Average the meta-parameters of weights of one configuration
+    Average(AverageArgs),
+}
+
+/// Arguments of `lopt weights extract`.
+#[derive(Debug, Clone, Args)]
+pub struct ExtractArgs {
+    /// A checkpoint of `lopt train`
+    #[arg(value_name = "CHECKPOINT")]
+    pub checkpoint: PathBuf,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Arguments of `lopt weights average`.
+#[derive(Debug, Clone, Args)]
+pub struct AverageArgs {
+    /// Files of weights, or names of built-in ones
+    #[arg(value_name = "FILE|NAME", required = true)]
+    pub weights: Vec<String>,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `lopt weights set-rate`.
@@ -231,6 +261,9 @@ pub struct EvaluateArgs {
     /// Shorten every horizon to at most so many steps, for a trial
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// Run the weights with the guard on; the figures are those of a user, not of the weights alone
+    #[arg(long)]
+    pub guard: bool,
     /// Only make the baselines and list the tasks; the weights are not run
     #[arg(long)]
     pub baselines_only: bool,

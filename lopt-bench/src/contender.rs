@@ -61,13 +61,21 @@ impl Setting {
     }
 
     /// A fresh optimizer.
-    pub fn build(self, layout: &Layout, learned: &LearnedSource) -> Box<dyn Optimizer> {
-        match self {
-            Self::Learned => learned.build(layout),
+    ///
+    /// # Errors
+    ///
+    /// If the learned optimizer cannot be built.
+    pub fn build(
+        self,
+        layout: &Layout,
+        learned: &LearnedSource,
+    ) -> Result<Box<dyn Optimizer>, CliError> {
+        Ok(match self {
+            Self::Learned => learned.build(layout, None)?,
             Self::Adam { rate } => Box::new(Adam::new(layout, rate)),
             Self::RmsProp { rate } => Box::new(RmsProp::new(layout, rate)),
             Self::SgdMomentum { rate } => Box::new(Momentum::new(layout, rate, MOMENTUM, false)),
-        }
+        })
     }
 }
 

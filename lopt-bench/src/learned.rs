@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::weights::EMBEDDED;
-use lopt_core::{HierarchicalRnn, Layout, Optimizer, Weights, WeightsError};
+use lopt_core::{
+    HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Weights, WeightsError,
+};
 
 use crate::error::CliError;
 
@@ -15,6 +17,8 @@ pub struct LearnedSource {
     pub label: String,
     /// The weights.
     pub weights: Arc<Weights>,
+    /// Whether the guard is on.
+    pub guard: bool,
 }
 
 impl LearnedSource {
@@ -43,16 +47,41 @@ impl LearnedSource {
             }
             _ => CliError::Weights(format!("`{label}`: {error}")),
         })?;
-        Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
+        Ok(Self { label: label.to_owned(), weights: Arc::new(weights), guard: false })
+    }
+
+    /// The same with or without the guard.
+    #[must_use]
+    pub fn guarded(mut self, guard: bool) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// The setting in words.
     pub fn describe(&self) -> String {
-        format!("weights {}, nothing to tune", self.label)
+        let guard = if self.guard { ", guarded" } else { "" };
+        format!("weights {}{guard}, nothing to tune", self.label)
     }
 
-    /// A fresh optimizer.
-    pub fn build(&self, layout: &Layout) -> Box<dyn Optimizer> {
-        Box::new(HierarchicalRnn::from_weights(&self.weights, layout))
+    /// A fresh optimizer; `rate`: an initial rate other than that of the weights.
+    ///
+    /// # Errors
+    ///
+    /// If the rate is no rate.
+    pub fn build(&self, layout: &Layout, rate: Option<f64>) -> Result<Box<dyn Optimizer>, CliError> {
+        let rate = rate.map(|rate| rate as f32);
+        if self.guard {
+            let mut config = LearnedOptimizerConfig::new().with_weights((*self.weights).clone());
+            if let Some(rate) = rate {
+                config = config.with_initial_rate(rate);
+            }
+            let optimizer = config.init(layout);
+            return Ok(Box::new(optimizer.map_err(|error| CliError::Weights(error.to_string()))?));
+        }
+        let mut optimizer = HierarchicalRnn::from_weights(&self.weights, layout);
+        if let Some(rate) = rate {
+            optimizer = optimizer.with_initial_rate(rate);
+        }
+        Ok(Box::new(optimizer))
     }
 }

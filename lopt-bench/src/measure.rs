@@ -120,7 +120,7 @@ impl Trial<'_> {
             let (loss, gradient) = self.evaluation.value_and_gradient(at, rows.as_deref());
             grads.copy_from_slice(gradient);
             let differentiated = Instant::now();
-            if !loss.is_finite() {
+            if !optimizer.observe(loss) && !loss.is_finite() {
                 return Err((step + 1, format!("the loss of the batch is {loss}")));
             }
             corrupt_gradient(&*workload.problem, &mut grads, &mut noise);

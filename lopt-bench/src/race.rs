@@ -92,18 +92,18 @@ impl Course<'_> {
     /// All runs, `[setting][seed]` flattened.
     fn run_all(&self, threads: usize) -> Result<Vec<Run>, CliError> {
         let count = self.plan.runs(self.starts.len());
-        parallel(threads, count, |job| self.run(job))
+        parallel(threads, count, |job| self.run(job))?.into_iter().collect()
     }
 
-    fn run(&self, job: usize) -> Run {
+    fn run(&self, job: usize) -> Result<Run, CliError> {
         let (setting, seed) = (job / self.starts.len(), job % self.starts.len());
         let served = &self.plan.served[setting];
         let layout = self.workload.problem.layout();
-        let mut optimizer = self.plan.settings[setting].build(&layout, self.learned);
+        let mut optimizer = self.plan.settings[setting].build(&layout, self.learned)?;
         let advance = |steps| self.progress.advance(served, steps);
         let run = measure::run(self.workload, &self.starts[seed], optimizer.as_mut(), &advance);
         self.progress.finish(served, run.final_loss());
-        run
+        Ok(run)
     }
 }
 

@@ -20,6 +20,13 @@ pub trait Optimizer: Send {
         params
     }
 
+    /// Takes notice of the loss at the attended point, before the step; returns whether the optimizer
+    /// looks at it and deals with one that is not finite. By default nobody is interested.
+    fn observe(&mut self, loss: f32) -> bool {
+        let _ = loss;
+        false
+    }
+
     /// Updates `params` with the gradient that was taken at the attended point.
     ///
     /// * `params`, `grads`: `[P]`, flat, the tensors of the layout one after another.

@@ -1,5 +1,7 @@
 //! The learned optimizer as users have it: settings, missing gradients, guard.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     Given, GuardConfig, GuardEvent, HierarchicalRnn, Layout, LearnedOptimizer,
@@ -194,7 +196,7 @@ fn with_poisoned_weights_the_guarded_run_becomes_adam_a_few_steps_late() {
     let bare = LearnedOptimizerConfig::new().with_weights(poisoned()).with_guard(None);
     let unguarded = trained(bare.init(&layout).unwrap(), 2000);
     let first = gradient(&start(&layout)).1;
-    assert!(!(unguarded < first), "the poison does not work: {unguarded} from {first}");
+    assert!(unguarded.is_nan() || unguarded > first, "no poison: {unguarded} from {first}");
 
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);

@@ -1,5 +1,7 @@
 //! State files: a run that goes on is the run that never stopped, and nothing else is accepted.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
@@ -112,7 +114,7 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
         "saved with a compact state off, here it is on"
     );
     assert_eq!(
-        refuse(&plain.clone().with_averaging(None), &layout()),
+        refuse(&plain.with_averaging(None), &layout()),
         "saved with averaging with eta 8, here it is off"
     );
     let mut older = bytes.clone();

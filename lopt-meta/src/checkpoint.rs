@@ -3,8 +3,11 @@
 //! One file: recipe, psi with the meta-optimizer's memory, counters, and the numeric state of every
 //! slot. Everything random is a function of seed and counters. The previous file is kept beside it.
 
+use crate::config::{Recipe, RecipeError};
 use crate::meta_optimizer::MetaState;
+use lopt_core::Weights;
 use lopt_core::sealed::{SealError, seal, unseal, write_atomically};
+use lopt_core::weights::TrainingRecord;
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -86,6 +89,25 @@ impl Checkpoint {
         self.counters.best_psi.clear();
         self.counters.best_update = 0;
         self
+    }
+
+    /// The moving average of psi as it stands, as weights of the recipe's optimizer; their record has
+    /// no score, as they have not been scored.
+    ///
+    /// # Errors
+    ///
+    /// If the recipe does not name an optimizer.
+    pub fn averaged(&self) -> Result<Weights, RecipeError> {
+        let recipe = Recipe::parse(&self.recipe)?;
+        let record = TrainingRecord {
+            recipe: self.recipe.clone(),
+            seed: recipe.seed,
+            updates: self.counters.updates,
+            instance_steps: self.counters.instance_steps,
+            ..TrainingRecord::default()
+        };
+        let psi = self.meta.average.iter().map(|&x| x as f32).collect();
+        Ok(Weights { config: recipe.optimizer_config()?, psi, record })
     }
 
     /// Writes `path`, keeping the file it replaces as `path` + `.previous`.

@@ -19,7 +19,7 @@ use crate::suggest::near_names;
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = super::race::threads(args.threads)?;
     let tasks = tasks(args)?;
-    let learned = LearnedSource::load(Some(&args.weights))?;
+    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
     let json = match &args.json {
         None => None,
         Some(path) => {

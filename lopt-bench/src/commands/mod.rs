@@ -60,6 +60,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Problems(args)) => problems::run(&args, out),
         Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
         Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
+        Some(Command::Weights(WeightsCommand::Extract(args))) => weights::extract(&args, out),
+        Some(Command::Weights(WeightsCommand::Average(args))) => weights::average(&args, out),
         Some(Command::Train(args)) => train::run(&args, out),
         Some(Command::Speed(args)) => speed::run(&args, out),
         Some(Command::Evaluate(args)) => evaluate::run(&args, out),

@@ -20,7 +20,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     // Everything that can be wrong is looked at before the first step.
     let workload = Workload::new(args)?;
     let contenders = contender::only(&args.only)?;
-    let learned = LearnedSource::load(args.weights.as_deref())?;
+    let learned = LearnedSource::load(args.weights.as_deref())?.guarded(args.guard);
     let folder = OutputFolder::open(&args.out)?;
 
     let plan = Plan::new(&contenders);
@@ -82,6 +82,9 @@ fn command(args: &RaceArgs, workload: &Workload) -> String {
     }
     if let Some(weights) = &args.weights {
         let _ = write!(text, " --weights {weights}");
+    }
+    if args.guard {
+        text.push_str(" --guard");
     }
     if !args.only.is_empty() {
         let _ = write!(text, " --only {}", args.only.join(","));

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use lopt_core::meta_params::MetaLayout;
+use lopt_meta::Checkpoint;
 
-use crate::args::{InspectArgs, SetRateArgs};
+use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
 use crate::report::number::count_text;
@@ -64,6 +65,41 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
     weights.config.validate().map_err(|error| fault(error.to_string()))?;
     weights.write(&args.out).map_err(|error| fault(error.to_string()))?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
+    Ok(())
+}
+
+/// Writes the averaged psi of a checkpoint as weights.
+pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let fault = |error: &dyn std::fmt::Display| CliError::Weights(error.to_string());
+    let checkpoint = Checkpoint::read(&args.checkpoint).map_err(|error| fault(&error))?;
+    let weights = checkpoint.averaged().map_err(|error| fault(&error))?;
+    weights.write(&args.out).map_err(|error| fault(&error))?;
+    writeln!(out, "wrote {}, update {}", args.out.display(), weights.record.updates)?;
+    Ok(())
+}
+
+/// Writes the mean of the meta-parameters, with the record of the first.
+pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let sources: Vec<LearnedSource> = args
+        .weights
+        .iter()
+        .map(|name| LearnedSource::load(Some(name)))
+        .collect::<Result<_, _>>()?;
+    let mut mean = (*sources[0].weights).clone();
+    for other in &sources[1..] {
+        if other.weights.config != mean.config {
+            let (a, b) = (&sources[0].label, &other.label);
+            return Err(CliError::Weights(format!("`{a}` and `{b}` have other configurations")));
+        }
+    }
+    for (i, x) in mean.psi.iter_mut().enumerate() {
+        let sum: f64 = sources.iter().map(|source| f64::from(source.weights.psi[i])).sum();
+        *x = (sum / sources.len() as f64) as f32;
+    }
+    let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
+    mean.record.recipe.push_str(&format!("\n# psi: the mean of {}\n", labels.join(", ")));
+    mean.write(&args.out).map_err(|error| CliError::Weights(error.to_string()))?;
+    writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
 }
 

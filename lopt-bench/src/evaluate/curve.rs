@@ -14,6 +14,11 @@ impl Smoothed {
     pub fn push(&mut self, loss: f64) -> f64 {
         self.sum = DECAY * self.sum + (1.0 - DECAY) * loss;
         self.weight = DECAY * self.weight + (1.0 - DECAY);
+        self.value()
+    }
+
+    /// The average so far; not a number before the first loss.
+    pub fn value(&self) -> f64 {
         self.sum / self.weight
     }
 }

@@ -1,6 +1,5 @@
 //! Our own runs on a task.
 
-use lopt_core::HierarchicalRnn;
 use lopt_problems::Task;
 
 use super::baselines::seeds_at;
@@ -30,7 +29,7 @@ pub struct LearnedRun {
 ///
 /// # Errors
 ///
-/// If threads cannot be started.
+/// If threads cannot be started or the optimizer cannot be built.
 pub fn run_task(
     task: &Task,
     learned: &LearnedSource,
@@ -49,11 +48,10 @@ pub fn run_task(
         };
         let multiples: Vec<usize> = MULTIPLES.into_iter().filter(wanted).collect();
         let steps = task.steps * multiples.last().copied().unwrap_or(1);
-        let mut optimizer = HierarchicalRnn::from_weights(&learned.weights, &layout);
-        if let Some(rate) = rate {
-            optimizer = optimizer.with_initial_rate(rate as f32);
-        }
-        let run = run(task, &starts[seed], &mut optimizer, steps, f64::INFINITY);
-        LearnedRun { rate, seed, multiples, initial: starts[seed].initial, run }
-    })
+        let mut optimizer = learned.build(&layout, rate)?;
+        let run = run(task, &starts[seed], &mut *optimizer, steps, f64::INFINITY);
+        Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, run })
+    })?
+    .into_iter()
+    .collect()
 }

@@ -86,12 +86,15 @@ pub fn run(
         let in_place = std::ptr::eq(at, params.as_slice());
         let (loss, gradient) = evaluation.value_and_gradient(at, batch.training.as_deref());
         grads.copy_from_slice(gradient);
+        // a guard may still take back what others cannot
+        let guarded = optimizer.observe(loss);
         let loss = match (&batch.measured, in_place) {
             (None, true) => loss,
             (None, false) => evaluation.loss(&params, batch.training.as_deref()),
             (measured, _) => evaluation.loss(&params, measured.as_deref()),
         };
-        let average = smoothed.push(f64::from(loss));
+        let lost = guarded && !loss.is_finite();
+        let average = if lost { smoothed.value() } else { smoothed.push(f64::from(loss)) };
         if !average.is_finite() || average > abandon_above * start.initial {
             return run;
         }

@@ -58,6 +58,8 @@ pub struct LearnedOptimizer {
     compact: bool,
     guard: Option<Guard>,
     listener: Listener,
+    /// The loss that was observed for the next step.
+    observed: Option<f32>,
     taken: u64,
     clipped: Vec<f32>,
     tensors: Vec<TensorStep<f32>>,
@@ -128,6 +130,7 @@ impl LearnedOptimizer {
             compact: config.compact_state,
             guard: config.guard.map(Guard::new),
             listener: Listener(None),
+            observed: None,
             taken: 0,
             clipped: Vec::new(),
             tensors: Vec::with_capacity(layout.tensor_count()),
@@ -218,6 +221,7 @@ impl LearnedOptimizer {
         grads: &[f32],
         given: Given<'_>,
     ) -> Result<(), StepError> {
+        let loss = self.observed.take().or(given.loss);
         check_lengths(self.rnn.layout(), params, grads)?;
         let (expected, got) = (self.settings.len(), given.has_gradient.len());
         if got != 0 && got != expected {
@@ -228,7 +232,7 @@ impl LearnedOptimizer {
         match &mut self.guard {
             Some(guard) => {
                 let finite = finite.map_err(|error| error.to_string());
-                let verdict = guard.judge(params, finite, given.loss);
+                let verdict = guard.judge(params, finite, loss);
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
@@ -304,12 +308,18 @@ impl Optimizer for LearnedOptimizer {
         if self.has_fallen_back() { params } else { self.rnn.attended(params) }
     }
 
+    fn observe(&mut self, loss: f32) -> bool {
+        self.observed = Some(loss);
+        self.guard.is_some()
+    }
+
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
         self.step_given(params, grads, Given::default())
     }
 
     fn reset(&mut self) {
         self.rnn.reset();
+        self.observed = None;
         self.taken = 0;
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
     }
