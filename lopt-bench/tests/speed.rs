@@ -58,6 +58,8 @@ fn every_row_has_its_figures() {
     let expected = [
         ("step", 2),
         ("step-compact", 1),
+        ("step-unguarded", 1),
+        ("step-guarded", 1),
         ("step-many-tensors", 1),
         ("adam", 2),
         ("copy", 1),

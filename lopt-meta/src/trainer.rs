@@ -65,12 +65,26 @@ impl Trainer {
     ///
     /// If the recipe cannot be followed.
     pub fn new(recipe: Recipe, level: Level) -> Result<Self, TrainError> {
+        let entries = select(&recipe)?;
+        Self::on_problems(recipe, entries, level)
+    }
+
+    /// Starts a run on problems of your own; those that the recipe names are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// If the recipe cannot be followed or there are no problems.
+    pub fn on_problems(
+        recipe: Recipe,
+        entries: Vec<Entry>,
+        level: Level,
+    ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
         let layout = MetaLayout::new(&config);
         let psi = layout.initialize(&config, &mut stream(recipe.seed, &[0]));
         let meta = MetaState::new(psi, &recipe.meta_optimizer);
         let counters = Counters { best_score: f64::INFINITY, ..Counters::default() };
-        Self::assemble(recipe, config, meta, counters, level, None)
+        Self::assemble(recipe, entries, config, meta, counters, level, None)
     }
 
     /// Starts a run from existing weights, with a fresh meta-optimizer.
@@ -83,6 +97,21 @@ impl Trainer {
         weights: &Weights,
         level: Level,
     ) -> Result<Self, TrainError> {
+        let entries = select(&recipe)?;
+        Self::from_weights_on_problems(recipe, entries, weights, level)
+    }
+
+    /// [`from_weights`](Self::from_weights) on problems of your own.
+    ///
+    /// # Errors
+    ///
+    /// As there, and if there are no problems.
+    pub fn from_weights_on_problems(
+        recipe: Recipe,
+        entries: Vec<Entry>,
+        weights: &Weights,
+        level: Level,
+    ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
         // the rate weights are used from does not matter: training draws its own
         let given = HierarchicalRnnConfig { initial_rate: config.initial_rate, ..weights.config };
@@ -91,7 +120,7 @@ impl Trainer {
         }
         let meta = MetaState::new(weights.psi_f64(), &recipe.meta_optimizer);
         let counters = Counters { best_score: f64::INFINITY, ..Counters::default() };
-        Self::assemble(recipe, config, meta, counters, level, None)
+        Self::assemble(recipe, entries, config, meta, counters, level, None)
     }
 
     /// Goes on from a checkpoint exactly where it was written.
@@ -100,24 +129,41 @@ impl Trainer {
     ///
     /// If the checkpoint does not fit its own recipe.
     pub fn resume(checkpoint: &Checkpoint, level: Level) -> Result<Self, TrainError> {
+        let entries = select(&Recipe::parse(&checkpoint.recipe)?)?;
+        Self::resume_on_problems(checkpoint, entries, level)
+    }
+
+    /// [`resume`](Self::resume) of a run on problems of your own, which have to be the same ones.
+    ///
+    /// # Errors
+    ///
+    /// As there, and if there are no problems.
+    pub fn resume_on_problems(
+        checkpoint: &Checkpoint,
+        entries: Vec<Entry>,
+        level: Level,
+    ) -> Result<Self, TrainError> {
         let recipe = Recipe::parse(&checkpoint.recipe)?;
         let config = recipe.optimizer_config()?;
         let (meta, counters) = (checkpoint.meta.clone(), checkpoint.counters.clone());
         if meta.psi.len() != MetaLayout::new(&config).len() {
             return Err(TrainError::Unfit);
         }
-        Self::assemble(recipe, config, meta, counters, level, Some(checkpoint))
+        Self::assemble(recipe, entries, config, meta, counters, level, Some(checkpoint))
     }
 
     fn assemble(
         recipe: Recipe,
+        entries: Vec<Entry>,
         config: HierarchicalRnnConfig,
         meta: MetaState,
         counters: Counters,
         level: Level,
         saved: Option<&Checkpoint>,
     ) -> Result<Self, TrainError> {
-        let entries = select(&recipe)?;
+        if entries.is_empty() {
+            return Err(TrainError::Recipe(RecipeError::NoProblems));
+        }
         let net = Network::<f32>::new(&config, &meta.psi);
         let ids = 0..recipe.problems.slots as u64;
         let progress = (counters.updates as f64 / recipe.updates as f64).min(1.0);

@@ -4,7 +4,11 @@ use lopt_core::baselines::Adam;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer};
+use lopt_core::weights::TrainingRecord;
+use lopt_core::{
+    GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizerConfig, Optimizer,
+    Weights,
+};
 use lopt_meta::{Recipe, Trainer};
 use rayon::ThreadPool;
 
@@ -27,6 +31,8 @@ pub struct StepCase {
     optimizer: Box<dyn Optimizer>,
     params: Vec<f32>,
     grads: Vec<f32>,
+    /// Falls all the time, so that a guard keeps taking snapshots.
+    loss: f32,
 }
 
 impl StepCase {
@@ -59,6 +65,26 @@ impl StepCase {
         Ok(Self::new(pool, Box::new(optimizer.with_compact_state()), layout.len()))
     }
 
+    /// What users have, with or without the guard.
+    ///
+    /// # Errors
+    ///
+    /// If the threads cannot be started.
+    pub fn whole(
+        config: &HierarchicalRnnConfig,
+        layout: &Layout,
+        guard: Option<GuardConfig>,
+    ) -> Result<Self, CliError> {
+        let psi = MetaLayout::new(config).initialize(config, &mut stream(1, &[]));
+        let psi = psi.into_iter().map(|x| x as f32).collect();
+        let weights = Weights { config: *config, psi, record: TrainingRecord::default() };
+        let pool = pool(1)?;
+        let settings = LearnedOptimizerConfig::new().with_weights(weights).with_guard(guard);
+        let optimizer = pool.install(|| settings.init(layout));
+        let optimizer = optimizer.map_err(|error| CliError::Speed(error.to_string()))?;
+        Ok(Self::new(pool, Box::new(optimizer), layout.len()))
+    }
+
     /// Adam.
     ///
     /// # Errors
@@ -70,7 +96,7 @@ impl StepCase {
 
     fn new(pool: ThreadPool, optimizer: Box<dyn Optimizer>, len: usize) -> Self {
         let grads = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
-        Self { pool, optimizer, params: vec![0.1; len], grads }
+        Self { pool, optimizer, params: vec![0.1; len], grads, loss: 1e6 }
     }
 }
 
@@ -88,7 +114,9 @@ fn learned(
 
 impl Case for StepCase {
     fn run(&mut self) -> Result<f64, CliError> {
-        let Self { pool, optimizer, params, grads } = self;
+        let Self { pool, optimizer, params, grads, loss } = self;
+        *loss -= 1.0;
+        optimizer.observe(*loss);
         pool.install(|| optimizer.step(params, grads))
             .map_err(|error| CliError::Speed(error.to_string()))?;
         Ok(self.params.len() as f64)

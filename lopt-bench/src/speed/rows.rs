@@ -2,7 +2,7 @@
 
 use lopt_core::rng::{below, stream};
 use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnnConfig, Layout, TensorShape};
+use lopt_core::{GuardConfig, HierarchicalRnnConfig, Layout, TensorShape};
 use lopt_problems::Problem as _;
 
 use super::cases::{Case, CopyCase, InPlaceCase, MetaCase, StepCase};
@@ -14,9 +14,10 @@ use crate::error::CliError;
 use crate::suggest::near_names;
 
 /// Names that `--only` takes.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "step",
     "step-compact",
+    "step-guarded",
     "step-many-tensors",
     "adam",
     "copy",
@@ -93,6 +94,18 @@ impl Wanted<'_> {
         }
         if self.wants("step-compact") {
             rows.push(compact_step(&config, &single(large)?, level)?);
+        }
+        if self.wants("step-guarded") {
+            for (name, guard) in
+                [("step-unguarded", None), ("step-guarded", Some(GuardConfig::default()))]
+            {
+                let layout = single(large)?;
+                let operations = Operations::of_step(&config, large, 1);
+                let bytes = beyond_caches(large, step_bytes(&config));
+                let case = Box::new(StepCase::whole(&config, &layout, guard)?);
+                let needs = Needs { bytes, operations, level };
+                rows.push(Row { name: name.to_owned(), n: large, threads: 1, needs, case });
+            }
         }
         if self.wants("step-many-tensors") {
             let many = many_tensors()?;

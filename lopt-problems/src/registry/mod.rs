@@ -39,7 +39,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(set: &'static str, problem: impl Problem) -> Self {
+    /// A problem of a group.
+    pub fn new(set: &'static str, problem: impl Problem) -> Self {
         Self { set, problem: Arc::new(problem) }
     }
 }

@@ -9,6 +9,7 @@ use super::released::List;
 use super::wide::ROWS;
 use crate::classifier::{Activation, ConvNet, Init, Mlp, Stage};
 use crate::data::{Recipe, Source};
+use crate::noise::Noisy;
 use crate::transform::BadlyScaled;
 
 /// Features, hidden widths, batch; at most 870 parameters.
@@ -27,8 +28,20 @@ const SIZES: [(usize, &[usize], usize); 11] = [
 ];
 
 /// Features, hidden widths, and a batch of so few examples that the gradient is mostly noise.
-const NOISY_SIZES: [(usize, &[usize], usize); 5] =
-    [(6, &[8], 1), (10, &[12], 2), (8, &[8, 8], 1), (12, &[10, 8], 4), (16, &[12], 1)];
+const NOISY_SIZES: [(usize, &[usize], usize); 9] = [
+    (6, &[8], 1),
+    (10, &[12], 2),
+    (8, &[8, 8], 1),
+    (12, &[10, 8], 4),
+    (16, &[12], 1),
+    (20, &[20], 1),
+    (16, &[16, 12], 2),
+    (24, &[24], 1),
+    (12, &[16, 16], 4),
+];
+
+/// Deviation of the noise that comes on top, on every gradient entry.
+const ADDED_NOISE: f64 = 0.1;
 
 /// Features, hidden widths, batch, and the decades over which the units of the parameters spread.
 const SCALED_SIZES: [(usize, &[usize], usize, f64); 4] =
@@ -49,10 +62,11 @@ pub(super) fn network_list() -> Vec<Entry> {
         for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
             let recipe = Recipe::Corners { features, separation: 0.5, rows: ROWS };
             let net = Mlp::new(hidden, activation, Source::fresh(recipe), batch).plain();
-            let name = format!("net-noisy-{i}-{}", activation.name());
-            list.add("network_noisy", net.named(name));
+            let net = net.named(format!("net-noisy-{i}-{}", activation.name()));
+            list.add("network_noisy", net.clone());
+            list.add("network_noisy", Noisy::new(net, ADDED_NOISE));
         }
-        let recipe = Recipe::Clusters { features, classes: 3 + i, rows: ROWS };
+        let recipe = Recipe::Clusters { features: 2 * features, classes: 3 + i, rows: ROWS };
         let softmax = Mlp::softmax_regression(Source::fresh(recipe), batch);
         list.add("softmax_noisy", softmax.named(format!("softmax-noisy-{i}")));
     }
