@@ -5,7 +5,7 @@
 //! weights are inside this crate: no download, no Python, no system package.
 //!
 //! ```
-//! use lopt_core::{HierarchicalRnn, Layout, Optimizer, TensorShape};
+//! use lopt_core::{Layout, LearnedOptimizer, Optimizer, TensorShape};
 //!
 //! // a model with a matrix and a bias; the loss is |W x + b - y|^2 for one fixed x, y
 //! let layout = Layout::new(vec![TensorShape::new("W", [2, 3]), TensorShape::new("b", [2])])?;
@@ -14,7 +14,7 @@
 //!     p[3 * i] * x[0] + p[3 * i + 1] * x[1] + p[3 * i + 2] * x[2] + p[6 + i] - y[i]
 //! };
 //!
-//! let mut optimizer = HierarchicalRnn::pretrained(&layout)?;
+//! let mut optimizer = LearnedOptimizer::pretrained(&layout)?;
 //! let mut params = vec![0.5_f32; layout.len()];
 //! for _ in 0..200 {
 //!     // gradients are taken where the optimizer looks: `attended`
@@ -31,6 +31,39 @@
 //! assert!(loss < 0.1, "{loss}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What you have besides
+//!
+//! [`LearnedOptimizerConfig`] has what users have with AdamW: groups by name, weight decay, clipping,
+//! schedules, a smaller state. [`LearnedOptimizer`] watches itself: a run that diverges is taken back
+//! and in the end handed to Adam ([`guard`]). It saves itself together with the parameters, so that a
+//! run that was killed goes on bit for bit:
+//!
+//! ```
+//! # use lopt_core::{Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, ParameterGroup, TensorShape};
+//! # let layout = Layout::new(vec![TensorShape::new("W", [2, 3]), TensorShape::new("b", [2])])?;
+//! # let folder = std::env::temp_dir().join(format!("lopt-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let file = folder.join("state.lopt");
+//! let config = LearnedOptimizerConfig::new()
+//!     .with_weight_decay(1e-5)
+//!     .with_group(ParameterGroup::new("b").with_weight_decay(0.0));
+//! let mut optimizer = config.init(&layout)?;
+//! let mut params = vec![0.5_f32; layout.len()];
+//! // the loss is for the guard
+//! optimizer.step_with_loss(&mut params, &[0.1; 8], 2.5)?;
+//! optimizer.save(&file, &params)?;
+//!
+//! let mut resumed = config.init(&layout)?;
+//! let mut again = resumed.load(&file)?;
+//! optimizer.step(&mut params, &[0.2; 8])?;
+//! resumed.step(&mut again, &[0.2; 8])?;
+//! assert_eq!(params, again);
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`HierarchicalRnn`] is the bare optimizer inside, without groups and guard.
 //!
 //! # How it works
 //!
