@@ -238,8 +238,15 @@ pub struct EvaluateArgs {
     #[arg(value_name = "FILE|NAME")]
     pub weights: String,
     /// Which tasks: quick, validation or test
-    #[arg(long, value_name = "NAME")]
-    pub suite: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
+    pub suite: Option<String>,
+    /// Instead: a training ensemble (paper, released, wide-paper, recommended), beside Adam and
+    /// RMSProp with their best single rates
+    #[arg(long, value_name = "NAME", conflicts_with = "suite")]
+    pub ensemble: Option<String>,
+    /// With --ensemble: leave larger problems out
+    #[arg(long, value_name = "P", requires = "ensemble", default_value_t = 2000)]
+    pub most_parameters: usize,
     /// File for the whole result
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -8,6 +8,7 @@ use crate::args::EvaluateArgs;
 use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
 use crate::evaluate::cache::Cache;
+use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::learned::LearnedSource;
@@ -18,19 +19,13 @@ use crate::suggest::near_names;
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = super::race::threads(args.threads)?;
-    let tasks = tasks(args)?;
+    if let Some(name) = &args.ensemble {
+        return run_ensemble(args, name, threads, out);
+    }
+    let suite = args.suite.as_deref().unwrap_or_default();
+    let tasks = tasks(args, suite)?;
     let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
-    let json = match &args.json {
-        None => None,
-        Some(path) => {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(|| {
-                CliError::Usage(format!("--json needs a file, got `{}`", path.display()))
-            })?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            Some((OutputFolder::open(folder.unwrap_or(std::path::Path::new(".")))?, name))
-        }
-    };
+    let json = json_file(args)?;
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
@@ -51,11 +46,54 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         let (done, all) = (index + 1, tasks.tasks.len());
         let _ = writeln!(std::io::stderr(), "evaluate: {done} of {all} tasks, {}", task.name);
     }
-    let names = (learned.label.as_str(), args.suite.as_str());
+    let names = (learned.label.as_str(), suite);
     let record = record(names, &tasks, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
+    write_json(json, &record, out)
+}
+
+/// Weights on the problems that they were trained on.
+fn run_ensemble(
+    args: &EvaluateArgs,
+    name: &str,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
+    let json = json_file(args)?;
+    let effort = Effort {
+        steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),
+        seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS).max(1),
+        most_parameters: args.most_parameters,
+        threads,
+    };
+    let record = ensemble::run(&learned, name, effort)?;
+    write!(out, "{}", evaluation::ensemble(&record))?;
+    write_json(json, &record, out)
+}
+
+/// Steps of a run on an ensemble.
+const ENSEMBLE_STEPS: usize = 1000;
+/// Seeds of an entry.
+const ENSEMBLE_SEEDS: usize = 3;
+
+/// Where the record goes, looked at before the work.
+fn json_file(args: &EvaluateArgs) -> Result<Option<(OutputFolder, &str)>, CliError> {
+    let Some(path) = &args.json else { return Ok(None) };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name
+        .ok_or_else(|| CliError::Usage(format!("--json needs a file, got `{}`", path.display())))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok(Some((OutputFolder::open(folder.unwrap_or(std::path::Path::new(".")))?, name)))
+}
+
+fn write_json(
+    json: Option<(OutputFolder, &str)>,
+    record: &impl serde::Serialize,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     if let Some((folder, name)) = json {
-        let mut text = serde_json::to_string_pretty(&record)?;
+        let mut text = serde_json::to_string_pretty(record)?;
         text.push('\n');
         let path = folder.write(name, text.as_bytes())?;
         writeln!(out, "\nwrote {}", path.display())?;
@@ -64,7 +102,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
 }
 
 /// The tasks that the command line asks for.
-fn tasks(args: &EvaluateArgs) -> Result<SuiteTasks, CliError> {
+fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
     for (flag, count) in [("--seeds", args.seeds), ("--steps", args.steps)] {
         if count == Some(0) {
             return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
@@ -73,7 +111,7 @@ fn tasks(args: &EvaluateArgs) -> Result<SuiteTasks, CliError> {
     if let Some(rate) = args.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
         return Err(CliError::Usage(format!("--rates are positive, got {rate}")));
     }
-    let kind: Suite = args.suite.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let kind: Suite = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
     let mut tasks = suite(kind, args.data.as_deref())?;
     for name in &args.only {
         if let Some(task) = tasks.skipped.iter().find(|task| task.name == name) {

@@ -7,6 +7,7 @@
 //!   [`cache`] with their [`cost`].
 //! * [`learned`]: our own runs; [`cross_family`]: the one Adam that does best elsewhere.
 //! * [`compare`]: ours against theirs, run by run; [`statistics`]: means with intervals.
+//! * [`ensemble`]: not a suite, but the problems that weights were trained on.
 //! * [`figures`] of the suite; [`record`] and [`task_record`]: all of it as data.
 
 pub mod baselines;
@@ -15,6 +16,7 @@ pub mod compare;
 pub mod cost;
 pub mod cross_family;
 pub mod curve;
+pub mod ensemble;
 pub mod figures;
 pub mod learned;
 pub mod record;

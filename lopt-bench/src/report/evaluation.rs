@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use lopt_problems::Task;
 
 use crate::evaluate::baselines::TaskBaselines;
+use crate::evaluate::ensemble::EnsembleRecord;
 use crate::evaluate::figures::Figures;
 use crate::evaluate::record::EvaluationRecord;
 use crate::evaluate::statistics::Estimate;
@@ -31,6 +32,34 @@ pub fn render(record: &EvaluationRecord) -> String {
     let _ = writeln!(text, "\nstill falling at 25 horizons: {falling}");
     let _ = writeln!(text, "failures: {failures} of {runs} ends of runs");
     text
+}
+
+/// Every entry of an ensemble, and the shares that are won.
+pub fn ensemble(record: &EnsembleRecord) -> String {
+    let header = ["problem", "set", "parameters", "ours", "adam", "rmsprop"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(record.entries.iter().map(|entry| {
+        let [ours, adam, rmsprop] =
+            [entry.ours, entry.adam, entry.rmsprop].map(|value| format!("{value:.2}"));
+        let (name, set) = (entry.problem.clone(), entry.set.clone());
+        vec![name, set, count_text(entry.parameters), ours, adam, rmsprop]
+    }));
+    let percent = |part: f64| format!("{:.0} %", 100.0 * part);
+    format!(
+        "{} on the ensemble {}: {} entries, ln(loss / first loss) after {} steps, {} seeds\n\n\
+         {}\nas good or better than Adam({}): {}, than RMSProp({}): {}, than both: {}\n",
+        record.weights,
+        record.ensemble,
+        record.entries.len(),
+        record.steps,
+        record.seeds,
+        align(&rows, 2),
+        rate_text(record.adam_rate),
+        percent(record.win_rate_vs_adam),
+        rate_text(record.rmsprop_rate),
+        percent(record.win_rate_vs_rmsprop),
+        percent(record.win_rate_vs_both),
+    )
 }
 
 /// Sizes, cost and best settings of the baselines.

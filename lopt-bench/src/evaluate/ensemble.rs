@@ -1,0 +1,218 @@
+//! Weights on the very ensemble they were trained on, beside Adam and RMSProp with the one rate that
+//! is best for the whole of it.
+//!
+//! Every entry is run from the same starts by all of them. The result of a run is
+//! `ln(loss / first loss)` on the whole data set (at most 512 rows), the loss averaged over ten places
+//! in the last tenth of the run, held between `ln 1e-12` and `ln 1000`, which a run that diverges gets.
+
+use std::sync::Arc;
+
+use lopt_core::baselines::{Adam, RmsProp};
+use lopt_core::flush::FlushToZero;
+use lopt_core::rng::stream;
+use lopt_core::{Layout, Optimizer};
+use lopt_problems::{BatchStream, Ensemble, Entry, Evaluation, corrupt_gradient, training_ensemble};
+use serde::Serialize;
+
+use super::setting::rates;
+use crate::error::CliError;
+use crate::learned::LearnedSource;
+use crate::parallel::parallel;
+
+/// What was run and what it gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct EnsembleRecord {
+    /// The weights.
+    pub weights: String,
+    /// Name of the ensemble.
+    pub ensemble: String,
+    /// Steps of a run.
+    pub steps: usize,
+    /// Seeds of an entry.
+    pub seeds: usize,
+    /// The best single rate of Adam.
+    pub adam_rate: f64,
+    /// The best single rate of RMSProp.
+    pub rmsprop_rate: f64,
+    /// Part of the entries on which ours is at least as good as Adam.
+    pub win_rate_vs_adam: f64,
+    /// The same with RMSProp.
+    pub win_rate_vs_rmsprop: f64,
+    /// At least as good as both.
+    pub win_rate_vs_both: f64,
+    /// One per entry.
+    pub entries: Vec<EntryRecord>,
+}
+
+/// Mean results over seeds, lower is better.
+#[derive(Debug, Clone, Serialize)]
+pub struct EntryRecord {
+    /// Name of the problem.
+    pub problem: String,
+    /// Its group.
+    pub set: String,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// Ours.
+    pub ours: f64,
+    /// Adam at the best single rate.
+    pub adam: f64,
+    /// RMSProp at the best single rate.
+    pub rmsprop: f64,
+}
+
+/// How much.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Steps of a run.
+    pub steps: usize,
+    /// Seeds of an entry.
+    pub seeds: usize,
+    /// Larger problems are left out.
+    pub most_parameters: usize,
+    /// Runs at a time.
+    pub threads: usize,
+}
+
+/// Who runs.
+#[derive(Debug, Clone, Copy)]
+enum Runner {
+    Learned,
+    Adam(f64),
+    RmsProp(f64),
+}
+
+/// Runs everything.
+///
+/// # Errors
+///
+/// If there is no such ensemble or the optimizer cannot be built.
+pub fn run(
+    learned: &LearnedSource,
+    ensemble: &str,
+    effort: Effort,
+) -> Result<EnsembleRecord, CliError> {
+    let kind: Ensemble = ensemble.parse()?;
+    let mut entries = training_ensemble(kind);
+    entries.retain(|entry| entry.problem.layout().len() <= effort.most_parameters);
+    // half decades from 1e-4 up: lower ones go nowhere in so many steps
+    let rates: Vec<f64> = rates().into_iter().filter(|&rate| rate > 0.9e-4).collect();
+    let mut runners = vec![Runner::Learned];
+    runners.extend(rates.iter().map(|&rate| Runner::Adam(rate)));
+    runners.extend(rates.iter().map(|&rate| Runner::RmsProp(rate)));
+    let results = parallel(effort.threads, entries.len(), |index| {
+        let entry = &entries[index];
+        runners.iter().map(|&who| result(entry, who, learned, effort)).collect()
+    })?;
+    let results: Vec<Vec<f64>> = results.into_iter().collect::<Result<_, CliError>>()?;
+    let best = |first: usize| {
+        let total = |i: usize| results.iter().map(|of_entry| of_entry[first + i]).sum::<f64>();
+        let order = |a: &usize, b: &usize| total(*a).total_cmp(&total(*b));
+        (0..rates.len()).min_by(order).unwrap_or(0)
+    };
+    let (adam, rmsprop) = (best(1), best(1 + rates.len()));
+    let records: Vec<EntryRecord> = entries
+        .iter()
+        .zip(&results)
+        .map(|(entry, of_entry)| EntryRecord {
+            problem: entry.problem.name(),
+            set: entry.set.to_owned(),
+            parameters: entry.problem.layout().len(),
+            ours: of_entry[0],
+            adam: of_entry[1 + adam],
+            rmsprop: of_entry[1 + rates.len() + rmsprop],
+        })
+        .collect();
+    let part = |wins: &dyn Fn(&EntryRecord) -> bool| {
+        records.iter().filter(|record| wins(record)).count() as f64 / records.len() as f64
+    };
+    let beats = |record: &EntryRecord, other: f64| record.ours <= other + TIE;
+    Ok(EnsembleRecord {
+        weights: learned.label.clone(),
+        ensemble: ensemble.to_owned(),
+        steps: effort.steps,
+        seeds: effort.seeds,
+        adam_rate: rates[adam],
+        rmsprop_rate: rates[rmsprop],
+        win_rate_vs_adam: part(&|r| beats(r, r.adam)),
+        win_rate_vs_rmsprop: part(&|r| beats(r, r.rmsprop)),
+        win_rate_vs_both: part(&|r| beats(r, r.adam) && beats(r, r.rmsprop)),
+        entries: records,
+    })
+}
+
+/// Mean over seeds.
+fn result(
+    entry: &Entry,
+    who: Runner,
+    learned: &LearnedSource,
+    effort: Effort,
+) -> Result<f64, CliError> {
+    let layout = entry.problem.layout();
+    let mut sum = 0.0;
+    for seed in 0..effort.seeds {
+        let mut optimizer: Box<dyn Optimizer> = build(who, &layout, learned)?;
+        sum += one_run(entry, seed as u64, &mut *optimizer, effort.steps);
+    }
+    Ok(sum / effort.seeds as f64)
+}
+
+fn build(
+    who: Runner,
+    layout: &Layout,
+    learned: &LearnedSource,
+) -> Result<Box<dyn Optimizer>, CliError> {
+    Ok(match who {
+        Runner::Learned => learned.build(layout, None)?,
+        Runner::Adam(rate) => Box::new(Adam::new(layout, rate)),
+        Runner::RmsProp(rate) => Box::new(RmsProp::new(layout, rate)),
+    })
+}
+
+fn one_run(entry: &Entry, seed: u64, optimizer: &mut dyn Optimizer, steps: usize) -> f64 {
+    let _flush = FlushToZero::set();
+    let problem = &entry.problem;
+    let mut path: Vec<u64> = problem.name().bytes().map(u64::from).collect();
+    path.push(seed);
+    let mut rng = stream(SEED, &path);
+    let instance = problem.instance(&mut rng);
+    let mut params = problem.init(&instance, &mut rng);
+    let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
+    let mut batches = match (rows, problem.batch_size()) {
+        (Some(rows), Some(batch)) => Some(BatchStream::new(rows, batch, rng.clone())),
+        _ => None,
+    };
+    let mut evaluation = Evaluation::new(Arc::clone(problem), instance);
+    let first = f64::from(evaluation.mean_loss(&params, MOST_ROWS));
+    let mut grads = vec![0.0; params.len()];
+    let every = (steps / 100).max(1);
+    let (mut late, mut looks) = (0.0, 0);
+    for step in 1..=steps {
+        let batch = batches.as_mut().map(|batches| batches.next_rows().to_vec());
+        let at = optimizer.attended(&params);
+        let (loss, gradient) = evaluation.value_and_gradient(at, batch.as_deref());
+        grads.copy_from_slice(gradient);
+        optimizer.observe(loss);
+        corrupt_gradient(&**problem, &mut grads, &mut rng);
+        if optimizer.step(&mut params, &grads).is_err() {
+            return WORST;
+        }
+        if step > steps - steps / 10 && step % every == 0 {
+            late += f64::from(evaluation.mean_loss(&params, MOST_ROWS));
+            looks += 1;
+        }
+    }
+    let ratio = (late / f64::from(looks.max(1)) / first).ln();
+    if ratio.is_nan() { WORST } else { ratio.clamp(BEST, WORST) }
+}
+
+/// Seed of everything random.
+const SEED: u64 = 20_170_314;
+/// Most rows on which a loss is measured.
+const MOST_ROWS: usize = 512;
+/// What is solved beyond this counts alike.
+const BEST: f64 = -27.631_021_115_928_547;
+/// What divergence counts.
+const WORST: f64 = 6.907_755_278_982_137;
+/// A hundredth of a nat is no difference.
+const TIE: f64 = 0.01;
