@@ -27,6 +27,12 @@ pub enum CliError {
     /// A training run cannot start or go on.
     #[error("{0}")]
     Training(String),
+    /// The process was asked to end; all is saved.
+    #[error("interrupted after update {update}; saved, --resume goes on")]
+    Interrupted {
+        /// Updates done.
+        update: u64,
+    },
     /// A measurement cannot start or go on.
     #[error("{0}")]
     Speed(String),
@@ -76,6 +82,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::UnknownProblem { .. } | Self::Level(_) => 2,
+            Self::Interrupted { .. } => crate::interrupt::EXIT_CODE,
             _ => 1,
         }
     }

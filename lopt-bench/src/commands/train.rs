@@ -9,9 +9,11 @@ use lopt_meta::{Checkpoint, Recipe, TrainError, Trainer};
 
 use crate::args::TrainArgs;
 use crate::error::CliError;
+use crate::interrupt;
 use crate::learned::LearnedSource;
 use crate::output::OutputFolder;
 use crate::report::number::count_text;
+use crate::run_lock::RunLock;
 use crate::train_progress::{Progress, TrainProgress};
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
@@ -24,6 +26,8 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     let recipe = Recipe::parse(&recipe)
         .map_err(|error| CliError::Training(format!("`{}`: {error}", args.config.display())))?;
     let folder = OutputFolder::open(&args.out)?;
+    let _lock = RunLock::take(&folder)?;
+    interrupt::leave_notes()?;
     // 0 means the cores of the machine.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.unwrap_or(0))
@@ -111,8 +115,12 @@ impl Session {
             if last || is_due(update.update, validate_every) {
                 self.validation = Some(self.trainer.validate());
             }
-            if last || is_due(update.update, save_every) {
+            let interrupted = interrupt::asked() && !last;
+            if last || interrupted || is_due(update.update, save_every) {
                 self.save()?;
+            }
+            if interrupted {
+                return Err(CliError::Interrupted { update: update.update });
             }
             self.progress.show(&Progress {
                 update: update.update,
