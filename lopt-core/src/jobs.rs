@@ -5,7 +5,7 @@
 use crate::compact::CompactPart;
 use crate::flush::FlushToZero;
 use crate::network::Network;
-use crate::plan::{Job, Lanes, Plan};
+use crate::plan::{Job, Plan};
 use crate::scale;
 use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
 use crate::tensor_step::{TensorStep, is_held};
@@ -71,8 +71,7 @@ impl<S: Simd> Tiles<'_, S> {
 #[inline(always)]
 pub(crate) fn parameter_rnn<S: Simd>(s: S, context: &JobContext<'_, S>, parts: JobParts<'_, S>) {
     let plan = context.plan;
-    let threads = plan.lanes == Lanes::Parameters && context.scratch.len() > 1;
-    if threads && plan.jobs.len() > 1 && parts.record.is_none() {
+    if plan.pays_threads(context.scratch.len()) && parts.record.is_none() {
         split_jobs(s, context, &plan.jobs, parts);
     } else {
         run_jobs(s, context, &plan.jobs, parts);
@@ -81,7 +80,7 @@ pub(crate) fn parameter_rnn<S: Simd>(s: S, context: &JobContext<'_, S>, parts: J
 
 /// Halves the jobs over rayon's threads.
 fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: JobParts<'_, S>) {
-    if jobs.len() == 1 {
+    if Plan::is_leaf(jobs) {
         s.run(JobsKernel { context, jobs, parts, token: s });
         return;
     }

@@ -2,7 +2,7 @@
 
 use crate::flush::FlushToZero;
 use crate::network::Network;
-use crate::plan::{Job, Lanes, Plan};
+use crate::plan::{Job, Plan};
 use crate::simd::{Kernel, Row, Simd};
 use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::{load_row, store_row};
@@ -55,7 +55,7 @@ pub(crate) fn move_parameters<S: Simd>(
         // a step done again: the parameters are where they were
         return;
     }
-    if plan.lanes == Lanes::Parameters && context.threads > 1 && plan.jobs.len() > 1 {
+    if plan.pays_threads(context.threads) {
         split_moves(s, context, &plan.jobs, points);
     } else {
         move_jobs(s, context, &plan.jobs, points);
@@ -68,7 +68,7 @@ fn split_moves<S: Simd>(
     jobs: &[Job],
     points: Points<'_, S::E>,
 ) {
-    if jobs.len() == 1 {
+    if Plan::is_leaf(jobs) {
         s.run(MoveKernel { context, jobs, points, token: s });
         return;
     }

@@ -96,6 +96,18 @@ impl Plan {
         plan
     }
 
+    /// Whether a pass over all tiles is worth a second thread: waking one costs as much as some
+    /// thousand parameters.
+    pub(crate) fn pays_threads(&self, threads: usize) -> bool {
+        self.lanes == Lanes::Parameters && threads > 1 && self.tiles > 2 * JOB_TILES
+    }
+
+    /// Whether a run of jobs is too short to be halved.
+    pub(crate) fn is_leaf(jobs: &[Job]) -> bool {
+        let tiles = |job: &Job| job.tiles.len();
+        jobs.len() == 1 || jobs.iter().map(tiles).sum::<usize>() <= JOB_TILES
+    }
+
     /// Tensors in groups of [`TILE`], the columns of the Tensor RNN.
     pub(crate) fn groups(&self) -> usize {
         self.tensors.len().div_ceil(TILE)

@@ -33,9 +33,9 @@ pub(crate) fn mean_squares<S: Simd>(
 ) {
     let sums = &mut sums[..plan.jobs.len()];
     let jobs = plan.jobs.iter().zip(sums.iter_mut());
-    if plan.lanes == Lanes::Parameters && threads > 1 && plan.jobs.len() > 1 {
+    if plan.pays_threads(threads) {
         let jobs: Vec<_> = jobs.collect();
-        jobs.into_par_iter().for_each(|(job, sum)| {
+        jobs.into_par_iter().with_min_len(8).for_each(|(job, sum)| {
             *sum = s.run(JobSquares { token: s, point: &point[job.scalars.clone()] });
         });
     } else {
