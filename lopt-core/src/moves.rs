@@ -99,15 +99,14 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
     let Points { theta, phi, mean } = points;
     let weight = s.splat(context.weight);
     let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
-    for job in jobs {
+    for job in jobs.iter().filter(|job| !is_held(context.tensors, job.tensor)) {
         for span in context.plan.spans(job) {
             let out = &context.out[span.tile * outs..(span.tile + 1) * outs];
             let l = &out[outs - 1];
             let at = span.scalars.start - first..span.scalars.end - first;
             let mut point = load_row::<S>(&theta[at.clone()]);
             let mut step: Row<S> = Zeroable::zeroed();
-            let held = is_held(context.tensors, job.tensor);
-            if !phi.is_empty() && !held {
+            if !phi.is_empty() {
                 let length = context.inverse[2 * job.tensor + 1];
                 update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
                 for c in 0..span.cols {
@@ -115,14 +114,12 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
                 }
                 store_row::<S>(&step, &mut phi[at.clone()]);
             }
-            if !held {
-                let length = context.inverse[2 * job.tensor];
-                update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
-                for c in 0..span.cols {
-                    point[c] = s.sub(point[c], step[c]);
-                }
-                store_row::<S>(&point, &mut theta[at.clone()]);
+            let length = context.inverse[2 * job.tensor];
+            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
+            for c in 0..span.cols {
+                point[c] = s.sub(point[c], step[c]);
             }
+            store_row::<S>(&point, &mut theta[at.clone()]);
             if !mean.is_empty() {
                 let mut average = load_row::<S>(&mean[at.clone()]);
                 for c in 0..span.cols {

@@ -58,7 +58,6 @@ proptest! {
         // large gradients: 1e-16 is added under the roots, which is not small beside small ones
         let one = exact_run(&layout, &theta, &h, 1e4, 12);
         let other = exact_run(&layout, &theta, &h, 10_f64.powf(4.0 + exponent), 12);
-
         close(&one, &other, 1e-6)?;
     }
 
