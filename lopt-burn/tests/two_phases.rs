@@ -6,6 +6,7 @@ mod model;
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Tensor;
 use lopt_burn::{Error, LearnedOptimizer, LearnedOptimizerConfig};
 use model::{Model, bits, data, device, flat, linear, tensor};
 
@@ -36,7 +37,7 @@ fn two_half_batches_are_a_whole_one_up_to_rounding() {
     let (mut whole, mut halves) = (Model::new(&device), Model::new(&device));
     let mut a = LearnedOptimizer::pretrained(&whole).unwrap();
     let mut b = LearnedOptimizer::pretrained(&halves).unwrap();
-    for _ in 0..20 {
+    for _ in 0..5 {
         whole = a.step(whole, |attended| attended.gradients(&x, &y)).unwrap().0;
         let attended = b.attend(&halves).unwrap();
         let (mut sum, mut accumulator) = (0.0, GradientsAccumulator::new());
@@ -50,7 +51,7 @@ fn two_half_batches_are_a_whole_one_up_to_rounding() {
     }
     let (a, b) = (flat(&whole, None), flat(&halves, None));
     let most = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(most < 1e-3, "{most}");
+    assert!(most < 1e-4, "{most}");
 }
 
 #[test]
@@ -95,9 +96,9 @@ fn a_module_that_others_wrote_to_is_noticed() {
     module = optimizer.step(module, |attended| attended.gradients(&x, &y)).unwrap().0;
 
     let kept = module.clone();
-    module.hidden.bias = module.hidden.bias.map(|bias| bias.map(|b| b.detach().mul_scalar(2.0)));
-    let mut changed = module.clone();
-    changed.hidden.bias = changed.hidden.bias.map(|bias| bias.set_require_grad(true));
+    let mut changed = module;
+    let twice = |b: Tensor<1>| Tensor::from_inner(b.inner().mul_scalar(2.0)).require_grad();
+    changed.hidden.bias = changed.hidden.bias.map(|bias| bias.map(twice));
     let error = optimizer.step(changed.clone(), |m| m.gradients(&x, &y)).unwrap_err();
     assert_eq!(
         error.to_string(),
