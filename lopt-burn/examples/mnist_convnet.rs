@@ -131,7 +131,7 @@ fn with_adam(mut model: Network, set: &Dataset, steps: usize) -> Trained {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut data: Option<PathBuf> = std::env::var_os("LOPT_DATA").map(PathBuf::from);
-    let mut steps = 300;
+    let mut steps = 600;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("expected a value after `{word}`"))?;

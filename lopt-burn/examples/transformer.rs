@@ -17,9 +17,9 @@ use lopt_core::rng::{Rng, below, stream};
 use lopt_problems::{Dataset, Recipe};
 use std::error::Error;
 
-const KEYS: usize = 8;
-const VALUES: usize = 4;
-const PAIRS: usize = 4;
+const KEYS: usize = 16;
+const VALUES: usize = 8;
+const PAIRS: usize = 8;
 const WIDTH: usize = 32;
 const BATCH: usize = 64;
 const ADAM_RATE: f64 = 1e-3;
@@ -160,11 +160,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (i, (ours, adam)) in ours.chunks(window).zip(adam.chunks(window)).enumerate() {
         let (from, to) = (i * window, i * window + ours.len());
         let steps = format!("loss of steps {from}-{to}");
-        println!("{steps:>24} {:>10.4} {:>10.4}", mean(ours), mean(adam));
+        println!("{steps:>24} {:>10.2e} {:>10.2e}", mean(ours), mean(adam));
     }
     let models = [&ours_model, &adam_model];
     let [ours, adam] = models.map(|model| evaluate(model, &train).0);
-    println!("{:>24} {ours:>10.4} {adam:>10.4}", "final train loss");
+    println!("{:>24} {ours:>10.2e} {adam:>10.2e}", "final train loss");
     let [ours, adam] = models.map(|model| 100.0 * evaluate(model, &test).1);
     println!("{:>24} {ours:>9.1}% {adam:>9.1}%", "test accuracy");
     Ok(())
