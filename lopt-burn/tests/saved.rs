@@ -86,7 +86,7 @@ fn a_skipped_step_leaves_the_module_and_is_told() {
     optimizer = optimizer.on_event(move |event| events.lock().unwrap().push(event.clone()));
     let module = run(&mut optimizer, module, &(x.clone(), y.clone()), 3);
     let before = flat(&module, None);
-    let bad = y.clone() * f32::NAN;
+    let bad = y * f32::NAN;
     let (module, loss) = optimizer.step(module, |m| m.gradients(&x, &bad)).unwrap();
     assert!(loss.is_nan());
     assert_eq!(bits(&flat(&module, None)), bits(&before));
