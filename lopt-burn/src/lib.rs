@@ -82,9 +82,10 @@
 //! # Cost
 //!
 //! The networks run on the CPU: some tens of nanoseconds per parameter and step, and 92 bytes per
-//! parameter (46 with a compact state), 8 more for parameters and gradients here. From a GPU every
-//! step brings down gradients and parameters and takes up the attended point and the new
-//! parameters, 16 bytes per parameter in all, in one transaction each for what comes down.
+//! parameter (46 with a compact state), 8 more for parameters and gradients here. Going from module
+//! to flat vector and back adds about a tenth of the time on the CPU. From a GPU every step brings
+//! gradients and parameters down, in one transaction each, and the attended point and the new
+//! parameters up: 16 bytes per parameter in all.
 
 mod attended;
 mod config;
