@@ -18,6 +18,12 @@ fn loss(mlp: &Mlp, step: u64) -> Tensor {
     mlp.loss(&batch(16, step, DType::F32)).unwrap()
 }
 
+fn minimize(optimizer: &mut LearnedOptimizer, mlp: &Mlp, steps: u64) {
+    for step in 0..steps {
+        optimizer.minimize(|| Ok(loss(mlp, step))).unwrap();
+    }
+}
+
 #[test]
 fn the_closure_sees_the_attended_point_and_nobody_else_does() {
     let mlp = Mlp::new(DType::F32);
@@ -41,7 +47,7 @@ fn the_closure_sees_the_attended_point_and_nobody_else_does() {
 fn a_closure_that_fails_leaves_the_truth_and_takes_no_step() {
     let mlp = Mlp::new(DType::F32);
     let mut optimizer = optimizer(&mlp);
-    (0..5).for_each(|step| drop(optimizer.minimize(|| Ok(loss(&mlp, step))).unwrap()));
+    minimize(&mut optimizer, &mlp, 5);
     let before = mlp.values();
     let error = optimizer.minimize(|| candle_core::bail!("no data")).unwrap_err();
     assert!(matches!(&error, Error::Candle(_)), "{error}");
@@ -55,7 +61,7 @@ fn a_closure_that_fails_leaves_the_truth_and_takes_no_step() {
 fn a_panic_in_the_closure_does_not_lose_the_answer() {
     let mlp = Mlp::new(DType::F32);
     let mut optimizer = optimizer(&mlp);
-    (0..5).for_each(|step| drop(optimizer.minimize(|| Ok(loss(&mlp, step))).unwrap()));
+    minimize(&mut optimizer, &mlp, 5);
     let before = mlp.values();
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         drop(optimizer.minimize(|| panic!("on purpose")));
@@ -116,18 +122,18 @@ fn the_guard_hears_of_losses_and_its_events_are_heard() {
         let seen = Arc::clone(&events);
         let mut optimizer =
             optimizer(&mlp).on_event(move |event| seen.lock().unwrap().push(event.clone()));
-        let mut step = |factor: f64| {
-            let loss = (loss(&mlp, 0) * factor)?;
+        let mut step = |more: f64| {
+            let loss = (loss(&mlp, 0) + more)?;
             if through_trait {
                 return optimizer.backward_step(&loss);
             }
             optimizer.minimize(|| Ok(loss)).map(drop).map_err(candle_core::Error::from)
         };
-        (0..3).for_each(|_| step(1.0).unwrap());
+        (0..3).for_each(|_| step(0.0).unwrap());
         step(f64::NAN).unwrap();
         assert!(matches!(events.lock().unwrap()[..], [GuardEvent::Skipped { step: 4, .. }]));
         // a loss that only grows: the guard cuts back, then Adam takes over
-        (0..400).for_each(|n| step(1.0 + f64::from(n)).unwrap());
+        (0..400).for_each(|n| step(f64::from(n)).unwrap());
         assert!(optimizer.has_fallen_back());
         optimizer.eval().unwrap();
         assert_eq!(mlp.values(), optimizer.parameters());

@@ -81,9 +81,10 @@ fn in_the_place_of_adamw_it_trains() {
     let vars = mlp.named().into_iter().map(|(_, var)| var).collect();
     let mut optimizer = LearnedOptimizer::new(vars, LearnedOptimizerConfig::new()).unwrap();
     let names = optimizer.effective_step();
-    assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [
-        "var.0", "var.1", "var.2", "var.3"
-    ]);
+    assert_eq!(
+        names.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["var.0", "var.1", "var.2", "var.3"]
+    );
     let data = batch(64, 0, DType::F32);
     let first = mlp.loss(&data).unwrap().to_scalar::<f32>().unwrap();
     for _ in 0..300 {

@@ -25,8 +25,8 @@ fn tied_variables_are_one_tensor() {
     let list = named(&[("embed", &alone)]);
     let mut one = LearnedOptimizer::from_named_vars(list, config()).unwrap();
     for _ in 0..10 {
-        both.minimize(|| (&tied * &tied)?.sum_all()).unwrap();
-        one.minimize(|| (&alone * &alone)?.sum_all()).unwrap();
+        both.minimize(|| tied.sqr()?.sum_all()).unwrap();
+        one.minimize(|| alone.sqr()?.sum_all()).unwrap();
     }
     assert_eq!(both.effective_step().len(), 1);
     assert_eq!(values(&tied), values(&alone));
@@ -84,14 +84,15 @@ fn any_rank_and_any_stride() {
     let mut optimizer = LearnedOptimizer::new(list, config().with_averaging(None)).unwrap();
     let names: Vec<&str> = optimizer.effective_step().iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["var.0", "var.2", "var.3"]);
-    // of the transposed matrix the last row counts: its gradient is a transposed tensor
+    // candle adds gradients up in contiguous tensors; others may come from elsewhere
     let weights = Tensor::new(&[[0.0_f32, 0.0], [0.0, 0.0], [1.0, 1.0]], &Device::Cpu).unwrap();
     let first = values(&matrix);
     let loss = || {
         let rows = (matrix.t()? * &weights)?.sum_all()?;
         (rows + scalar.sqr()?)? + deep.permute((4, 0, 3, 1, 2))?.sqr()?.sum_all()?
     };
-    let store = loss().unwrap().backward().unwrap();
+    let mut store = loss().unwrap().backward().unwrap();
+    store.insert(&matrix, weights.t().unwrap());
     assert!(!store.get(&matrix).unwrap().is_contiguous());
     optimizer.step(&store).unwrap();
     optimizer.eval().unwrap();
@@ -127,8 +128,9 @@ fn doubles_that_do_not_move_keep_all_their_digits() {
     let (frozen, free) = [frozen, free].map(|x| Var::new(&[x], &Device::Cpu).unwrap()).into();
     let list = named(&[("a", &frozen), ("b", &free)]);
     let group = ParameterGroup::new("a").frozen();
-    let mut optimizer = LearnedOptimizer::from_named_vars(list, config().with_group(group)).unwrap();
-    optimizer.minimize(|| (&frozen * &free)?.sqr()?.sum_all()).unwrap();
+    let mut optimizer =
+        LearnedOptimizer::from_named_vars(list, config().with_group(group)).unwrap();
+    optimizer.minimize(|| (frozen.as_tensor() * free.as_tensor())?.sqr()?.sum_all()).unwrap();
     assert_eq!(frozen.to_vec1::<f64>().unwrap(), [1.0 / 3.0]);
 }
 
@@ -151,9 +153,9 @@ fn changes_from_outside_are_noticed() {
     );
     assert_eq!((optimizer.parameters(), optimizer.steps()), (&before[..], 1));
     optimizer.sync().unwrap();
-    assert_eq!(optimizer.steps(), 0);
+    assert_eq!((optimizer.parameters()[48], optimizer.steps()), (7.0, 0));
     optimizer.minimize(|| mlp.loss(&batch(16, 1, DType::F32))).unwrap();
-    assert!((mlp.values()[48] - 7.0).abs() < 0.1);
+    assert_ne!(mlp.values()[48], 7.0);
 }
 
 #[test]
@@ -170,8 +172,14 @@ fn running_statistics_belong_to_their_layer() {
         out.broadcast_sub(&y)?.sqr()?.mean_all()
     };
     for step in 0..5 {
-        optimizer.minimize(|| loss(step)).unwrap();
-        let of_closure = values(norm.running_mean());
+        let mut of_closure = Vec::new();
+        let loss_and_statistics = || {
+            let loss = loss(step)?;
+            of_closure = values(norm.running_mean());
+            Ok(loss)
+        };
+        optimizer.minimize(loss_and_statistics).unwrap();
+        assert_eq!(values(norm.running_mean()), of_closure);
         optimizer.train().unwrap();
         assert_eq!(values(norm.running_mean()), of_closure);
         optimizer.backward_step(&loss(step + 100).unwrap()).unwrap();

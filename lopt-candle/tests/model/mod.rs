@@ -7,14 +7,14 @@ use lopt_core::rng::{normal, stream};
 use lopt_core::{Layout, TensorShape};
 
 /// 5 inputs, 8 hidden units, one output.
-pub struct Mlp {
-    pub map: VarMap,
+pub(crate) struct Mlp {
+    pub(crate) map: VarMap,
     hidden: Linear,
     out: Linear,
 }
 
 impl Mlp {
-    pub fn new(dtype: DType) -> Self {
+    pub(crate) fn new(dtype: DType) -> Self {
         let map = VarMap::new();
         let builder = VarBuilder::from_varmap(&map, dtype, &Device::Cpu);
         let hidden = linear(5, 8, builder.pp("hidden")).unwrap();
@@ -29,28 +29,28 @@ impl Mlp {
     }
 
     /// Variables by name.
-    pub fn named(&self) -> Vec<(String, Var)> {
+    pub(crate) fn named(&self) -> Vec<(String, Var)> {
         let data = self.map.data().lock().unwrap();
         let mut named: Vec<_> = data.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         named
     }
 
-    pub fn var(&self, name: &str) -> Var {
+    pub(crate) fn var(&self, name: &str) -> Var {
         self.named().into_iter().find(|(n, _)| n == name).unwrap().1
     }
 
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         let shape = |(name, var): &(String, Var)| TensorShape::new(name, var.dims());
         Layout::new(self.named().iter().map(shape).collect()).unwrap()
     }
 
     /// All values, flat, by name.
-    pub fn values(&self) -> Vec<f32> {
+    pub(crate) fn values(&self) -> Vec<f32> {
         self.named().iter().flat_map(|(_, var)| values(var)).collect()
     }
 
-    pub fn set_values(&self, flat: &[f32]) {
+    pub(crate) fn set_values(&self, flat: &[f32]) {
         let mut rest = flat;
         for (_, var) in self.named() {
             let (own, others) = rest.split_at(var.elem_count());
@@ -60,14 +60,14 @@ impl Mlp {
     }
 
     /// Mean squared error on a batch.
-    pub fn loss(&self, (x, y): &(Tensor, Tensor)) -> Result<Tensor> {
+    pub(crate) fn loss(&self, (x, y): &(Tensor, Tensor)) -> Result<Tensor> {
         let out = self.out.forward(&self.hidden.forward(x)?.tanh()?)?;
         (out - y)?.sqr()?.mean_all()
     }
 }
 
 /// Inputs `(rows, 5)` and targets `(rows, 1)` of step `step`.
-pub fn batch(rows: usize, step: u64, dtype: DType) -> (Tensor, Tensor) {
+pub(crate) fn batch(rows: usize, step: u64, dtype: DType) -> (Tensor, Tensor) {
     let mut rng = stream(9, &[step]);
     let x: Vec<f32> = (0..5 * rows).map(|_| normal(&mut rng) as f32).collect();
     let y: Vec<f32> = x.chunks(5).map(|x| x[0].sin() - 0.5 * x[1] + 0.1 * x[2] * x[3]).collect();
@@ -78,16 +78,16 @@ pub fn batch(rows: usize, step: u64, dtype: DType) -> (Tensor, Tensor) {
     (tensor(x, 5), tensor(y, 1))
 }
 
-pub fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     let flat = tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap();
     flat.to_vec1().unwrap()
 }
 
-pub fn set(var: &Var, values: Vec<f32>) {
+pub(crate) fn set(var: &Var, values: Vec<f32>) {
     let tensor = Tensor::from_vec(values, var.shape(), var.device()).unwrap();
     var.set(&tensor.to_dtype(var.dtype()).unwrap()).unwrap();
 }
 
-pub fn bits(values: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
