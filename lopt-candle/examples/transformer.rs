@@ -15,9 +15,9 @@ use lopt_candle::{LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup};
 use lopt_core::rng::{Rng, below, normal, stream};
 use lopt_problems::{Dataset, Recipe};
 
-const KEYS: usize = 8;
+const KEYS: usize = 16;
 const VALUES: usize = 8;
-const PAIRS: usize = 4;
+const PAIRS: usize = 8;
 const WIDTH: usize = 32;
 const HEADS: usize = 4;
 const LAYERS: usize = 2;
@@ -25,7 +25,7 @@ const BATCH: usize = 64;
 /// Lines of the table.
 const LINES: usize = 10;
 
-/// Candle's own layer has no derivative on the CPU.
+/// Candle's own layer cuts gradients off where its input is contiguous.
 struct Norm {
     weight: Tensor,
     bias: Tensor,

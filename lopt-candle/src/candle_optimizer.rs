@@ -23,7 +23,7 @@ impl candle_nn::Optimizer for LearnedOptimizer {
 
     /// A step with gradients that were taken at what the variables hold.
     ///
-    /// [`backward_step`](Self::backward_step) also shows the loss to the guard, which sees more
+    /// [`backward_step`](candle_nn::Optimizer::backward_step) also shows the loss to the guard, which sees more
     /// with it.
     fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
         Ok(self.step_with(|gradients, model| gradients.add(model, grads).map(|()| None))?)
