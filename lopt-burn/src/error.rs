@@ -1,0 +1,104 @@
+//! What can go wrong between a module and its optimizer.
+
+use burn::tensor::DType;
+use lopt_core::{BuildError, LayoutError, StateError, StepError};
+
+/// Why the optimizer refused. Parameters and state are then as before the call;
+/// [`restore`](crate::LearnedOptimizer::restore) puts them into a module again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The module has nothing to train.
+    #[error(
+        "no parameter requires a gradient; the module must be on a device with autodiff, as \
+         `Device::default().autodiff()` gives it"
+    )]
+    NothingToTrain,
+    /// A module with more or fewer parameters than the one the optimizer was made for.
+    #[error(
+        "the optimizer was made for a module of {expected} float parameters, this one has {got}"
+    )]
+    Count {
+        /// Parameters then, frozen ones and running statistics included.
+        expected: usize,
+        /// Parameters here.
+        got: usize,
+    },
+    /// Another parameter than the one in this place when the optimizer was made.
+    #[error("the optimizer was made for a module with `{expected}` where this one has `{got}`")]
+    Parameter {
+        /// Name and shape then.
+        expected: String,
+        /// Name and shape here.
+        got: String,
+    },
+    /// A parameter that was frozen when the optimizer was made.
+    #[error(
+        "`{name}` requires a gradient but was frozen when the optimizer was made; make another"
+    )]
+    Thawed {
+        /// Name of the parameter.
+        name: String,
+    },
+    /// A parameter or gradient of an element type that is not supported.
+    #[error("`{name}` is of type {dtype:?}, expected F32, F16, BF16 or Flex32")]
+    DType {
+        /// Name of the parameter.
+        name: String,
+        /// Its type.
+        dtype: DType,
+    },
+    /// A gradient of another shape than its parameter.
+    #[error("the gradient of `{name}` has shape {got:?}, expected {expected:?}")]
+    GradientShape {
+        /// Name of the parameter.
+        name: String,
+        /// Shape of the parameter.
+        expected: Vec<usize>,
+        /// Shape of the gradient.
+        got: Vec<usize>,
+    },
+    /// Gradients of none of the parameters.
+    #[error(
+        "none of the {tensors} tensors has a gradient; take gradients from the attended module"
+    )]
+    NoGradients {
+        /// Tensors that the optimizer trains.
+        tensors: usize,
+    },
+    /// Someone else wrote to the module since the last step.
+    #[error(
+        "`{name}` was changed outside of the optimizer; `sync` begins anew from the module's \
+         parameters, `restore` undoes the change"
+    )]
+    Changed {
+        /// Name of the first such parameter.
+        name: String,
+    },
+    /// An attended module of an earlier step.
+    #[error("the attended module is of round {got} but the optimizer is in round {expected}")]
+    Stale {
+        /// Round of the optimizer.
+        expected: u64,
+        /// Round of the attended module.
+        got: u64,
+    },
+    /// The device did not hand a tensor out.
+    #[error("cannot read tensors from the device: {reason}")]
+    Read {
+        /// What it said.
+        reason: String,
+    },
+    /// Parameters that do not make a layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// Settings that no optimizer can be built from.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A step that was refused, which happens without a guard only.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// A state that cannot be saved or loaded.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
