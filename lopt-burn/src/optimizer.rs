@@ -9,7 +9,6 @@ use crate::scatter::scatter;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use lopt_core::{Given, GuardEvent, Optimizer as _};
-use std::ops::Range;
 
 /// A learned optimizer for a burn module.
 ///
@@ -142,15 +141,8 @@ impl LearnedOptimizer {
         if self.has_gradient.iter().all(|has| !has) {
             return Err(Error::NoGradients { tensors: self.has_gradient.len() });
         }
-        let kept = self.without_gradient();
-        let (steps, given) =
-            (self.steps(), Given { loss: loss.into(), has_gradient: &self.has_gradient });
+        let given = Given { loss: loss.into(), has_gradient: &self.has_gradient };
         self.core.step_given(&mut self.params, &self.grads, given)?;
-        if self.steps() > steps {
-            // the core's running average still approaches its iterate, so put back what is to stay
-            kept.into_iter()
-                .for_each(|(range, values)| self.params[range].copy_from_slice(&values));
-        }
         self.round += 1;
         self.begun = true;
         self.restore(module)
@@ -184,15 +176,6 @@ impl LearnedOptimizer {
             }
             other => other,
         }
-    }
-
-    /// The parameters that have no gradient in this step.
-    fn without_gradient(&self) -> Vec<(Range<usize>, Vec<f32>)> {
-        let tensors = self.roster.layout().ranges().zip(&self.has_gradient);
-        tensors
-            .filter(|(_, has)| !**has)
-            .map(|(range, _)| (range.clone(), self.params[range].to_vec()))
-            .collect()
     }
 
     /// Copies the module's parameters.

@@ -143,18 +143,8 @@ impl LearnedOptimizer {
         // the forward pass may have written to idle tensors
         model.settle(core)?;
         model.engage(&gradients.present)?;
-        let absent = model.variables.layout().ranges().zip(&gradients.present);
-        let absent = absent.filter(|(_, has)| !**has).map(|(range, _)| range);
-        let kept: Vec<_> =
-            absent.map(|range| (range.clone(), model.params[range].to_vec())).collect();
         let given = Given { loss, has_gradient: &gradients.present };
-        let taken = core.steps();
-        core.step_given(&mut model.params, &gradients.values, given)?;
-        if core.steps() > taken {
-            // averaging goes on for tensors without a gradient; but not when the guard goes back
-            kept.into_iter().for_each(|(range, old)| model.params[range].copy_from_slice(&old));
-        }
-        Ok(())
+        Ok(core.step_given(&mut model.params, &gradients.values, given)?)
     }
 
     /// Takes what is in the variables as the parameters and begins anew: what the networks
