@@ -63,9 +63,7 @@ impl MpiTransport {
     /// waited for.
     pub fn finish(mut self) {
         while !self.outgoing.is_empty() {
-            if self.look_after_outgoing().is_err() {
-                break;
-            }
+            self.look_after_outgoing();
             std::thread::sleep(PAUSES[0]);
         }
         drop(self.universe.take());
@@ -80,16 +78,16 @@ impl MpiTransport {
         std::process::exit(code)
     }
 
-    fn look_after_outgoing(&mut self) -> Result<(), TransportError> {
+    fn look_after_outgoing(&mut self) {
         let mut i = 0;
         while i < self.outgoing.len() {
-            if self.outgoing[i].is_done()? {
+            // a message that cannot be delivered is lost with its receiver, which will be noticed
+            if self.outgoing[i].is_done().unwrap_or(true) {
                 self.outgoing.swap_remove(i);
             } else {
                 i += 1;
             }
         }
-        Ok(())
     }
 
     /// Starts to receive what has been announced, if anything has.
@@ -141,15 +139,16 @@ impl MpiTransport {
     }
 
     /// The first message that is complete, not overtaking an earlier one of its sender.
-    fn complete(&mut self) -> Result<Option<(usize, Vec<u8>)>, TransportError> {
+    fn complete(&mut self) -> Option<(usize, Vec<u8>)> {
         for i in 0..self.incoming.len() {
             let peer = self.incoming[i].peer;
             let first = self.incoming.iter().take(i).all(|earlier| earlier.peer != peer);
-            if first && self.incoming[i].is_done()? {
-                return Ok(self.incoming.remove(i).map(|done| (peer as usize, done.bytes)));
+            // half a message of a process that died is handed on too: its checksum will not match
+            if first && self.incoming[i].is_done().unwrap_or(true) {
+                return self.incoming.remove(i).map(|done| (peer as usize, done.bytes));
             }
         }
-        Ok(None)
+        None
     }
 }
 
@@ -198,16 +197,17 @@ impl Transport for MpiTransport {
         };
         check("send", code)?;
         self.outgoing.push(pending);
-        self.look_after_outgoing()
+        self.look_after_outgoing();
+        Ok(())
     }
 
     fn receive(&mut self, wait: Duration) -> Result<Option<(usize, Vec<u8>)>, TransportError> {
         let began = Instant::now();
         let mut pause = PAUSES[0];
         loop {
-            self.look_after_outgoing()?;
+            self.look_after_outgoing();
             while self.accept()? {}
-            if let Some(message) = self.complete()? {
+            if let Some(message) = self.complete() {
                 return Ok(Some(message));
             }
             if began.elapsed() >= wait {

@@ -100,3 +100,21 @@ impl Transport for ChannelTransport {
         }
     }
 }
+
+impl<T: Transport> Transport for &mut T {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn send(&mut self, to: usize, bytes: Vec<u8>) -> Result<(), TransportError> {
+        (**self).send(to, bytes)
+    }
+
+    fn receive(&mut self, wait: Duration) -> Result<Option<(usize, Vec<u8>)>, TransportError> {
+        (**self).receive(wait)
+    }
+}
