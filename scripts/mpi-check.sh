@@ -15,7 +15,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 ranks() {
   local n=$1
   shift
-  timeout -k 5 60 mpirun --oversubscribe --mca orte_abort_on_non_zero_status 0 -n "$n" "$LOPT" train "$@"
+  timeout -k 5 60 mpirun --oversubscribe --mca orte_abort_on_non_zero_status 0 -n "$n" "$LOPT" train --unscored "$@"
 }
 fail() {
   echo "FAILED: $1"
@@ -23,17 +23,18 @@ fail() {
   exit 1
 }
 
-# two small problems in four slots: 40 updates take a second
+# four slots of a small problem: 40 updates take a second
 sed -e 's/^updates = .*/updates = 40/' -e 's/^checkpoint_every = .*/checkpoint_every = 20/' \
   -e 's/^unroll_base = .*/unroll_base = 5/' -e 's/^unroll_mean = .*/unroll_mean = 5.0/' \
   -e 's/^slots = .*/slots = 4/' -e 's/^life_start = .*/life_start = 40.0/' \
   -e 's/^life_end = .*/life_end = 40.0/' lopt-meta/recipes/quadratic20.toml > "$work/small.toml"
-# long enough to learn
-sed -e 's/^updates = .*/updates = 150/' -e 's/^checkpoint_every = .*/checkpoint_every = 50/' \
-  -e 's/^unroll_base = .*/unroll_base = 20/' -e 's/^unroll_mean = .*/unroll_mean = 5.0/' \
-  -e 's/^warmup = .*/warmup = 10/' lopt-meta/recipes/quadratic20.toml > "$work/learn.toml"
+# long enough to learn something
+sed -e 's/^updates = .*/updates = 400/' -e 's/^checkpoint_every = .*/checkpoint_every = 100/' \
+  -e 's/^names = .*/names = ["bowl-5"]/' -e 's/^unroll_base = .*/unroll_base = 30/' \
+  -e 's/^unroll_mean = .*/unroll_mean = 10.0/' -e 's/^warmup = .*/warmup = 10/' \
+  lopt-meta/recipes/quadratic20.toml > "$work/learn.toml"
 
-"$LOPT" train --threads 2 --config "$work/small.toml" --out "$work/threads" > "$work/log" 2>&1 || fail threads
+"$LOPT" train --unscored --threads 2 --config "$work/small.toml" --out "$work/threads" > "$work/log" 2>&1 || fail threads
 for n in 1 2 4; do
   ranks "$n" --distributed sync --config "$work/small.toml" --out "$work/sync$n" > "$work/log" 2>&1 ||
     fail "sync, $n ranks"
@@ -49,7 +50,7 @@ for n in 2 4 8; do
     fail "async, $n ranks"
   first=$(meta_loss 1p)
   last=$(meta_loss '$p')
-  awk "BEGIN { exit !($last < $first - 0.05) }" || fail "async, $n ranks: meta-loss $first to $last"
+  awk "BEGIN { exit !($last < $first - 5) }" || fail "async, $n ranks: meta-loss $first to $last"
   echo "async, $n ranks: meta-loss (average) $first to $last; $(grep -o '[0-9.]* updates/s' "$work/log")"
 done
 
@@ -57,7 +58,7 @@ for fault in kill hang nan garbage; do
   # mpirun reports the worker's end in its exit status; the run's own end is in its output and files
   ranks 4 --distributed async --config "$work/learn.toml" --out "$work/$fault" --patience 2 \
     --fault "2:$fault-after=5" > "$work/log" 2>&1 || true
-  grep -q '^150 updates' "$work/log" || fail "$fault"
+  grep -q '^400 updates' "$work/log" || fail "$fault"
   "$LOPT" weights inspect "$work/$fault/weights.lopt" > /dev/null || fail "$fault: weights"
   case $fault in
     kill | hang) grep -q 'worker 2 lost' "$work/log" || fail "$fault: not noticed" ;;

@@ -184,6 +184,9 @@ pub struct TrainArgs {
     /// Distributed: seconds of silence after which a process counts as lost
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed")]
     pub patience: u64,
+    /// Never validate, not even at the end: for tests that look at something else
+    #[arg(long, hide = true)]
+    pub unscored: bool,
     /// What befalls a worker, for tests: `RANK:kill-after=N`, or hang, nan, garbage
     #[arg(long, hide = true, requires = "distributed")]
     pub fault: Option<String>,

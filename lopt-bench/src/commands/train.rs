@@ -44,7 +44,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
         Beginning::Checkpoint(saved) => Trainer::resume(&saved, Level::detect()).map_err(fault),
     })?;
     let mut session = Session::new(trainer, &folder);
-    let trained = pool.install(|| session.train());
+    let trained = pool.install(|| session.train(!args.unscored));
     session.progress.close();
     trained?;
     session.report(out)
@@ -203,8 +203,8 @@ impl<T: Training> Session<T> {
         }
     }
 
-    /// Updates until the recipe is done; validates and saves on the way and at the end.
-    pub(super) fn train(&mut self) -> Result<(), CliError> {
+    /// Updates until the recipe is done; validates, if `scored`, and saves on the way and at the end.
+    pub(super) fn train(&mut self, scored: bool) -> Result<(), CliError> {
         let recipe = self.trainer.learner().recipe();
         let (validate_every, save_every) = (recipe.validate_every, recipe.checkpoint_every);
         let threads = rayon::current_num_threads() as f64;
@@ -225,7 +225,7 @@ impl<T: Training> Session<T> {
             let done = self.trainer.learner().counters().updates;
             if let Some(update) = &update {
                 self.instance_steps += update.instance_steps;
-                if last || is_due(done, validate_every) {
+                if scored && (last || is_due(done, validate_every)) {
                     self.validation = Some(self.trainer.validate());
                 }
             }
@@ -265,13 +265,19 @@ impl<T: Training> Session<T> {
     /// What came of it.
     pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
         let counters = self.trainer.learner().counters();
+        let score = if counters.best_psi.is_empty() {
+            "not validated".to_owned()
+        } else {
+            format!(
+                "best validation {:+.4} at update {}",
+                counters.best_score, counters.best_update
+            )
+        };
         writeln!(
             out,
-            "{} updates, {} instance-steps; best validation {:+.4} at update {}; weights in {}",
+            "{} updates, {} instance-steps; {score}; weights in {}",
             counters.updates,
             count_text(usize::try_from(counters.instance_steps).unwrap_or(usize::MAX)),
-            counters.best_score,
-            counters.best_update,
             self.weights.display()
         )?;
         Ok(())

@@ -73,7 +73,7 @@ fn lead_together(
     let trainer = SyncTrainer::start(learner, &slots, transport, patience).map_err(refused)?;
     drop(slots);
     let mut session = Session::new(trainer, &folder);
-    let trained = session.train();
+    let trained = session.train(!args.unscored);
     session.progress.close();
     trained?;
     session.report(out)?;
@@ -105,15 +105,15 @@ fn serve(
         busy: Duration::ZERO,
         pushes: 0,
         bytes: 0,
-        first: None,
+        span: None,
     };
     let mut session = Session::new(service, &folder);
-    let trained = session.train();
+    let trained = session.train(!args.unscored);
     session.progress.close();
     trained?;
     session.report(out)?;
-    session.trainer.report(out)?;
     session.trainer.dismiss()?;
+    session.trainer.report(out)?;
     Ok(session.trainer.server.count(Standing::Lost) == 0)
 }
 
@@ -154,8 +154,8 @@ struct Service<'a> {
     busy: Duration,
     pushes: u64,
     bytes: u64,
-    /// When the first update was done.
-    first: Option<Instant>,
+    /// When the first and the last push came.
+    span: Option<(Instant, Instant)>,
 }
 
 impl Training for Service<'_> {
@@ -199,7 +199,7 @@ impl Service<'_> {
                 self.transport.send(rank, bytes).map_err(|error| refused(error.into()))?;
             }
             if answer.report.is_some() {
-                self.first.get_or_insert(began);
+                self.span = Some((self.span.map_or(began, |(first, _)| first), began));
                 self.busy += began.elapsed();
                 self.pushes += 1;
                 self.bytes += bytes.len() as u64;
@@ -226,7 +226,7 @@ impl Service<'_> {
 
     /// What the work cost.
     fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let seconds = self.first.map_or(0.0, |first| first.elapsed().as_secs_f64());
+        let seconds = self.span.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let pushes = self.pushes.max(1);
         let ages = self.server.staleness().iter().enumerate().filter(|(_, n)| **n > 0);
         let ages: Vec<String> = ages.map(|(age, n)| format!("{age}:{n}")).collect();
@@ -234,7 +234,7 @@ impl Service<'_> {
             out,
             "{} pushes, {:.1} updates/s; {} bytes and {:.0} us of the server per push; staleness {}",
             self.pushes,
-            self.pushes as f64 / seconds.max(1e-9),
+            (pushes - 1) as f64 / seconds.max(1e-9),
             self.bytes / pushes,
             1e6 * self.busy.as_secs_f64() / pushes as f64,
             ages.join(" ")
