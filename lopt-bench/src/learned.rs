@@ -68,7 +68,11 @@ impl LearnedSource {
     /// # Errors
     ///
     /// If the rate is no rate.
-    pub fn build(&self, layout: &Layout, rate: Option<f64>) -> Result<Box<dyn Optimizer>, CliError> {
+    pub fn build(
+        &self,
+        layout: &Layout,
+        rate: Option<f64>,
+    ) -> Result<Box<dyn Optimizer>, CliError> {
         let rate = rate.map(|rate| rate as f32);
         if self.guard {
             let mut config = LearnedOptimizerConfig::new().with_weights((*self.weights).clone());

@@ -114,7 +114,8 @@ mod tests {
         let broken = [run(&[3.0, 0.1, 0.01], 3), run(&[3.0], 3)];
         let config = HierarchicalRnnConfig::paper();
         let weights = Weights { config, psi: Vec::new(), record: TrainingRecord::default() };
-        let learned = LearnedSource { label: "none".to_owned(), weights: Arc::new(weights), guard: false };
+        let learned =
+            LearnedSource { label: "none".to_owned(), weights: Arc::new(weights), guard: false };
         let record = score(&two, &[&weak, &best, &broken], &steps, &learned);
         assert!((record.final_train_loss.unwrap() - 0.3).abs() < 1e-12);
         assert!(record.setting.starts_with("rate 3.2e-5") && record.tuned);

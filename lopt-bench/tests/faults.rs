@@ -161,7 +161,11 @@ fn a_folder_that_cannot_be_written_to_is_refused_at_once() {
     command.args(["train", "--config", &config, "--out", "/proc/lopt-run"]);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(sentence(&output).contains("cannot write to `/proc/lopt-run`"), "{}", sentence(&output));
+    assert!(
+        sentence(&output).contains("cannot write to `/proc/lopt-run`"),
+        "{}",
+        sentence(&output)
+    );
 }
 
 /// Every byte of a small checkpoint is damaged in turn, and every shorter file is tried.

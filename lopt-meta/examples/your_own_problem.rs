@@ -131,9 +131,8 @@ pub(crate) fn train_and_compare(
         ("embedded weights".to_owned(), score(&learned(&start), instances)),
     ];
     for rate in [1e-3, 1e-2, 3e-2, 1e-1, 3e-1] {
-        let adam = move |layout: &Layout| -> Box<dyn Optimizer> {
-            Box::new(Adam::new(layout, rate))
-        };
+        let adam =
+            move |layout: &Layout| -> Box<dyn Optimizer> { Box::new(Adam::new(layout, rate)) };
         scores.push((format!("Adam, rate {rate}"), score(&adam, instances)));
     }
     Ok(scores)

@@ -49,9 +49,8 @@ impl Crew {
             return None;
         }
         let pairs = ids.par_iter().zip(saved);
-        let slots: Option<Vec<_>> = pairs
-            .map(|(&id, saved)| Slot::restore(recipe, &entries, net, id, saved))
-            .collect();
+        let slots: Option<Vec<_>> =
+            pairs.map(|(&id, saved)| Slot::restore(recipe, &entries, net, id, saved)).collect();
         Some(Self::of(entries, slots?, level))
     }
 

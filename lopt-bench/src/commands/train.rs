@@ -82,8 +82,8 @@ pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
             (text, format!("`{}`", path.display()))
         }
     };
-    let mut recipe = Recipe::parse(&text)
-        .map_err(|error| CliError::Training(format!("{name}: {error}")))?;
+    let mut recipe =
+        Recipe::parse(&text).map_err(|error| CliError::Training(format!("{name}: {error}")))?;
     match args.updates {
         Some(0) => return Err(CliError::Usage("--updates must be at least 1, got 0".to_owned())),
         Some(updates) => recipe.updates = updates,
@@ -258,7 +258,8 @@ impl<T: Training> Session<T> {
         checkpoint.write(&self.checkpoint).map_err(|error| fault(&error))?;
         let light = self.checkpoint.with_file_name(LIGHT);
         checkpoint.light().write(&light).map_err(|error| fault(&error))?;
-        let weights = self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
+        let weights =
+            self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
         weights.write(&self.weights).map_err(|error| fault(&error))
     }
 

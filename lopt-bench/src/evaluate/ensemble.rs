@@ -11,7 +11,9 @@ use lopt_core::baselines::{Adam, RmsProp};
 use lopt_core::flush::FlushToZero;
 use lopt_core::rng::stream;
 use lopt_core::{Layout, Optimizer};
-use lopt_problems::{BatchStream, Ensemble, Entry, Evaluation, corrupt_gradient, training_ensemble};
+use lopt_problems::{
+    BatchStream, Ensemble, Entry, Evaluation, corrupt_gradient, training_ensemble,
+};
 use serde::Serialize;
 
 use super::setting::rates;

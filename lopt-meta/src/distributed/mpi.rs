@@ -113,9 +113,8 @@ impl MpiTransport {
             return Ok(false);
         }
         // SAFETY: the status was filled in by MPI_Improbe
-        let code = unsafe {
-            ffi::MPI_Get_count(&raw const status, ffi::RSMPI_UINT8_T, &raw mut bytes)
-        };
+        let code =
+            unsafe { ffi::MPI_Get_count(&raw const status, ffi::RSMPI_UINT8_T, &raw mut bytes) };
         check("count a message", code)?;
         let mut pending = Pending {
             bytes: vec![0; bytes.max(0) as usize],
@@ -237,5 +236,9 @@ impl fmt::Debug for MpiTransport {
 }
 
 fn check(what: &'static str, code: i32) -> Result<(), TransportError> {
-    if code == ffi::MPI_SUCCESS as i32 { Ok(()) } else { Err(TransportError::Refused { what, code }) }
+    if code == ffi::MPI_SUCCESS as i32 {
+        Ok(())
+    } else {
+        Err(TransportError::Refused { what, code })
+    }
 }
