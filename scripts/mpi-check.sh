@@ -49,7 +49,7 @@ for n in 2 4 8; do
   ranks "$n" --distributed async --config "$work/learn.toml" --out "$work/async$n" > "$work/log" 2>&1 ||
     fail "async, $n ranks"
   first=$(meta_loss 1p)
-  last=$(meta_loss '$p')
+  last=$(meta_loss \$p)
   awk "BEGIN { exit !($last < $first - 5) }" || fail "async, $n ranks: meta-loss $first to $last"
   echo "async, $n ranks: meta-loss (average) $first to $last; $(grep -o '[0-9.]* updates/s' "$work/log")"
 done
@@ -67,7 +67,7 @@ for fault in kill hang nan garbage; do
   echo "$fault, 4 ranks: run completes; $(grep '^worker 2: ' "$work/log")"
 done
 
-# the server dies: the folder holds the last checkpoint, and a new job goes on from it
+# the job is ended from outside: it saves, and a new one goes on
 sed 's/^updates = .*/updates = 100000/' "$work/learn.toml" > "$work/long.toml"
 ranks 3 --distributed async --config "$work/long.toml" --out "$work/server" > "$work/log" 2>&1 &
 job=$!
@@ -78,9 +78,12 @@ done
 kill -TERM "$(pgrep -P "$(pgrep -P "$job" -x timeout || echo "$job")" -x mpirun)"
 wait "$job" || true
 grep -q 'interrupted after update' "$work/log" || fail "SIGTERM: not saved"
+reached() { grep -o 'interrupted after update [0-9]*' "$work/log" | grep -o '[0-9]*$'; }
+before=$(reached)
 ranks 3 --distributed async --config "$work/long.toml" --out "$work/server" --resume > "$work/log" 2>&1 &
 job=$!
 sleep 4
 kill -TERM "$(pgrep -P "$(pgrep -P "$job" -x timeout || echo "$job")" -x mpirun)"
 wait "$job" || true
-echo "SIGTERM and --resume: $(grep -o 'interrupted after update [0-9]*; saved' "$work/log")"
+[ "$(reached)" -gt "$before" ] || fail "--resume"
+echo "SIGTERM and --resume: saved at update $before, went on to $(reached)"
