@@ -21,7 +21,7 @@ use crate::interrupt;
 use crate::output::OutputFolder;
 use crate::run_lock::RunLock;
 
-/// Does this process's part. A run that lost somebody ends by MPI_Abort, as MPI_Finalize would wait
+/// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
 pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Result<(), CliError> {
     let fault: Option<Fault> = args.fault.as_deref().map(Fault::parse).transpose()?;
