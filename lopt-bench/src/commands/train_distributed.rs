@@ -33,24 +33,29 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
     let mut transport = MpiTransport::join().map_err(|error| refused(error.into()))?;
     interrupt::leave_notes()?;
     let rank = transport.rank();
+    let mut orphaned = false;
     let ended = if rank == 0 {
         match how {
             Distributed::Sync => lead_together(args, &mut transport, out),
             Distributed::Async => serve(args, &mut transport, out),
         }
     } else {
-        work(args, &mut transport, fault.filter(|fault| fault.rank == rank)).map(|()| true)
+        let fault = fault.filter(|fault| fault.rank == rank);
+        let worked = work(args, &mut transport, fault);
+        // without a root nobody else can end the run, and mpirun would wait for ever
+        orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
+        worked.map(|()| true).map_err(refused)
     };
     match ended {
         Ok(true) => transport.finish(),
         Ok(false) => {
             out.flush()?;
-            transport.abandon(0);
+            transport.abandon(0, true);
         }
         Err(error) => {
             // Without standard error the exit code must do.
             let _ = writeln!(io::stderr(), "error: {}{error}", of_rank(rank));
-            transport.abandon(error.exit_code().into());
+            transport.abandon(error.exit_code().into(), rank == 0 || orphaned);
         }
     }
     Ok(())
@@ -118,7 +123,7 @@ fn work(
     args: &TrainArgs,
     transport: &mut MpiTransport,
     fault: Option<Fault>,
-) -> Result<(), CliError> {
+) -> Result<(), DistributedError> {
     let mut encode = |number, message: Message| {
         let rank = 0;
         let encoded = |message: &Message| {
@@ -138,7 +143,7 @@ fn work(
         leave: &interrupt::asked,
         encode: &mut encode,
     };
-    follow(transport, &mut conduct).map(drop).map_err(refused)
+    follow(transport, &mut conduct).map(|_| ())
 }
 
 /// A server, its connections and its clock.

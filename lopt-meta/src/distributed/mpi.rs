@@ -69,9 +69,9 @@ impl MpiTransport {
         drop(self.universe.take());
     }
 
-    /// Ends this process, and for the root the whole run, without waiting for anybody.
-    pub fn abandon(self, code: i32) -> ! {
-        if self.rank == 0 && self.size > 1 {
+    /// Ends this process, or the whole run, without waiting for anybody.
+    pub fn abandon(self, code: i32, everybody: bool) -> ! {
+        if everybody && self.size > 1 {
             // SAFETY: MPI is initialized; all other processes are to end, too
             unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
         }
