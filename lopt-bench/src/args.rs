@@ -157,9 +157,12 @@ pub struct InspectArgs {
 /// Arguments of `lopt train`.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
-    /// Recipe (TOML)
+    /// Recipe (TOML) [default: that of the built-in weights]
     #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
+    /// Meta-updates, instead of the recipe's number
+    #[arg(long, value_name = "N")]
+    pub updates: Option<u64>,
     /// Folder for checkpoints and weights
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -169,9 +172,33 @@ pub struct TrainArgs {
     /// Start from existing weights instead of random ones: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     pub from: Option<String>,
-    /// Worker threads [default: the cores of the machine]
+    /// Worker threads [default: the cores of the machine; 1 per process with --distributed]
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,
+    /// Train with all processes that mpirun started (needs a build with --features mpi)
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub distributed: Option<Distributed>,
+    /// Asynchronous: skip gradients more updates old than this [default: 4 times the workers]
+    #[arg(long, value_name = "N", requires = "distributed")]
+    pub staleness: Option<u64>,
+    /// Distributed: seconds of silence after which a process counts as lost
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed")]
+    pub patience: u64,
+    /// Never validate, not even at the end: for tests that look at something else
+    #[arg(long, hide = true)]
+    pub unscored: bool,
+    /// What befalls a worker, for tests: `RANK:kill-after=N`, or hang, nan, garbage
+    #[arg(long, hide = true, requires = "distributed")]
+    pub fault: Option<String>,
+}
+
+/// How processes work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Distributed {
+    /// Workers push gradients whenever they have one; some may fail
+    Async,
+    /// All processes do every update together: the same bits as one process
+    Sync,
 }
 
 /// Arguments of `lopt speed`.

@@ -107,6 +107,17 @@ fn built_in_weights_are_described() {
 }
 
 #[test]
+fn distributed_training_says_what_it_needs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = path(folder.path());
+    let train = ["train", "--config", RECIPE, "--out", out];
+    #[cfg(not(feature = "mpi"))]
+    refuses(&[&train[..], &["--distributed", "async"]].concat(), 2, &["--features mpi"]);
+    refuses(&[&train[..], &["--staleness", "3"]].concat(), 2, &["--distributed"]);
+    refuses(&[&train[..], &["--updates", "0"]].concat(), 2, &["--updates"]);
+}
+
+#[test]
 fn training_needs_a_recipe() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let out = path(out.path());

@@ -72,9 +72,9 @@ pub struct SlotState {
     pub fresh: Vec<bool>,
 }
 
-type Config = wincode::config::Configuration<true, LONGEST>;
+pub(crate) type Config = wincode::config::Configuration<true, LONGEST>;
 
-fn wire() -> Config {
+pub(crate) fn wire() -> Config {
     wincode::config::Configuration::default().with_preallocation_size_limit::<LONGEST>()
 }
 

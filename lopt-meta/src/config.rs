@@ -3,6 +3,9 @@
 use lopt_core::HierarchicalRnnConfig;
 use serde::{Deserialize, Serialize};
 
+/// The recipe of the embedded weights, as TOML.
+pub const RECOMMENDED: &str = include_str!("../recipes/recommended.toml");
+
 /// A recipe for meta-training, read from TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -23,10 +23,14 @@
 //!
 //! The flow, file by file: [`config`] -> [`slot`] (problem, instances, state) -> [`objective`] (loss,
 //! gradient, Hessian-vector product) -> [`unroll`] with [`meta_loss`] -> [`meta_optimizer`] ->
-//! [`trainer`] -> [`checkpoint`]; [`validation`] chooses. `docs/meta-training.md` has the derivation.
+//! [`learner`] -> [`trainer`] -> [`checkpoint`]; [`validation`] chooses. [`distributed`] does the same with
+//! many processes. `docs/meta-training.md` has the derivation.
 
 pub mod checkpoint;
 pub mod config;
+mod crew;
+pub mod distributed;
+pub mod learner;
 pub mod meta_loss;
 pub mod meta_optimizer;
 pub mod objective;
@@ -41,4 +45,5 @@ mod way_back;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Recipe, RecipeError};
+pub use learner::{Contribution, Learner};
 pub use trainer::{TrainError, Trainer, UpdateReport};

@@ -20,9 +20,10 @@ use lopt_core::network::Network;
 use lopt_core::simd::Element;
 use lopt_core::state::{StateShape, Work};
 use lopt_core::step::{Memory, Moved};
+use wincode::{SchemaRead, SchemaWrite};
 
 /// What one unroll gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
 pub struct UnrollOutcome {
     /// Meta-gradient, summed over the lanes whose own was finite, each limited in norm.
     pub gradient: Vec<f64>,

@@ -5,6 +5,8 @@ mod problems;
 mod race;
 mod speed;
 mod train;
+#[cfg(feature = "mpi")]
+mod train_distributed;
 mod weights;
 
 use std::io::{self, Write};

@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lopt_core::Weights;
 use lopt_core::simd::Level;
-use lopt_meta::{Checkpoint, Recipe, TrainError, Trainer};
+use lopt_meta::config::RECOMMENDED;
+use lopt_meta::{Checkpoint, Learner, Recipe, TrainError, Trainer, UpdateReport};
 
 use crate::args::TrainArgs;
 use crate::error::CliError;
@@ -21,10 +24,10 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     if args.threads == Some(0) {
         return Err(CliError::Usage("--threads must be at least 1, got 0".to_owned()));
     }
-    let recipe = std::fs::read_to_string(&args.config)
-        .map_err(|source| CliError::NotReadable { path: args.config.clone(), source })?;
-    let recipe = Recipe::parse(&recipe)
-        .map_err(|error| CliError::Training(format!("`{}`: {error}", args.config.display())))?;
+    if let Some(how) = args.distributed {
+        return distributed(args, how, out);
+    }
+    let recipe = recipe(args)?;
     let folder = OutputFolder::open(&args.out)?;
     let _lock = RunLock::take(&folder)?;
     interrupt::leave_notes()?;
@@ -33,34 +36,85 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
         .num_threads(args.threads.unwrap_or(0))
         .build()
         .map_err(|error| CliError::Threads(error.to_string()))?;
-    let trainer = pool.install(|| start(args, recipe, &folder))?;
-    let mut session = Session {
-        checkpoint: folder.path().join(CHECKPOINT),
-        weights: folder.path().join(WEIGHTS),
-        first_update: trainer.counters().updates,
-        began: Instant::now(),
-        unrolling: Duration::ZERO,
-        instance_steps: 0,
-        validation: None,
-        progress: TrainProgress::new(),
-        trainer,
-    };
-    let trained = pool.install(|| session.train());
+    let trainer = pool.install(|| match beginning(args, recipe, &folder)? {
+        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(fault),
+        Beginning::Weights(recipe, weights) => {
+            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(fault)
+        }
+        Beginning::Checkpoint(saved) => Trainer::resume(&saved, Level::detect()).map_err(fault),
+    })?;
+    let mut session = Session::new(trainer, &folder);
+    let trained = pool.install(|| session.train(!args.unscored));
     session.progress.close();
     trained?;
     session.report(out)
 }
 
+#[cfg(feature = "mpi")]
+fn distributed(
+    args: &TrainArgs,
+    how: crate::args::Distributed,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    super::train_distributed::run(args, how, out)
+}
+
+#[cfg(not(feature = "mpi"))]
+fn distributed(
+    _: &TrainArgs,
+    _: crate::args::Distributed,
+    _: &mut dyn Write,
+) -> Result<(), CliError> {
+    Err(CliError::Usage(
+        "--distributed needs MPI: install Open MPI and libclang, and build with \
+         `cargo build --release -p lopt-bench --features mpi`"
+            .to_owned(),
+    ))
+}
+
+/// The recipe that the arguments name.
+pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
+    let (text, name) = match &args.config {
+        None => (RECOMMENDED.to_owned(), "the built-in recipe".to_owned()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| CliError::NotReadable { path: path.clone(), source })?;
+            (text, format!("`{}`", path.display()))
+        }
+    };
+    let mut recipe =
+        Recipe::parse(&text).map_err(|error| CliError::Training(format!("{name}: {error}")))?;
+    match args.updates {
+        Some(0) => return Err(CliError::Usage("--updates must be at least 1, got 0".to_owned())),
+        Some(updates) => recipe.updates = updates,
+        None => {}
+    }
+    Ok(recipe)
+}
+
+/// What a run begins with.
+pub(super) enum Beginning {
+    /// Random weights.
+    Fresh(Recipe),
+    /// Weights to start from.
+    Weights(Recipe, Arc<Weights>),
+    /// The run in the folder.
+    Checkpoint(Box<Checkpoint>),
+}
+
 /// A new run, or the one in the folder. A run in the folder is never overwritten by a new one.
-fn start(args: &TrainArgs, recipe: Recipe, folder: &OutputFolder) -> Result<Trainer, CliError> {
+pub(super) fn beginning(
+    args: &TrainArgs,
+    recipe: Recipe,
+    folder: &OutputFolder,
+) -> Result<Beginning, CliError> {
     let path = folder.path().join(CHECKPOINT);
-    let fault = |error: TrainError| CliError::Training(error.to_string());
     match (args.resume, path.exists()) {
         (false, false) => match &args.from {
-            None => Trainer::new(recipe, Level::detect()).map_err(fault),
+            None => Ok(Beginning::Fresh(recipe)),
             Some(from) => {
                 let start = LearnedSource::load(Some(from))?;
-                Trainer::from_weights(recipe, &start.weights, Level::detect()).map_err(fault)
+                Ok(Beginning::Weights(recipe, start.weights))
             }
         },
         (false, true) => Err(CliError::Training(format!(
@@ -68,24 +122,58 @@ fn start(args: &TrainArgs, recipe: Recipe, folder: &OutputFolder) -> Result<Trai
             folder.path().display()
         ))),
         (true, _) => {
-            let checkpoint =
+            let saved =
                 Checkpoint::read(&path).map_err(|error| CliError::Training(error.to_string()))?;
-            let trainer = Trainer::resume(&checkpoint, Level::detect()).map_err(fault)?;
-            if *trainer.recipe() != recipe {
+            let of = Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?;
+            if of != recipe {
                 return Err(CliError::Training(format!(
-                    "`{}` was written by another recipe than `{}`",
+                    "`{}` was written by another recipe than {}",
                     path.display(),
-                    args.config.display()
+                    args.config.as_ref().map_or_else(
+                        || "the built-in one".to_owned(),
+                        |config| format!("`{}`", config.display())
+                    )
                 )));
             }
-            Ok(trainer)
+            Ok(Beginning::Checkpoint(Box::new(saved)))
         }
     }
 }
 
+pub(super) fn fault(error: TrainError) -> CliError {
+    CliError::Training(error.to_string())
+}
+
+/// Training by one process or many, as a [`Session`] sees it.
+pub(super) trait Training {
+    fn learner(&self) -> &Learner;
+    /// The next update, or `None` if none has happened for a moment.
+    fn update(&mut self) -> Result<Option<UpdateReport>, CliError>;
+    fn validate(&mut self) -> f64;
+    fn checkpoint(&mut self) -> Result<Checkpoint, CliError>;
+}
+
+impl Training for Trainer {
+    fn learner(&self) -> &Learner {
+        self.learner()
+    }
+
+    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
+        Ok(Some(self.update()))
+    }
+
+    fn validate(&mut self) -> f64 {
+        self.validate()
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
+        Ok((*self).checkpoint())
+    }
+}
+
 /// One sitting of a run.
-struct Session {
-    trainer: Trainer,
+pub(super) struct Session<T> {
+    pub(super) trainer: T,
     checkpoint: PathBuf,
     weights: PathBuf,
     /// Update at which it began.
@@ -97,34 +185,60 @@ struct Session {
     instance_steps: u64,
     /// Last score.
     validation: Option<f64>,
-    progress: TrainProgress,
+    pub(super) progress: TrainProgress,
 }
 
-impl Session {
-    /// Updates until the recipe is done; validates and saves on the way and at the end.
-    fn train(&mut self) -> Result<(), CliError> {
-        let recipe = self.trainer.recipe();
+impl<T: Training> Session<T> {
+    pub(super) fn new(trainer: T, folder: &OutputFolder) -> Self {
+        Self {
+            checkpoint: folder.path().join(CHECKPOINT),
+            weights: folder.path().join(WEIGHTS),
+            first_update: trainer.learner().counters().updates,
+            began: Instant::now(),
+            unrolling: Duration::ZERO,
+            instance_steps: 0,
+            validation: None,
+            progress: TrainProgress::new(),
+            trainer,
+        }
+    }
+
+    /// Updates until the recipe is done; validates, if `scored`, and saves on the way and at the end.
+    pub(super) fn train(&mut self, scored: bool) -> Result<(), CliError> {
+        let recipe = self.trainer.learner().recipe();
         let (validate_every, save_every) = (recipe.validate_every, recipe.checkpoint_every);
         let threads = rayon::current_num_threads() as f64;
-        while !self.trainer.finished() {
+        while !self.trainer.learner().finished() {
             let began = Instant::now();
             let update = self.trainer.update();
             self.unrolling += began.elapsed();
-            self.instance_steps += update.instance_steps;
-            let last = self.trainer.finished();
-            if last || is_due(update.update, validate_every) {
-                self.validation = Some(self.trainer.validate());
-            }
+            let update = match update {
+                Ok(update) => update,
+                Err(error) => {
+                    // an asynchronous run loses nothing; where slots are missing, this fails, too
+                    let _ = self.save();
+                    return Err(error);
+                }
+            };
+            let last = self.trainer.learner().finished();
             let interrupted = interrupt::asked() && !last;
-            if last || interrupted || is_due(update.update, save_every) {
+            let done = self.trainer.learner().counters().updates;
+            if let Some(update) = &update {
+                self.instance_steps += update.instance_steps;
+                if scored && (last || is_due(done, validate_every)) {
+                    self.validation = Some(self.trainer.validate());
+                }
+            }
+            if interrupted || update.is_some() && (last || is_due(done, save_every)) {
                 self.save()?;
             }
             if interrupted {
-                return Err(CliError::Interrupted { update: update.update });
+                return Err(CliError::Interrupted { update: done });
             }
+            let Some(update) = update else { continue };
             self.progress.show(&Progress {
-                update: update.update,
-                updates: self.trainer.recipe().updates,
+                update: done,
+                updates: self.trainer.learner().recipe().updates,
                 meta_loss: update.meta_loss_average,
                 validation: self.validation,
                 instance_steps_per_second_core: self.instance_steps as f64
@@ -138,26 +252,33 @@ impl Session {
     }
 
     /// Writes the checkpoint, from which the run goes on, and the weights, which are used.
-    fn save(&self) -> Result<(), CliError> {
+    fn save(&mut self) -> Result<(), CliError> {
         let fault = |error: &dyn std::error::Error| CliError::Training(error.to_string());
-        let checkpoint = self.trainer.checkpoint();
+        let checkpoint = self.trainer.checkpoint()?;
         checkpoint.write(&self.checkpoint).map_err(|error| fault(&error))?;
         let light = self.checkpoint.with_file_name(LIGHT);
         checkpoint.light().write(&light).map_err(|error| fault(&error))?;
-        let weights = self.trainer.weights(option_env!("LOPT_COMMIT").unwrap_or_default());
+        let weights =
+            self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
         weights.write(&self.weights).map_err(|error| fault(&error))
     }
 
     /// What came of it.
-    fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let counters = self.trainer.counters();
+    pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        let counters = self.trainer.learner().counters();
+        let score = if counters.best_psi.is_empty() {
+            "not validated".to_owned()
+        } else {
+            format!(
+                "best validation {:+.4} at update {}",
+                counters.best_score, counters.best_update
+            )
+        };
         writeln!(
             out,
-            "{} updates, {} instance-steps; best validation {:+.4} at update {}; weights in {}",
+            "{} updates, {} instance-steps; {score}; weights in {}",
             counters.updates,
             count_text(usize::try_from(counters.instance_steps).unwrap_or(usize::MAX)),
-            counters.best_score,
-            counters.best_update,
             self.weights.display()
         )?;
         Ok(())

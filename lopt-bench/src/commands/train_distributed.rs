@@ -1,0 +1,383 @@
+//! `lopt train --distributed`: what each process that `mpirun` started does.
+
+use std::io::{self, Write};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lopt_core::simd::Level;
+use lopt_meta::distributed::DistributedError;
+use lopt_meta::distributed::mpi::MpiTransport;
+use lopt_meta::distributed::protocol::Message;
+use lopt_meta::distributed::server::{Limits, Server, Standing};
+use lopt_meta::distributed::sync::SyncTrainer;
+use lopt_meta::distributed::transport::Transport;
+use lopt_meta::distributed::worker::{Conduct, follow};
+use lopt_meta::{Checkpoint, Learner, UpdateReport};
+
+use crate::args::{Distributed, TrainArgs};
+use crate::commands::train::{Beginning, Session, Training, beginning, fault, recipe};
+use crate::error::CliError;
+use crate::interrupt;
+use crate::output::OutputFolder;
+use crate::run_lock::RunLock;
+
+/// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
+/// for the lost; by then everything is saved and said.
+pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Result<(), CliError> {
+    let fault: Option<Fault> = args.fault.as_deref().map(Fault::parse).transpose()?;
+    // MPI is called by this thread, so this one must not be of the pool
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads.unwrap_or(1))
+        .build_global()
+        .map_err(|error| CliError::Threads(error.to_string()))?;
+    let mut transport = MpiTransport::join().map_err(|error| refused(error.into()))?;
+    interrupt::leave_notes()?;
+    let rank = transport.rank();
+    let mut orphaned = false;
+    let ended = if rank == 0 {
+        match how {
+            Distributed::Sync => lead_together(args, &mut transport, out),
+            Distributed::Async => serve(args, &mut transport, out),
+        }
+    } else {
+        let fault = fault.filter(|fault| fault.rank == rank);
+        let worked = work(args, &mut transport, fault);
+        // without a root nobody else can end the run, and mpirun would wait for ever
+        orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
+        worked.map(|()| true).map_err(refused)
+    };
+    match ended {
+        Ok(true) => transport.finish(),
+        Ok(false) => {
+            out.flush()?;
+            transport.abandon(0, true);
+        }
+        Err(error) => {
+            // Without standard error the exit code must do.
+            let _ = writeln!(io::stderr(), "error: {}{error}", of_rank(rank));
+            transport.abandon(error.exit_code().into(), rank == 0 || orphaned);
+        }
+    }
+    Ok(())
+}
+
+/// The root of a synchronous run.
+fn lead_together(
+    args: &TrainArgs,
+    transport: &mut MpiTransport,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
+    let (folder, _lock) = open(args)?;
+    let (learner, saved) = learner(args, &folder)?;
+    let slots = saved.map(|saved| saved.slots).unwrap_or_default();
+    let patience = Duration::from_secs(args.patience);
+    let trainer = SyncTrainer::start(learner, &slots, transport, patience).map_err(refused)?;
+    drop(slots);
+    let mut session = Session::new(trainer, &folder);
+    let trained = session.train(!args.unscored);
+    session.progress.close();
+    trained?;
+    session.report(out)?;
+    session.trainer.stop().map_err(refused)?;
+    Ok(true)
+}
+
+/// The root of an asynchronous run; whether everybody came to its end.
+fn serve(
+    args: &TrainArgs,
+    transport: &mut MpiTransport,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
+    let size = transport.size();
+    if size < 2 {
+        return Err(refused(DistributedError::TooFew { given: size }));
+    }
+    let (folder, _lock) = open(args)?;
+    let (learner, _) = learner(args, &folder)?;
+    let workers = size - 1;
+    let limits = Limits {
+        staleness: args.staleness.unwrap_or(4 * workers as u64),
+        patience: Duration::from_secs(args.patience),
+    };
+    let service = Service {
+        server: Server::new(learner, workers, limits, Duration::ZERO),
+        transport,
+        began: Instant::now(),
+        busy: Duration::ZERO,
+        pushes: 0,
+        bytes: 0,
+        span: None,
+    };
+    let mut session = Session::new(service, &folder);
+    let trained = session.train(!args.unscored);
+    session.progress.close();
+    trained?;
+    session.report(out)?;
+    session.trainer.dismiss()?;
+    session.trainer.report(out)?;
+    Ok(session.trainer.server.count(Standing::Lost) == 0)
+}
+
+/// A worker of either kind of run.
+fn work(
+    args: &TrainArgs,
+    transport: &mut MpiTransport,
+    fault: Option<Fault>,
+) -> Result<(), DistributedError> {
+    let mut encode = |number, message: Message| {
+        let rank = 0;
+        let encoded = |message: &Message| {
+            message.encode().map_err(|source| DistributedError::Protocol { rank, source })
+        };
+        match &fault {
+            Some(fault) if number >= fault.after => encoded(&fault.befall(message)).map(|bytes| {
+                if fault.kind == Kind::Garbage { garbage(bytes, number) } else { bytes }
+            }),
+            _ => encoded(&message),
+        }
+    };
+    let mut conduct = Conduct {
+        level: Level::detect(),
+        // the root may be busy with a validation; a dead one should not keep workers for ever
+        patience: Duration::from_secs(args.patience.saturating_mul(10)),
+        leave: &interrupt::asked,
+        encode: &mut encode,
+    };
+    follow(transport, &mut conduct).map(|_| ())
+}
+
+/// A server, its connections and its clock.
+struct Service<'a> {
+    server: Server,
+    transport: &'a mut MpiTransport,
+    began: Instant,
+    /// CPU time from having a message to having handed the answer over: cores may be shared.
+    busy: Duration,
+    pushes: u64,
+    bytes: u64,
+    /// When the first and the last push came.
+    span: Option<(Instant, Instant)>,
+}
+
+impl Training for Service<'_> {
+    fn learner(&self) -> &Learner {
+        self.server.learner()
+    }
+
+    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
+        let report = self.attend(MOMENT)?;
+        if self.server.count(Standing::Present) == 0 {
+            return Err(refused(DistributedError::NoWorkers));
+        }
+        Ok(report)
+    }
+
+    fn validate(&mut self) -> f64 {
+        let score = self.server.learner_mut().validate();
+        self.server.forgive(self.began.elapsed());
+        score
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
+        // the runs of workers are theirs: new ones begin when this one goes on
+        Ok(self.server.learner().checkpoint(Vec::new()))
+    }
+}
+
+impl Service<'_> {
+    /// Handles the next message, if one comes in this time.
+    fn attend(&mut self, wait: Duration) -> Result<Option<UpdateReport>, CliError> {
+        let message = self.transport.receive(wait).map_err(|error| refused(error.into()))?;
+        let now = self.began.elapsed();
+        let mut report = None;
+        if let Some((rank, bytes)) = message {
+            let (began, cpu) = (Instant::now(), cpu_time());
+            let answer = self.server.handle(rank, &bytes, now);
+            for reply in answer.replies {
+                let bytes = reply
+                    .encode()
+                    .map_err(|source| refused(DistributedError::Protocol { rank: 0, source }))?;
+                self.transport.send(rank, bytes).map_err(|error| refused(error.into()))?;
+            }
+            if answer.report.is_some() {
+                self.span = Some((self.span.map_or(began, |(first, _)| first), began));
+                self.busy += cpu_time().saturating_sub(cpu);
+                self.pushes += 1;
+                self.bytes += bytes.len() as u64;
+            }
+            report = answer.report;
+        } else {
+            self.server.look_around(now);
+        }
+        for note in self.server.take_notes() {
+            // A closed standard error must not end the training.
+            let _ = writeln!(io::stderr(), "{note}");
+        }
+        Ok(report)
+    }
+
+    /// Tells everybody to stop who still pushes; who does not within the patience is lost.
+    fn dismiss(&mut self) -> Result<(), CliError> {
+        self.server.close();
+        while self.server.count(Standing::Present) > 0 {
+            self.attend(MOMENT)?;
+        }
+        Ok(())
+    }
+
+    /// What the work cost.
+    fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        let seconds = self.span.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
+        let pushes = self.pushes.max(1);
+        let ages = self.server.staleness().iter().enumerate().filter(|(_, n)| **n > 0);
+        let ages: Vec<String> = ages.map(|(age, n)| format!("{age}:{n}")).collect();
+        writeln!(
+            out,
+            "{} pushes, {:.1} updates/s; {} bytes and {:.0} us of the server's CPU per push; staleness {}",
+            self.pushes,
+            (pushes - 1) as f64 / seconds.max(1e-9),
+            self.bytes / pushes,
+            1e6 * self.busy.as_secs_f64() / pushes as f64,
+            ages.join(" ")
+        )?;
+        for (i, worker) in self.server.workers().iter().enumerate() {
+            writeln!(
+                out,
+                "worker {}: {} used, {} stale, {} useless, {}",
+                i + 1,
+                worker.used,
+                worker.stale,
+                worker.useless,
+                match worker.standing {
+                    Standing::Present => "present",
+                    Standing::Lost => "lost",
+                    Standing::Gone => "gone",
+                }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn open(args: &TrainArgs) -> Result<(OutputFolder, RunLock), CliError> {
+    let folder = OutputFolder::open(&args.out)?;
+    let lock = RunLock::take(&folder)?;
+    Ok((folder, lock))
+}
+
+/// What learns, and the checkpoint it goes on from.
+fn learner(
+    args: &TrainArgs,
+    folder: &OutputFolder,
+) -> Result<(Learner, Option<Checkpoint>), CliError> {
+    let level = Level::detect();
+    Ok(match beginning(args, recipe(args)?, folder)? {
+        Beginning::Fresh(recipe) => (Learner::new(recipe, level).map_err(fault)?, None),
+        Beginning::Weights(recipe, weights) => {
+            (Learner::from_weights(recipe, &weights, level).map_err(fault)?, None)
+        }
+        Beginning::Checkpoint(saved) => {
+            (Learner::resume(&saved, level).map_err(fault)?, Some(*saved))
+        }
+    })
+}
+
+impl<T: Transport> Training for SyncTrainer<T> {
+    fn learner(&self) -> &Learner {
+        self.learner()
+    }
+
+    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
+        self.update().map(Some).map_err(refused)
+    }
+
+    fn validate(&mut self) -> f64 {
+        self.learner_mut().validate()
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
+        self.checkpoint().map_err(refused)
+    }
+}
+
+fn refused(error: DistributedError) -> CliError {
+    CliError::Training(error.to_string())
+}
+
+fn of_rank(rank: usize) -> String {
+    if rank == 0 { String::new() } else { format!("rank {rank}: ") }
+}
+
+/// What befalls a worker in tests.
+struct Fault {
+    rank: usize,
+    kind: Kind,
+    after: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kill,
+    Hang,
+    Nan,
+    Garbage,
+}
+
+impl Fault {
+    fn parse(text: &str) -> Result<Self, CliError> {
+        let parts = || {
+            let (rank, rest) = text.split_once(':')?;
+            let (kind, after) = rest.split_once("-after=")?;
+            let kind = match kind {
+                "kill" => Kind::Kill,
+                "hang" => Kind::Hang,
+                "nan" => Kind::Nan,
+                "garbage" => Kind::Garbage,
+                _ => return None,
+            };
+            Some(Self { rank: rank.parse().ok()?, kind, after: after.parse().ok()? })
+        };
+        parts().ok_or_else(|| CliError::Usage(format!("no fault is called `{text}`")))
+    }
+
+    fn befall(&self, mut message: Message) -> Message {
+        match self.kind {
+            Kind::Kill => signal("-KILL"),
+            Kind::Hang => signal("-STOP"),
+            Kind::Nan => {
+                if let Message::Push { contribution, .. } = &mut message {
+                    contribution.gradient.iter_mut().step_by(7).for_each(|g| *g = f64::NAN);
+                }
+            }
+            Kind::Garbage => {}
+        }
+        message
+    }
+}
+
+/// Damages a message in one of several ways.
+fn garbage(mut bytes: Vec<u8>, number: u64) -> Vec<u8> {
+    let middle = bytes.len() / 2;
+    match number % 4 {
+        0 => bytes.truncate(middle),
+        1 => bytes[middle] ^= 1,
+        2 => bytes.fill(0xff),
+        _ => bytes.clear(),
+    }
+    bytes
+}
+
+/// Sends a signal to this process and gives it time to arrive.
+fn signal(name: &str) {
+    let _ = Command::new("kill").args([name, &std::process::id().to_string()]).status();
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// How long one look for messages takes; a request to end is noticed as soon.
+const MOMENT: Duration = Duration::from_millis(100);

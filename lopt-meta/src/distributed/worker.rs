@@ -1,0 +1,136 @@
+//! Every process but the root: takes psi, unrolls its slots, sends what came of it.
+
+use super::DistributedError;
+use super::protocol::{Message, Start};
+use super::transport::Transport;
+use crate::crew::{Crew, has_turn};
+use crate::learner::{Contribution, Learner, progress};
+use crate::trainer::{hire, select};
+use lopt_core::network::Network;
+use lopt_core::simd::Level;
+use std::time::{Duration, Instant};
+
+/// Rank of the process that owns psi.
+const ROOT: usize = 0;
+/// Bits of a slot's id that number it within its worker.
+const OWN: u64 = 0xffff_ffff;
+
+/// How a worker behaves.
+pub struct Conduct<'a> {
+    /// Instructions to compute with.
+    pub level: Level,
+    /// It gives up when the root is silent for so long.
+    pub patience: Duration,
+    /// Asked now and then: whether to leave.
+    pub leave: &'a dyn Fn() -> bool,
+    /// Turns its pushes, by their number, into bytes: where tests put faults.
+    pub encode: &'a mut dyn FnMut(u64, Message) -> Result<Vec<u8>, DistributedError>,
+}
+
+impl std::fmt::Debug for Conduct<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conduct").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+/// A share of the slots, and what is needed to unroll them.
+struct Share {
+    learner: Learner,
+    crew: Crew,
+    slots: usize,
+}
+
+/// Unrolls for the root until it says stop; returns the number of unrolled updates.
+///
+/// # Errors
+///
+/// If the run cannot be followed or the root is silent for too long.
+pub fn follow<T: Transport>(
+    transport: &mut T,
+    conduct: &mut Conduct<'_>,
+) -> Result<u64, DistributedError> {
+    send(transport, &Message::Hello)?;
+    let mut share: Option<Share> = None;
+    let mut turns = 0;
+    let mut heard = Instant::now();
+    loop {
+        if (conduct.leave)() {
+            send(transport, &Message::Bye)?;
+            return Ok(turns);
+        }
+        let Some((rank, bytes)) = transport.receive(MOMENT)? else {
+            if heard.elapsed() > conduct.patience {
+                let seconds = conduct.patience.as_secs();
+                return Err(DistributedError::Silent { rank: ROOT, seconds });
+            }
+            continue;
+        };
+        let message = Message::decode(&bytes)
+            .map_err(|source| DistributedError::Protocol { rank, source })?;
+        match (message, &mut share) {
+            (Message::Start(start), share) => match Share::new(&start, conduct.level) {
+                Ok(ready) => *share = Some(ready),
+                Err(error) => {
+                    send(transport, &Message::Bye)?;
+                    return Err(error);
+                }
+            },
+            (Message::Psi { version, psi }, Some(share)) => {
+                let contribution = share.contribute(turns, version, &psi);
+                let push = Message::Push { version, number: turns, contribution };
+                let bytes = (conduct.encode)(turns, push)?;
+                transport.send(ROOT, bytes)?;
+                turns += 1;
+            }
+            (Message::Work { update, psi }, Some(share)) => {
+                let net = share.learner.network_at(&psi);
+                let (slots, groups) = share.of_all();
+                let chosen = |id| has_turn(id, slots, groups, update);
+                let part = progress(share.learner.recipe(), update);
+                let outcomes = share.crew.unroll(share.learner.recipe(), &net, part, chosen);
+                send(transport, &Message::Outcomes { update, outcomes })?;
+                turns += 1;
+            }
+            (Message::Save, Some(share)) => send(transport, &Message::Slots(share.crew.save()))?,
+            (Message::Stop, _) => return Ok(turns),
+            (other, _) => return Err(DistributedError::Unexpected { rank, kind: other.name() }),
+        }
+        heard = Instant::now();
+    }
+}
+
+impl Share {
+    fn new(start: &Start, level: Level) -> Result<Self, DistributedError> {
+        let learner = Learner::resume(&start.run, level)?;
+        let entries = select(learner.recipe()).map_err(crate::trainer::TrainError::from)?;
+        let crew = hire(&learner, entries, &start.ids, &start.run.slots)?;
+        Ok(Self { learner, crew, slots: start.ids.len() })
+    }
+
+    /// Slots of the whole run, and groups per update.
+    fn of_all(&self) -> (usize, usize) {
+        let problems = &self.learner.recipe().problems;
+        (problems.slots, problems.groups_per_update)
+    }
+
+    /// As many groups as an update of a single process has, of its own slots in turn.
+    fn contribute(&mut self, turn: u64, version: u64, psi: &[f32]) -> Contribution {
+        let psi: Vec<f64> = psi.iter().map(|&x| f64::from(x)).collect();
+        let net: Network<f32> = self.learner.network_at(&psi);
+        let (slots, (_, groups)) = (self.slots, self.of_all());
+        let recipe = self.learner.recipe();
+        let chosen = |id| has_turn(id & OWN, slots, groups, turn);
+        let outcomes = self.crew.unroll(recipe, &net, progress(recipe, version), chosen);
+        Contribution::reduce(outcomes.iter().map(|(_, o)| o), psi.len())
+    }
+}
+
+fn send<T: Transport>(transport: &mut T, message: &Message) -> Result<(), DistributedError> {
+    let bytes = message
+        .encode()
+        .map_err(|source| DistributedError::Protocol { rank: transport.rank(), source })?;
+    Ok(transport.send(ROOT, bytes)?)
+}
+
+/// How long one look for messages takes.
+const MOMENT: Duration = Duration::from_millis(100);
