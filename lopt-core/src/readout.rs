@@ -128,7 +128,7 @@ pub(crate) fn decays_of<S: Simd>(
         affine(s, &w.weight[first..], outputs.count, [hidden], Start::Bias(&bias), out, TILE);
         sigmoids(s, out, TILE);
     }
-    decays(s, outputs, out, gradient_decay, rms_decay);
+    decays(s, outputs, out, gradient_decay, rms_decay, TILE);
 }
 
 #[inline(always)]
@@ -160,15 +160,15 @@ pub(crate) fn decays<S: Simd>(
     out: &[Row<S>],
     gradient_decay: &mut Row<S>,
     rms_decay: &mut Row<S>,
+    cols: usize,
 ) {
-    *gradient_decay = match outputs.gradient_decay {
-        Some(row) => out[row],
-        None => [s.constant(FIXED_GRADIENT_DECAY); TILE],
-    };
-    *rms_decay = match outputs.rms_decay {
-        Some(row) => out[row],
-        None => [s.constant(FIXED_RMS_DECAY); TILE],
-    };
+    // beyond the columns in use `out` holds what the thread did last, which must not get into a state
+    for c in 0..cols.min(TILE) {
+        let fixed = s.constant(FIXED_GRADIENT_DECAY);
+        gradient_decay[c] = outputs.gradient_decay.map_or(fixed, |row| out[row][c]);
+        let fixed = s.constant(FIXED_RMS_DECAY);
+        rms_decay[c] = outputs.rms_decay.map_or(fixed, |row| out[row][c]);
+    }
 }
 
 /// Adjoint of [`forward`].

@@ -129,7 +129,7 @@ pub(crate) fn forward<S: Simd>(
         *new.log_rate = *rate;
     }
     if decays {
-        readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay);
+        readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay, cols);
     }
 
     let mut at = 0;

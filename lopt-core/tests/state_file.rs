@@ -76,6 +76,28 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn bytes_depend_on_no_thread() {
+    let sizes = [18, 2, 320, 512, 16, 160, 16, 1, 32, 70];
+    let tensor = |i: usize| TensorShape::new(format!("t{i}"), [sizes[i % sizes.len()]]);
+    let layout = Layout::new((0..100).map(tensor).collect()).unwrap();
+    for (_, config) in configs() {
+        let bytes = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut optimizer = config.init(&layout).unwrap();
+                let mut params = vec![1.0; layout.len()];
+                (0..8).for_each(|_| step(&mut optimizer, &mut params));
+                optimizer.to_bytes(&params).unwrap()
+            })
+        };
+        let one = bytes(1);
+        for threads in [1, 2, 2, 3] {
+            assert!(bytes(threads) == one, "{threads} threads");
+        }
+    }
+}
+
+#[test]
 fn another_model_or_another_optimizer_is_refused_with_what_differs() {
     let plain = LearnedOptimizerConfig::new();
     let mut optimizer = plain.init(&layout()).unwrap();
