@@ -6,7 +6,7 @@ use lopt_core::Weights;
 use lopt_core::sealed::seal;
 
 fuzz_target!(|data: &[u8]| {
-    for bytes in [data.to_vec(), seal(data, b"LOPTWGTS", 1)] {
+    for bytes in [data.to_vec(), seal(data, b"LOPTWGTS", 2)] {
         if let Ok(weights) = Weights::from_bytes(&bytes) {
             assert_eq!(weights.to_bytes().expect("decoded weights encode"), bytes);
         }

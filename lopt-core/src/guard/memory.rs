@@ -19,6 +19,11 @@ pub(crate) struct GuardNumbers {
 }
 
 impl GuardNumbers {
+    /// Whether there is a point to go back to.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.steps > 0
+    }
+
     /// Whether Adam has taken over.
     pub(crate) fn has_fallback(&self) -> bool {
         self.fallback.is_some()

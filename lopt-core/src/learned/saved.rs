@@ -210,7 +210,9 @@ impl LearnedOptimizer {
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
         let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
         let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
-        if !same || (adam && !has_adam) {
+        let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
+        let has_snapshot = lengths.get(fixed) == Some(&parameters);
+        if !same || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }
         Ok(lengths)
