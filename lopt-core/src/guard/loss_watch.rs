@@ -82,6 +82,11 @@ impl LossWatch {
         (self.best, self.best_deviation) = (self.mean, self.deviation);
     }
 
+    /// Whether losses were seen, and none of their averages was below the beginning but by noise.
+    pub(super) fn has_won_nothing(&self) -> bool {
+        self.seen >= FIRST as u64 && self.best >= self.start - self.best_deviation
+    }
+
     /// Forgets all but the beginning of the first run.
     pub(super) fn restart(&mut self) {
         *self = Self { start: self.start, ..Self::default() };

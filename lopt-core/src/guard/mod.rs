@@ -23,7 +23,7 @@ pub(crate) use memory::{GuardNumbers, PARTS};
 pub struct GuardConfig {
     /// Factor of the step length at each cut.
     pub cut: f32,
-    /// Cuts before Adam takes over.
+    /// Cuts before Adam takes over; none if the loss was never lowered.
     pub cuts: u32,
     /// Adam's learning rate.
     pub fallback_rate: f64,
@@ -189,7 +189,8 @@ impl Guard {
     }
 
     fn go_back(&mut self, reason: Reason) -> Verdict {
-        self.cuts += 1;
+        // weights that have won nothing get no second try
+        self.cuts += if self.watch.has_won_nothing() { self.config.cuts + 1 } else { 1 };
         self.skipped_in_row = 0;
         self.watch.restart();
         let step = self.steps;
