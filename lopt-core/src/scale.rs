@@ -32,14 +32,13 @@ pub(crate) fn mean_squares<S: Simd>(
     squares: &mut [S::V],
 ) {
     let sums = &mut sums[..plan.jobs.len()];
-    let jobs = plan.jobs.iter().zip(sums.iter_mut());
     if plan.pays_threads(threads) {
-        let jobs: Vec<_> = jobs.collect();
-        jobs.into_par_iter().with_min_len(8).for_each(|(job, sum)| {
+        let jobs = plan.jobs.par_iter().zip(sums.par_iter_mut());
+        jobs.with_min_len(8).for_each(|(job, sum)| {
             *sum = s.run(JobSquares { token: s, point: &point[job.scalars.clone()] });
         });
     } else {
-        for (job, sum) in jobs {
+        for (job, sum) in plan.jobs.iter().zip(sums.iter_mut()) {
             *sum = squares_of(s, &point[job.scalars.clone()]);
         }
     }

@@ -1,6 +1,6 @@
 //! Groups of tensors by name, as optimizers have them.
 
-use crate::layout::Layout;
+use crate::layout::{Layout, TensorShape};
 use wildmatch::WildMatch;
 
 /// Settings of the tensors whose names match a pattern.
@@ -53,6 +53,7 @@ impl ParameterGroup {
 /// Settings of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TensorSettings {
+    pub elements: usize,
     pub multiplier: f32,
     pub weight_decay: f32,
     pub frozen: bool,
@@ -80,15 +81,19 @@ pub(crate) fn resolve(
             return Err(GroupError::NoMatch { pattern: pattern.clone(), names: names.join(", ") });
         }
     }
-    let settings = |name: &str| match groups.iter().find(|group| group.matches(name)) {
+    let settings = |tensor: &TensorShape| match groups.iter().find(|g| g.matches(&tensor.name)) {
         Some(group) => TensorSettings {
+            elements: tensor.len(),
             multiplier: group.multiplier,
             weight_decay: group.weight_decay.unwrap_or(weight_decay),
             frozen: group.frozen,
         },
-        None => TensorSettings { multiplier: 1.0, weight_decay, frozen: false },
+        None => {
+            let elements = tensor.len();
+            TensorSettings { elements, multiplier: 1.0, weight_decay, frozen: false }
+        }
     };
-    Ok(tensors.iter().map(|tensor| settings(&tensor.name)).collect())
+    Ok(tensors.iter().map(settings).collect())
 }
 
 /// Groups that cannot be used.

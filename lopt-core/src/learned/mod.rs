@@ -285,16 +285,18 @@ impl LearnedOptimizer {
             return;
         }
         let pace = self.multiplier * self.schedule.multiplier(self.taken) as f32;
-        let layout = self.rnn.layout().clone();
         let theta = match self.guard.as_ref().and_then(Guard::fallback) {
             Some(_) => params,
             None => self.rnn.iterate_mut(params),
         };
-        for (t, (own, how)) in self.settings.iter().zip(&self.tensors).enumerate() {
+        let mut rest = theta;
+        for (own, how) in self.settings.iter().zip(&self.tensors) {
+            let (tensor, after) = rest.split_at_mut(own.elements);
             if own.weight_decay > 0.0 && !how.held {
                 let keep = 1.0 - pace * own.weight_decay;
-                theta[layout.range(t)].iter_mut().for_each(|x| *x *= keep);
+                tensor.iter_mut().for_each(|x| *x *= keep);
             }
+            rest = after;
         }
     }
 }
