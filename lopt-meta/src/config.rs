@@ -39,7 +39,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problems {
-    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, or empty to use `names` only.
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, or empty to use `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
     #[serde(default)]
@@ -101,6 +101,9 @@ pub struct MetaLossConfig {
     pub ramp: f64,
     /// A lane whose loss exceeds this multiple of `f0` is parked until the unroll ends.
     pub parked_above: f64,
+    /// A lane that is parked pays the loss at which it left for all the steps it does not run.
+    #[serde(default)]
+    pub parked_pays: bool,
     /// Full second derivatives; otherwise gradients are constants.
     pub second_derivatives: bool,
     /// Limit of a lane's adjoint at every step of the way back; 0 for none.

@@ -53,7 +53,7 @@ impl<E: Element> Default for Workspace<E> {
 
 /// Losses of one point of the unroll, and how its lanes stand.
 struct Lanes {
-    /// Weight of the meta-loss's slope, per step and lane: `w_n dL/df`, zero where parked.
+    /// Weight of the meta-loss's slope, per step and lane: `w_n dL/df`; once parked, zero.
     slopes: Vec<Vec<f64>>,
     losses: Vec<f64>,
     parked: Vec<bool>,
@@ -173,13 +173,24 @@ fn evaluate<P: Precision>(
         let f0 = slot.first_loss[lane];
         let (loss, slope) = log_relative(&recipe.meta_loss, f, f0);
         // a minibatch of some problems can be negative, and then has no logarithm
-        let lost = !loss.is_finite() || f > recipe.meta_loss.parked_above * f0.max(1e-6);
-        lanes.parked[lane] |= lost || !f0.is_finite() || !finite[lane];
+        let priced = loss.is_finite() && f0.is_finite() && finite[lane];
+        let lost = f > recipe.meta_loss.parked_above * f0.max(1e-6);
+        let parked_before = lanes.parked[lane];
+        lanes.parked[lane] |= lost || !priced;
+        let weight = match (lanes.parked[lane], n) {
+            (_, 0) => 0.0,
+            (false, _) => weights[n - 1],
+            (true, _) if recipe.meta_loss.parked_pays && priced && !parked_before => {
+                weights[n - 1..].iter().sum()
+            }
+            (true, _) => 0.0,
+        };
         if lanes.parked[lane] {
-            park(slot, points, lane);
-        } else if n > 0 {
-            lanes.losses[lane] += weights[n - 1] * loss;
-            lanes.slopes[n][lane] = weights[n - 1] * slope;
+            park(slot, points, lane, weight == 0.0);
+        }
+        if weight > 0.0 {
+            lanes.losses[lane] += weight * loss;
+            lanes.slopes[n][lane] = weight * slope;
         }
     }
     if !last {
@@ -201,13 +212,22 @@ fn finite_lanes<P: Precision>(values: &[P::E]) -> Vec<bool> {
 }
 
 /// A parked lane stands still at zero gradient at the origin, so that its numbers stay finite.
-fn park<P: Precision>(slot: &mut Slot<P>, points: &mut StepPoints<'_, P::E>, lane: usize) {
-    let zero = P::E::from_f64(0.0);
-    let buffers: [&mut [P::E]; 5] =
-        [&mut slot.theta, &mut slot.phi, points.point, points.grads, points.loss_gradient];
-    for buffer in buffers {
+fn park<P: Precision>(
+    slot: &mut Slot<P>,
+    points: &mut StepPoints<'_, P::E>,
+    lane: usize,
+    without_slope: bool,
+) {
+    let clear = |buffer: &mut [P::E]| {
         for v in buffer.iter_mut().skip(lane).step_by(P::LANES) {
-            *v = zero;
+            *v = P::E::from_f64(0.0);
         }
+    };
+    clear(&mut slot.theta);
+    clear(&mut slot.phi);
+    clear(points.point);
+    clear(points.grads);
+    if without_slope {
+        clear(points.loss_gradient);
     }
 }

@@ -168,3 +168,22 @@ fn rescaled_noised_and_whole_batch() {
         }
     }
 }
+
+#[test]
+fn a_parked_lane_pays_for_the_steps_it_does_not_run() {
+    let config = HierarchicalRnnConfig::released();
+    let psi = MetaLayout::new(&config).initialize(&config, &mut stream(11, &[]));
+    let entry = &paper_list()[0];
+    let parked = recipe(|recipe| {
+        recipe.perturb.initial_rate = (3e3, 1e4);
+        recipe.meta_loss.parked_above = 3.0;
+    });
+    let mut charged = parked.clone();
+    charged.meta_loss.parked_pays = true;
+    let (free, no_gradient) = run(&parked, &config, entry, &psi, 6);
+    let (price, gradient) = run(&charged, &config, entry, &psi, 6);
+    assert!(no_gradient.iter().all(|&g| g == 0.0), "left at the first step");
+    assert!(price > free + 3.0_f64.ln(), "{price} {free}");
+    assert!(gradient.iter().any(|&g| g != 0.0));
+    check("parked", &charged, &config, entry, 6);
+}

@@ -13,7 +13,9 @@ pub enum ProblemError {
         name: String,
     },
     /// No ensemble has this name.
-    #[error("expected paper, released, wide-paper or wide-paper-large, got `{name}`")]
+    #[error(
+        "expected paper, released, wide-paper, wide-paper-large, recommended or broad, got `{name}`"
+    )]
     UnknownEnsemble {
         /// The name.
         name: String,

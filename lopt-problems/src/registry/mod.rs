@@ -3,6 +3,7 @@
 //! Every entry of every list has a name of its own, under which [`lookup`] finds it. Equal names
 //! in two lists are equal problems.
 
+mod hard_networks;
 mod image_tests;
 mod networks;
 mod paper;
@@ -59,12 +60,15 @@ pub enum Ensemble {
     WidePaperLarge,
     /// [`WidePaper`](Self::WidePaper) and, as a quarter of the draws, small networks.
     Recommended,
+    /// [`Recommended`](Self::Recommended) and networks that are noisier, badly scaled, convolutional
+    /// or larger: half of the draws are networks.
+    Broad,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large` or `recommended`.
+    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended` or `broad`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
@@ -72,6 +76,7 @@ impl FromStr for Ensemble {
             "wide-paper" => Ok(Self::WidePaper),
             "wide-paper-large" => Ok(Self::WidePaperLarge),
             "recommended" => Ok(Self::Recommended),
+            "broad" => Ok(Self::Broad),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -86,6 +91,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Recommended => {
             let mut entries = wide::wide_list();
             entries.extend(networks::network_list());
+            entries
+        }
+        Ensemble::Broad => {
+            let mut entries = training_ensemble(Ensemble::Recommended);
+            entries.extend(hard_networks::hard_network_list());
             entries
         }
         Ensemble::WidePaperLarge => {
@@ -133,6 +143,7 @@ fn without_files() -> Vec<Entry> {
     entries.extend(released_list());
     entries.extend(wide::wide_list());
     entries.extend(networks::network_list());
+    entries.extend(hard_networks::hard_network_list());
     for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
