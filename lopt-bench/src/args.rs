@@ -32,6 +32,41 @@ pub enum Command {
     Speed(SpeedArgs),
     /// Score weights on a suite of tasks against tuned Adam
     Evaluate(EvaluateArgs),
+    /// Run experiments: the figures of the paper, and the contenders of today
+    Bench(BenchArgs),
+    /// Make one page of all records of experiments
+    Report(ReportArgs),
+}
+
+/// Arguments of `lopt bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Name of an experiment, or all
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The small size: minutes, other problems where data would be needed
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder for the records, one folder inside for each experiment
+    #[arg(long, value_name = "DIR", default_value = "bench")]
+    pub out: PathBuf,
+    /// Folder with the files of the MNIST and CIFAR-10 data
+    #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Runs at a time; the record does not depend on it [default: the cores of the machine]
+    #[arg(long, value_name = "T")]
+    pub threads: Option<usize>,
+}
+
+/// Arguments of `lopt report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Folder with the records of `lopt bench`
+    #[arg(long, value_name = "DIR", default_value = "bench")]
+    pub records: PathBuf,
+    /// Folder for report.html and the plots
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `lopt race`.

@@ -33,6 +33,9 @@ pub enum CliError {
         /// Updates done.
         update: u64,
     },
+    /// An experiment cannot start or go on, or its record is damaged; the text is a sentence.
+    #[error("{0}")]
+    Bench(String),
     /// A measurement cannot start or go on.
     #[error("{0}")]
     Speed(String),

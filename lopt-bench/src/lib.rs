@@ -8,6 +8,8 @@
 //! lopt train --config FILE --out DIR     meta-train new weights
 //! lopt speed                             how fast all this is here, and could be
 //! lopt evaluate WEIGHTS --suite NAME     scores of weights on a suite of tasks
+//! lopt bench NAME                        an experiment: a figure of the paper, or all of them
+//! lopt report                            one page of all records of experiments
 //! ```
 //!
 //! A race flows **workload -> measure -> score -> record -> report**:
@@ -19,13 +21,14 @@
 //! * [`record`]: the result as data, `race.json`.
 //! * [`report`]: the result for people, a table and `race.html`.
 //!
-//! [`speed`] and [`evaluate`] have flows of their own, see there.
+//! [`speed`], [`evaluate`] and [`bench`] have flows of their own, see there.
 //!
 //! Around them: [`commands`] and [`args`] (the command line), [`error`], [`progress`] and
 //! [`train_progress`] (what moves on the screen), [`output`] (files that are written in full or
 //! not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
+pub mod bench;
 pub mod commands;
 pub mod contender;
 pub mod error;

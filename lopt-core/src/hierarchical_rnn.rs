@@ -229,6 +229,11 @@ impl Optimizer for HierarchicalRnn {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let points = self.inner.len() + self.attended.len() + self.log_rates.len();
+        self.state.bytes() + points * size_of::<f32>()
+    }
+
     fn reset(&mut self) {
         self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
         self.steps = 0;

@@ -39,6 +39,9 @@ pub trait Optimizer: Send {
 
     /// Forgets everything since construction: the next step is a first step.
     fn reset(&mut self);
+
+    /// Bytes that are remembered from one step to the next, without the parameters.
+    fn memory_bytes(&self) -> usize;
 }
 
 /// Why a step was refused; nothing was changed.

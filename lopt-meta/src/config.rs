@@ -1,10 +1,17 @@
 //! Everything that decides a run, in one serializable struct: a recipe.
 
 use lopt_core::HierarchicalRnnConfig;
+use lopt_core::meta_params::MetaLayout;
 use serde::{Deserialize, Serialize};
 
 /// The recipe of the embedded weights, as TOML.
 pub const RECOMMENDED: &str = include_str!("../recipes/recommended.toml");
+
+/// The recipe of the embedded `paper` weights, as TOML.
+pub const PAPER: &str = include_str!("../recipes/paper.toml");
+
+/// A recipe for one problem only, which a minute of training shows to work, as TOML.
+pub const QUADRATIC20: &str = include_str!("../recipes/quadratic20.toml");
 
 /// A recipe for meta-training, read from TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +23,9 @@ pub struct Recipe {
     pub updates: u64,
     /// Named configuration: `paper`, `released`, `appendix-d` or `recommended`.
     pub optimizer: String,
+    /// Blocks of psi that stay zero, by their names in `lopt weights inspect`.
+    #[serde(default)]
+    pub zeroed: Vec<String>,
     /// Switches that differ from it.
     #[serde(default)]
     pub switches: toml::Table,
@@ -39,7 +49,8 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problems {
-    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, or empty to use `names` only.
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, or empty to use
+    /// `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
     #[serde(default)]
@@ -71,6 +82,15 @@ pub struct Lengths {
     pub life_end: f64,
 }
 
+impl Lengths {
+    /// Length of an unroll, from a number drawn uniformly from [0, 1).
+    #[must_use]
+    pub fn unroll(&self, uniform: f64) -> usize {
+        let more = -self.unroll_mean * (1.0 - uniform).ln();
+        (self.unroll_base + more as usize).min(self.unroll_most.max(1))
+    }
+}
+
 /// Randomisation of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +117,9 @@ pub struct MetaLossConfig {
     pub numerator_epsilon: bool,
     /// `eps`.
     pub epsilon: f64,
+    /// Whether the meta-loss is the logarithm of the relative loss (eq. 14) or that loss itself.
+    #[serde(default = "log_by_default")]
+    pub log: bool,
     /// Share of the weight that rises linearly over the unroll; the rest is uniform.
     pub ramp: f64,
     /// A lane whose loss exceeds this multiple of `f0` is parked until the unroll ends.
@@ -132,6 +155,10 @@ pub struct MetaOptimizerConfig {
     pub limit: f64,
     /// Decay of the moving average of psi that is evaluated and shipped.
     pub average: f64,
+}
+
+fn log_by_default() -> bool {
+    true
 }
 
 impl Recipe {
@@ -175,7 +202,11 @@ impl Recipe {
     }
 
     fn check(&self) -> Result<(), RecipeError> {
-        self.optimizer_config()?;
+        let blocks = MetaLayout::new(&self.optimizer_config()?).blocks;
+        if let Some(name) = self.zeroed.iter().find(|name| !blocks.iter().any(|b| b.name == **name))
+        {
+            return Err(RecipeError::Block(name.clone()));
+        }
         let range = |name, (low, high): (f64, f64)| {
             if low > 0.0 && low <= high && high.is_finite() {
                 Ok(())
@@ -246,6 +277,9 @@ pub enum RecipeError {
     /// Unknown or impossible switches.
     #[error("the recipe's switches make no optimizer: {0}")]
     Switches(String),
+    /// Unknown block of psi.
+    #[error("zeroed: the optimizer has no meta-parameters called {0:?}")]
+    Block(String),
     /// Unknown meta-optimizer.
     #[error("unknown meta-optimizer {0:?}, expected adam or rmsprop")]
     MetaOptimizer(String),

@@ -105,7 +105,8 @@ impl Learner {
         Ok(Self::at(recipe, config, weights.psi_f64(), level))
     }
 
-    fn at(recipe: Recipe, config: HierarchicalRnnConfig, psi: Vec<f64>, level: Level) -> Self {
+    fn at(recipe: Recipe, config: HierarchicalRnnConfig, mut psi: Vec<f64>, level: Level) -> Self {
+        clear_zeroed(&recipe, &config, &mut psi);
         let meta = MetaState::new(psi, &recipe.meta_optimizer);
         let counters = Counters { best_score: f64::INFINITY, ..Counters::default() };
         Self { recipe, config, meta, counters, level }
@@ -177,8 +178,10 @@ impl Learner {
     pub fn apply(&mut self, contribution: &Contribution) -> UpdateReport {
         let update = self.counters.updates;
         let norm = if contribution.used > 0 {
-            let (config, gradient) = (&self.recipe.meta_optimizer, &contribution.gradient);
-            self.meta.update(config, gradient, update, self.recipe.updates)
+            let mut gradient = contribution.gradient.clone();
+            clear_zeroed(&self.recipe, &self.config, &mut gradient);
+            let config = &self.recipe.meta_optimizer;
+            self.meta.update(config, &gradient, update, self.recipe.updates)
         } else {
             0.0
         };
@@ -256,4 +259,13 @@ impl Learner {
 /// How far a recipe is after so many updates, 0 to 1.
 pub(crate) fn progress(recipe: &Recipe, updates: u64) -> f64 {
     (updates as f64 / recipe.updates as f64).min(1.0)
+}
+
+/// Zeroes the blocks of a vector like psi that the recipe keeps at zero.
+fn clear_zeroed(recipe: &Recipe, config: &HierarchicalRnnConfig, values: &mut [f64]) {
+    for block in MetaLayout::new(config).blocks {
+        if recipe.zeroed.iter().any(|name| name == block.name) {
+            values[block.range].fill(0.0);
+        }
+    }
 }

@@ -1,11 +1,16 @@
-//! Log relative loss and the weights of its steps (eq. 14, spec section 5.1).
+//! Relative loss, by default its logarithm, and the weights of its steps (eq. 14, spec section 5.1).
 
 use crate::config::MetaLossConfig;
 
-/// `log(f/(f0 + 1e-6) + eps)`, or `log((f + eps)/(f0 + eps))`, and its derivative in `f`.
+/// `log(f/(f0 + 1e-6) + eps)`, or `log((f + eps)/(f0 + eps))`, or `f/(f0 + 1e-6)`, and its derivative
+/// in `f`.
 #[must_use]
-pub fn log_relative(config: &MetaLossConfig, f: f64, f0: f64) -> (f64, f64) {
+pub fn relative(config: &MetaLossConfig, f: f64, f0: f64) -> (f64, f64) {
     let eps = config.epsilon;
+    if !config.log {
+        let unit = f0 + 1e-6;
+        return (f / unit, 1.0 / unit);
+    }
     if config.numerator_epsilon {
         (((f + eps) / (f0 + eps)).ln(), 1.0 / (f + eps))
     } else {

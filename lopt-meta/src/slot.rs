@@ -184,9 +184,7 @@ impl<P: Precision> Slot<P> {
     #[must_use]
     pub fn unroll_length(&self, recipe: &Recipe) -> usize {
         let mut rng = stream(recipe.seed, &[self.id, self.draw, purpose::UNROLL, self.steps]);
-        let lengths = &recipe.lengths;
-        let more = -lengths.unroll_mean * (1.0 - unit(&mut rng)).ln();
-        (lengths.unroll_base + more as usize).min(lengths.unroll_most.max(1))
+        recipe.lengths.unroll(unit(&mut rng))
     }
 
     /// Random numbers of one inner step.

@@ -5,7 +5,7 @@
 //! step, at the point where the gradient was taken and on the same batch.
 
 use crate::config::Recipe;
-use crate::meta_loss::{log_relative, step_weights};
+use crate::meta_loss::{relative, step_weights};
 use crate::objective::Packed;
 use crate::perturbation::{add_parameter_noise, perturb_gradient};
 use crate::precision::Precision;
@@ -171,7 +171,7 @@ fn evaluate<P: Precision>(
             slot.first_loss[lane] = f;
         }
         let f0 = slot.first_loss[lane];
-        let (loss, slope) = log_relative(&recipe.meta_loss, f, f0);
+        let (loss, slope) = relative(&recipe.meta_loss, f, f0);
         // a minibatch of some problems can be negative, and then has no logarithm
         let priced = loss.is_finite() && f0.is_finite() && finite[lane];
         let lost = f > recipe.meta_loss.parked_above * f0.max(1e-6);

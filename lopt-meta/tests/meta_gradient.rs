@@ -149,6 +149,8 @@ fn every_configuration() {
         check(name, &plain, &config, quadratic, 5);
         check(&format!("{name}, many tensors"), &plain, &config, &sum, 3);
     }
+    let without_logarithm = recipe(|recipe| recipe.meta_loss.log = false);
+    check("no logarithm", &without_logarithm, &r(), quadratic, 5);
 }
 
 #[test]

@@ -164,3 +164,26 @@ fn bad_recipes_are_refused_in_one_sentence() {
     recipe.problems.names = vec!["quadratik-20".to_owned()];
     assert!(Trainer::new(recipe, Level::detect()).is_err());
 }
+
+#[test]
+fn zeroed_blocks_stay_zero_and_unknown_ones_are_refused() {
+    let mut recipe = recommended();
+    recipe.zeroed = vec!["global_to_tensor.weight".to_owned()];
+    recipe.meta_loss.log = false;
+    let recipe = Recipe::parse(&recipe.to_toml()).unwrap();
+    let mut trainer = Trainer::new(recipe.clone(), Level::detect()).unwrap();
+    let start = trainer.meta().psi.clone();
+    for _ in 0..3 {
+        trainer.update();
+    }
+    let layout = lopt_core::meta_params::MetaLayout::new(&recipe.optimizer_config().unwrap());
+    let psi = &trainer.meta().psi;
+    assert!(psi[layout.global_to_tensor.weight.clone()].iter().all(|&w| w == 0.0));
+    let other = layout.global_to_parameter.weight;
+    assert!(psi[other.clone()].iter().zip(&start[other]).all(|(a, b)| a != b));
+
+    let mut unknown = recommended();
+    unknown.zeroed = vec!["globe".to_owned()];
+    let error = Recipe::parse(&unknown.to_toml()).unwrap_err().to_string();
+    assert_eq!(error, "zeroed: the optimizer has no meta-parameters called \"globe\"");
+}

@@ -43,6 +43,12 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
             let mlp = |source| Mlp::new(&[64], Activation::Relu, source, BATCH).plain().named(name);
             Ok(race(train, test, mlp))
         }
+        "digits-mlp-sigmoid" => {
+            let (train, test) = digits();
+            let mlp =
+                |source| Mlp::new(&[20], Activation::Sigmoid, source, BATCH).plain().named(name);
+            Ok(race(train, test, mlp))
+        }
         "mnist-mlp" => {
             let (train, test) = mnist(folder("MNIST")?)?;
             let mlp = |source| Mlp::new(&[64], Activation::Relu, source, BATCH).plain().named(name);
@@ -79,8 +85,8 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
 }
 
 /// The races by name.
-pub const RACES: [&str; 5] =
-    ["digits-mlp", "mnist-mlp", "mnist-conv", "cifar-conv", "cifar-resnet"];
+pub const RACES: [&str; 6] =
+    ["digits-mlp", "digits-mlp-sigmoid", "mnist-mlp", "mnist-conv", "cifar-conv", "cifar-resnet"];
 
 fn race<P: Problem>(train: Dataset, test: Dataset, make: impl Fn(Source) -> P) -> RaceProblem {
     let (train, test) = (Arc::new(train), Arc::new(test));

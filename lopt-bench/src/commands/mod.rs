@@ -1,8 +1,10 @@
 //! The commands: what each of them reads, does and prints.
 
+mod bench;
 mod evaluate;
 mod problems;
 mod race;
+mod report;
 mod speed;
 mod train;
 #[cfg(feature = "mpi")]
@@ -67,6 +69,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Train(args)) => train::run(&args, out),
         Some(Command::Speed(args)) => speed::run(&args, out),
         Some(Command::Evaluate(args)) => evaluate::run(&args, out),
+        Some(Command::Bench(args)) => bench::run(&args, out),
+        Some(Command::Report(args)) => report::run(&args, out),
     }
 }
 

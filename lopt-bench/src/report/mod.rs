@@ -1,5 +1,6 @@
 //! Results for people: tables for the terminal and a page for the browser.
 
+pub mod bench;
 pub mod evaluation;
 pub mod html;
 pub mod number;

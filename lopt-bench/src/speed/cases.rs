@@ -9,6 +9,7 @@ use lopt_core::{
     GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizerConfig, Optimizer,
     Weights,
 };
+use lopt_meta::config::QUADRATIC20;
 use lopt_meta::{Recipe, Trainer};
 use rayon::ThreadPool;
 
@@ -186,8 +187,7 @@ impl MetaCase {
     /// If there is no such problem or configuration, or the thread cannot be started.
     pub fn new(problem: &str, config: &str, level: Level) -> Result<Self, CliError> {
         let fault = |error: &dyn std::error::Error| CliError::Speed(error.to_string());
-        let text = include_str!("../../../lopt-meta/recipes/quadratic20.toml");
-        let mut recipe = Recipe::parse(text).map_err(|error| fault(&error))?;
+        let mut recipe = Recipe::parse(QUADRATIC20).map_err(|error| fault(&error))?;
         config.clone_into(&mut recipe.optimizer);
         recipe.switches.clear();
         recipe.problems.names = vec![problem.to_owned()];

@@ -131,6 +131,10 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.state.iter().map(|vector| size_of_val(vector.as_slice())).sum()
+    }
+
     fn reset(&mut self) {
         self.steps = 0;
         for (vector, start) in self.state.iter_mut().zip(R::START) {

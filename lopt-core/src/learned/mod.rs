@@ -319,6 +319,12 @@ impl Optimizer for LearnedOptimizer {
         self.step_given(params, grads, Given::default())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let parts = self.guard.as_ref().map(|guard| guard.memory().1);
+        let of_guard: usize = parts.iter().flatten().map(|part| size_of_val(*part)).sum();
+        self.rnn.memory_bytes() + of_guard
+    }
+
     fn reset(&mut self) {
         self.rnn.reset();
         self.observed = None;

@@ -1,7 +1,7 @@
 //! One curve: gradient and steps, timed in turn for every batch size.
 
 use lopt_core::Optimizer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::fit::{Crossing, Line};
 use super::tasks::Task;
@@ -30,7 +30,7 @@ impl Effort {
 }
 
 /// The curve of one model.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Curve {
     /// The model.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct Curve {
 }
 
 /// One batch size.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Rows.
     pub batch: usize,

@@ -1,12 +1,12 @@
 //! The gradient's time as a line, and where the overhead crosses a tenth.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::curve::Point;
 use crate::speed::rounds::median;
 
 /// `t = fixed_ns + per_row_ns batch`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// What every gradient costs.
     pub fixed_ns: f64,
@@ -43,7 +43,7 @@ impl Line {
 }
 
 /// The batch size from which on the overhead is below 10 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "how")]
 pub enum Crossing {
     /// The smallest measured batch below 10 % with none above 10 % after it.

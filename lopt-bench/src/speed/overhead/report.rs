@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::curve::Curve;
 use super::fit::Crossing;
@@ -11,7 +11,7 @@ use crate::report::table::align;
 use crate::speed::machine::Machine;
 
 /// All curves, `--json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OverheadRecord {
     /// The machine.
     pub machine: OverheadMachine,
@@ -22,7 +22,7 @@ pub struct OverheadRecord {
 }
 
 /// The part of the machine that needs no measurement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OverheadMachine {
     /// Model of the CPU.
     pub cpu: String,

@@ -1,0 +1,261 @@
+//! Runs an experiment: trains what must be trained, then every setting on every workload and seed.
+
+use std::path::Path;
+
+use lopt_core::Layout;
+use lopt_core::weights::EMBEDDED;
+
+use super::definition::{Definition, Kind, Scale};
+use super::log::{Log, Timing};
+use super::progress::BenchProgress;
+use super::record::{FINISHED, Header, Record, Row, RunRow, VERSION, fingerprint, rounded};
+use super::roster::{Entrant, Library, Setting};
+use super::{lengths, memory, training};
+use crate::args::RaceArgs;
+use crate::error::CliError;
+use crate::evaluate::cost::Stopwatch;
+use crate::learned::LearnedSource;
+use crate::measure::{self, Outcome, Run};
+use crate::output::OutputFolder;
+use crate::parallel::parallel;
+use crate::speed::overhead::report::OverheadRecord;
+use crate::workload::Workload;
+
+/// How to run experiments.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// The quick size.
+    pub quick: bool,
+    /// Folder of the MNIST and CIFAR-10 files.
+    pub data: Option<&'a Path>,
+    /// Runs at a time.
+    pub threads: usize,
+}
+
+/// Runs an experiment into a folder, from where an earlier call was interrupted; returns its record.
+///
+/// # Errors
+///
+/// If a workload, contender or recipe does not exist, data are missing, or the folder refuses.
+pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result<Record, CliError> {
+    let scale = definition.scale(options.quick);
+    // Everything that can be wrong is looked at before the first step.
+    let workloads = workloads(scale, options.data)?;
+    let mut library = Library::built_in()?;
+    let mut missing: Vec<&str> = definition.trained.iter().map(|plan| plan.name.as_str()).collect();
+    for name in &definition.contenders {
+        if !missing.contains(&name.as_str()) {
+            library.entrant(name)?;
+        }
+    }
+    let folder = OutputFolder::open(&out.join(&definition.name))?;
+    let log = Log::open(&folder, &header(definition, options)?)?;
+    folder.write("machine.json", machine()?.as_bytes())?;
+    match definition.kind {
+        Kind::Races => {
+            let trained = train(definition, scale, &folder, &log, options.threads)?;
+            for (plan, weights) in definition.trained.iter().zip(trained) {
+                library.add(&plan.name, weights);
+            }
+            missing.clear();
+            let entrants = entrants(definition, &library)?;
+            race(definition, &workloads, &entrants, &log, options.threads)?;
+        }
+        Kind::Overhead => {
+            let timed = overhead(options)?;
+            let mut json = serde_json::to_string_pretty(&timed)?;
+            json.push('\n');
+            folder.write(OVERHEAD, json.as_bytes())?;
+            put_all(
+                &log,
+                timed.curves.iter().map(|curve| {
+                    let (group, value) = ("parameters".to_owned(), curve.parameters as f64);
+                    Row::Bar(super::record::BarRow { group, name: curve.name.clone(), value })
+                }),
+            )?;
+        }
+        Kind::Lengths => {
+            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?
+        }
+        Kind::Memory => {
+            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })
+                .map_err(|error| CliError::Bench(error.to_string()))?;
+            put_all(&log, memory::rows(&entrants(definition, &library)?, &layout))?;
+        }
+    }
+    log.close()
+}
+
+/// Name of the file with the overhead curves, which are all about the clock.
+pub const OVERHEAD: &str = "timing-overhead.json";
+
+fn workloads(scale: &Scale, data: Option<&Path>) -> Result<Vec<Workload>, CliError> {
+    let make = |name: &String| {
+        Workload::new(&RaceArgs {
+            problem: name.clone(),
+            steps: Some(scale.steps),
+            seeds: scale.seeds,
+            data: data.map(Path::to_owned),
+            ..RaceArgs::default()
+        })
+    };
+    scale.workloads.iter().map(make).collect()
+}
+
+fn entrants(definition: &Definition, library: &Library) -> Result<Vec<Entrant>, CliError> {
+    definition.contenders.iter().map(|name| library.entrant(name)).collect()
+}
+
+fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
+    let mut bytes = serde_json::to_vec(definition)?;
+    for name in EMBEDDED {
+        let weights = LearnedSource::load(Some(name))?.weights;
+        bytes.extend(weights.to_bytes().map_err(|error| CliError::Weights(error.to_string()))?);
+    }
+    let quick = if options.quick { " --quick" } else { "" };
+    Ok(Header {
+        lopt_record: VERSION,
+        experiment: definition.name.clone(),
+        quick: options.quick,
+        definition: fingerprint(&bytes),
+        command: format!("lopt bench {}{quick}", definition.name),
+        commit: commit(),
+        machine: "machine.json".to_owned(),
+    })
+}
+
+/// The commit of the working tree, if this is one; of installed binaries nothing is known.
+fn commit() -> String {
+    let answer =
+        std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let text = answer.ok().filter(|answer| answer.status.success()).map(|answer| answer.stdout);
+    text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).trim().to_owned())
+}
+
+fn machine() -> Result<String, CliError> {
+    let mut text =
+        serde_json::to_string_pretty(&crate::speed::overhead::report::OverheadMachine::from(
+            crate::speed::machine::Machine::describe(),
+        ))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Meta-trains what the record does not hold yet; all weights in the order of the definition.
+fn train(
+    definition: &Definition,
+    scale: &Scale,
+    folder: &OutputFolder,
+    log: &Log,
+    threads: usize,
+) -> Result<Vec<super::roster::LearnedWeights>, CliError> {
+    let progress = BenchProgress::new(&definition.name, "trainings", definition.trained.len());
+    let job = |index: usize| {
+        let plan = &definition.trained[index];
+        let path = folder.path().join(format!("{}.weights", plan.name));
+        if let Some(Row::Trained(row)) = log.begun().get(index)
+            && let Some(weights) = training::reread(plan, row, &path)
+        {
+            return Ok(weights);
+        }
+        let watch = Stopwatch::start();
+        let (weights, row) = training::train(plan, scale.updates, &path)?;
+        let seconds = watch.seconds();
+        if index >= log.begun().len() {
+            log.put(Timing { row: index, seconds, optimizer_seconds: None }, &Row::Trained(row))?;
+        }
+        progress.advance();
+        Ok(weights)
+    };
+    let trained = parallel(threads, definition.trained.len(), job)?.into_iter().collect();
+    progress.close();
+    trained
+}
+
+/// One run to do.
+struct Job<'a> {
+    workload: &'a Workload,
+    entrant: &'a Entrant,
+    setting: &'a Setting,
+    seed: usize,
+}
+
+fn race(
+    definition: &Definition,
+    workloads: &[Workload],
+    entrants: &[Entrant],
+    log: &Log,
+    threads: usize,
+) -> Result<(), CliError> {
+    let mut jobs = Vec::new();
+    for workload in workloads {
+        for entrant in entrants {
+            for setting in &entrant.settings {
+                jobs.extend((0..workload.seeds).map(|seed| Job {
+                    workload,
+                    entrant,
+                    setting,
+                    seed,
+                }));
+            }
+        }
+    }
+    let first = definition.trained.len();
+    let done = log.begun().len().saturating_sub(first).min(jobs.len());
+    let progress = BenchProgress::new(&definition.name, "runs", jobs.len() - done);
+    let job = |index: usize| {
+        let job = &jobs[done + index];
+        let start = job.workload.start(job.seed);
+        let mut optimizer = job.setting.build(&job.workload.problem.layout());
+        let run = measure::run(job.workload, &start, optimizer.as_mut(), &|_| {});
+        let timing = Timing {
+            row: first + done + index,
+            seconds: run.seconds,
+            optimizer_seconds: Some(run.optimizer_seconds),
+        };
+        log.put(timing, &Row::Run(row(job, &run)))?;
+        progress.advance();
+        Ok(())
+    };
+    let ran = parallel(threads, jobs.len() - done, job)?.into_iter().collect();
+    progress.close();
+    ran
+}
+
+fn row(job: &Job<'_>, run: &Run) -> RunRow {
+    let outcome = match &run.outcome {
+        Outcome::Finished => FINISHED.to_owned(),
+        Outcome::Diverged { step, reason } => format!("{reason} at step {step}"),
+    };
+    let points = job.workload.checkpoints.iter().zip(&run.losses);
+    RunRow {
+        workload: job.workload.name.clone(),
+        contender: job.entrant.name.clone(),
+        setting: job.setting.describe(),
+        seed: job.seed,
+        outcome,
+        curve: points.map(|(&step, &loss)| (step, rounded(loss))).collect(),
+        accuracy: run.test_accuracy.map(rounded),
+    }
+}
+
+fn overhead(options: &Options<'_>) -> Result<OverheadRecord, CliError> {
+    use crate::speed::overhead::{curve, tasks};
+    let effort = if options.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
+    // On one thread: its CPU time is then the wall clock of an idle core.
+    let curves = crate::speed::cases::pool(1)?.install(|| {
+        let mut tasks = tasks::tasks(options.data)?;
+        tasks.iter_mut().map(|task| curve::measure(task, effort)).collect::<Result<_, CliError>>()
+    })?;
+    let machine = crate::speed::machine::Machine::describe().into();
+    let level = crate::speed::machine::level_name(lopt_core::simd::Level::detect());
+    Ok(OverheadRecord { machine, level, curves })
+}
+
+/// Rows that are there all at once.
+fn put_all(log: &Log, rows: impl IntoIterator<Item = Row>) -> Result<(), CliError> {
+    for (index, row) in rows.into_iter().enumerate().skip(log.begun().len()) {
+        log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
+    }
+    Ok(())
+}

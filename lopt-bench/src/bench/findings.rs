@@ -1,0 +1,58 @@
+//! A record with what it shows, read from its folder.
+
+use std::path::Path;
+
+use super::claim::Finding;
+use super::definition::Definition;
+use super::experiment::OVERHEAD;
+use super::log::{RECORDS, read};
+use super::record::Record;
+use super::score::Board;
+use crate::error::CliError;
+use crate::speed::overhead::report::OverheadRecord;
+
+/// A record beside its definition.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    /// The experiment.
+    pub definition: Definition,
+    /// Its record.
+    pub record: Record,
+    /// What was timed, for the experiment about time.
+    pub timed: Option<OverheadRecord>,
+    /// The machine in words; empty if its file is gone.
+    pub machine: String,
+}
+
+impl Findings {
+    /// Reads the folder of an experiment.
+    ///
+    /// # Errors
+    ///
+    /// If there is no record, or a file is damaged.
+    pub fn read(folder: &Path, definition: &Definition) -> Result<Self, CliError> {
+        let record = read(&folder.join(RECORDS))?;
+        let path = folder.join(OVERHEAD);
+        let timed = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
+                CliError::Bench(format!("`{}` holds no curves: {error}", path.display()))
+            })?),
+            Err(_) => None,
+        };
+        let machine = std::fs::read_to_string(folder.join("machine.json")).unwrap_or_default();
+        Ok(Self { definition: definition.clone(), record, timed, machine })
+    }
+
+    /// One cell per workload and contender.
+    pub fn board(&self) -> Board<'_> {
+        Board::new(&self.record, self.definition.choice)
+    }
+
+    /// The claims of the experiment and what became of them.
+    pub fn claims(&self) -> Vec<Finding> {
+        let board = self.board();
+        let decide =
+            |claim: &super::claim::Claim| claim.decide(&self.record, &board, self.timed.as_ref());
+        self.definition.claims.iter().map(decide).collect()
+    }
+}

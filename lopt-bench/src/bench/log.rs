@@ -1,0 +1,188 @@
+//! The files of a record while it is made: rows in the order of the jobs, whoever finishes first, each
+//! on disk before the next; a record that was interrupted goes on where it stopped.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::record::{Header, Record, Row, line};
+use crate::error::CliError;
+use crate::output::{OutputFolder, write_file};
+
+/// Name of the file of rows.
+pub const RECORDS: &str = "records.jsonl";
+
+/// Name of the file with what the clock said of each row.
+pub const TIMING: &str = "timing.jsonl";
+
+/// A record that grows.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    begun: Vec<Row>,
+    ends: Mutex<Ends>,
+}
+
+#[derive(Debug)]
+struct Ends {
+    rows: File,
+    timing: File,
+    next: usize,
+    waiting: BTreeMap<usize, (String, String)>,
+}
+
+/// What the clock said of a row.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Timing {
+    /// Place of the row in the record, from 0.
+    pub row: usize,
+    /// Seconds of gradients and steps, or of meta-training.
+    pub seconds: f64,
+    /// Seconds of the optimizer's steps alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer_seconds: Option<f64>,
+}
+
+impl Log {
+    /// Begins a record, or goes on with the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds another record or one that is damaged, or refuses to be written.
+    pub fn open(folder: &OutputFolder, header: &Header) -> Result<Self, CliError> {
+        let path = folder.path().join(RECORDS);
+        let begun = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(CliError::NotReadable { path, source }),
+            Ok(text) => Some(Record::parse(&text).map_err(|error| damaged(&path, &error))?),
+        };
+        let record = match begun {
+            Some(record) if record.header == *header => record,
+            Some(record) => return Err(CliError::Bench(other(&path, &record.header, header))),
+            None => Record { header: header.clone(), rows: Vec::new() },
+        };
+        // written anew, so that a line cut short by a crash is gone
+        write_file(&path, record.to_text()?.as_bytes())?;
+        let append = |name: &str| {
+            let path = folder.path().join(name);
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            file.map_err(|source| CliError::NotWritable { path, source })
+        };
+        let next = record.rows.len();
+        let (rows, timing) = (append(RECORDS)?, append(TIMING)?);
+        let ends = Mutex::new(Ends { rows, timing, next, waiting: BTreeMap::new() });
+        Ok(Self { path, begun: record.rows, ends })
+    }
+
+    /// Rows that were there before.
+    pub fn begun(&self) -> &[Row] {
+        &self.begun
+    }
+
+    /// Appends the row of a job; rows of later jobs wait for it.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses.
+    pub fn put(&self, timing: Timing, row: &Row) -> Result<(), CliError> {
+        let lines = (line(row)?, line(&timing)?);
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.waiting.insert(timing.row, lines);
+        let refused = |source| CliError::NotWritable { path: self.path.clone(), source };
+        loop {
+            let Ends { rows, timing, next, waiting } = &mut *ends;
+            let Some((row, time)) = waiting.remove(next) else { return Ok(()) };
+            timing.write_all(time.as_bytes()).map_err(refused)?;
+            rows.write_all(row.as_bytes()).and_then(|()| rows.sync_data()).map_err(refused)?;
+            *next += 1;
+        }
+    }
+
+    /// All of it, read back.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn close(self) -> Result<Record, CliError> {
+        read(&self.path)
+    }
+}
+
+/// Reads a record.
+///
+/// # Errors
+///
+/// If there is none, or it is damaged.
+pub fn read(path: &Path) -> Result<Record, CliError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CliError::NotReadable { path: path.to_owned(), source })?;
+    Record::parse(&text).map_err(|error| damaged(path, &error))
+}
+
+fn damaged(path: &Path, error: &super::record::RecordError) -> CliError {
+    CliError::Bench(format!("`{}` is no record: {error}", path.display()))
+}
+
+/// Why a record cannot be gone on with.
+fn other(path: &Path, found: &Header, wanted: &Header) -> String {
+    let what = if found.experiment != wanted.experiment {
+        format!("of `{}`", found.experiment)
+    } else if found.quick != wanted.quick {
+        "of the other size".to_owned()
+    } else if found.commit != wanted.commit {
+        format!("of commit {}", found.commit)
+    } else {
+        "of another definition or of other weights".to_owned()
+    };
+    format!("`{}` is a record {what}; remove it or choose another --out", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::record::tests::{header, run};
+
+    fn put(log: &Log, row: usize) {
+        let timing = Timing { row, seconds: 1.0, optimizer_seconds: None };
+        log.put(timing, &Row::Run(run("a", "lopt", row, Some(0.5)))).unwrap();
+    }
+
+    fn seeds(log: &Log) -> Vec<usize> {
+        let record = read(&log.path).unwrap();
+        record.runs().map(|run| run.seed).collect()
+    }
+
+    #[test]
+    fn rows_keep_the_order_of_the_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(dir.path()).unwrap();
+        let log = Log::open(&folder, &header()).unwrap();
+        put(&log, 1);
+        assert_eq!(seeds(&log), Vec::<usize>::new());
+        put(&log, 0);
+        assert_eq!(seeds(&log), [0, 1]);
+    }
+
+    #[test]
+    fn an_interrupted_record_goes_on_and_a_strange_one_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(dir.path()).unwrap();
+        let log = Log::open(&folder, &header()).unwrap();
+        put(&log, 0);
+        drop(log);
+        let path = dir.path().join(RECORDS);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
+        let log = Log::open(&folder, &header()).unwrap();
+        assert_eq!(log.begun().len(), 1);
+        put(&log, 1);
+        assert_eq!(seeds(&log), [0, 1]);
+        drop(log);
+        let error = Log::open(&folder, &Header { quick: false, ..header() }).unwrap_err();
+        assert!(error.to_string().contains("of the other size"), "{error}");
+        assert_eq!(read(&path).unwrap().rows.len(), 2);
+    }
+}

@@ -1,0 +1,33 @@
+//! What optimizers remember per parameter.
+
+use lopt_core::{HierarchicalRnn, Layout, Optimizer};
+
+use super::record::{BarRow, Row, rounded};
+use super::roster::{Entrant, LearnedWeights, Setting};
+
+/// Bytes of state per parameter of every contender after two steps on a model of this size; learned
+/// optimizers also with a compact state.
+pub fn rows(entrants: &[Entrant], layout: &Layout) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut push = |name: String, optimizer: &mut dyn Optimizer| {
+        let mut params = vec![0.1; layout.len()];
+        let grads: Vec<f32> = (0..layout.len()).map(|i| (i as f32 * 0.37).sin()).collect();
+        let stepped = (0..2).all(|_| optimizer.step(&mut params, &grads).is_ok());
+        let bytes = optimizer.memory_bytes() as f64 / layout.len() as f64;
+        if stepped {
+            rows.push(Row::Bar(BarRow { group: GROUP.to_owned(), name, value: rounded(bytes) }));
+        }
+    };
+    for entrant in entrants {
+        let Some(setting) = entrant.settings.first() else { continue };
+        push(entrant.name.clone(), setting.build(layout).as_mut());
+        if let Setting::Learned { weights: LearnedWeights::Hierarchical(weights), .. } = setting {
+            let mut compact = HierarchicalRnn::from_weights(weights, layout).with_compact_state();
+            push(format!("{}, compact", entrant.name), &mut compact);
+        }
+    }
+    rows
+}
+
+/// The group of the bars.
+pub const GROUP: &str = "bytes of state per parameter";

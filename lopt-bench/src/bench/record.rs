@@ -1,0 +1,286 @@
+//! The record of an experiment: JSON lines, a header and then rows that are only ever appended.
+//!
+//! Nothing in it depends on the clock or on the number of threads; what does is in `timing.jsonl` and
+//! `machine.json` beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CliError;
+
+/// Raised with every change of [`Header`] or [`Row`].
+pub const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`VERSION`].
+    pub lopt_record: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Whether this is the quick size.
+    pub quick: bool,
+    /// FNV-1a of the definition, and of the weights that are built in.
+    pub definition: String,
+    /// The command that made it.
+    pub command: String,
+    /// Commit of the source, where git could tell.
+    pub commit: String,
+    /// The file beside it that describes the machine.
+    pub machine: String,
+}
+
+/// One line after the header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Row {
+    /// One setting on one workload and seed.
+    Run(RunRow),
+    /// Weights that were meta-trained.
+    Trained(TrainedRow),
+    /// A number with a name.
+    Bar(BarRow),
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRow {
+    /// Name of the problem.
+    pub workload: String,
+    /// Name of the contender.
+    pub contender: String,
+    /// Its hyper-parameters in words.
+    pub setting: String,
+    /// Number of the seed, from 0.
+    pub seed: usize,
+    /// `finished`, or where and why it diverged.
+    pub outcome: String,
+    /// Step and training loss, five digits.
+    pub curve: Vec<(usize, f64)>,
+    /// Part of the test set that is classified rightly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+}
+
+/// One meta-training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainedRow {
+    /// Name of the contender that uses the weights.
+    pub name: String,
+    /// Meta-updates.
+    pub updates: u64,
+    /// Inner steps times instances, all updates together.
+    pub instance_steps: u64,
+    /// Update and the running mean of the meta-loss.
+    pub curve: Vec<(u64, f64)>,
+    /// FNV-1a of the weights.
+    pub weights: String,
+}
+
+/// A number with a name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BarRow {
+    /// What the bars of a group have in common.
+    pub group: String,
+    /// Name of the bar.
+    pub name: String,
+    /// Its height.
+    pub value: f64,
+}
+
+/// A whole record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The first line.
+    pub header: Header,
+    /// The rest.
+    pub rows: Vec<Row>,
+}
+
+impl RunRow {
+    /// Whether all steps were taken.
+    pub fn finished(&self) -> bool {
+        self.outcome == FINISHED
+    }
+
+    /// Loss before the first step.
+    pub fn initial(&self) -> Option<f64> {
+        self.curve.first().map(|point| point.1)
+    }
+
+    /// Loss after the last step; `None` if the run diverged.
+    pub fn last(&self) -> Option<f64> {
+        self.curve.last().filter(|_| self.finished()).map(|point| point.1)
+    }
+}
+
+/// How a run ends that does not diverge.
+pub const FINISHED: &str = "finished";
+
+impl Record {
+    /// Reads a record. A last line without an end was being written when the process died, and is left
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// The number of the line that does not parse, and why.
+    pub fn parse(text: &str) -> Result<Self, RecordError> {
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut lines = whole.lines().enumerate();
+        let (_, first) = lines.next().ok_or(RecordError::Empty)?;
+        let wrong =
+            |line, error: serde_json::Error| RecordError::Line { line, reason: error.to_string() };
+        let header: Header = serde_json::from_str(first).map_err(|error| wrong(1, error))?;
+        if header.lopt_record != VERSION {
+            return Err(RecordError::Version { found: header.lopt_record });
+        }
+        let rows = lines.map(|(place, line)| {
+            serde_json::from_str(line).map_err(|error| wrong(place + 1, error))
+        });
+        Ok(Self { header, rows: rows.collect::<Result<_, _>>()? })
+    }
+
+    /// The record as text that [`parse`](Self::parse) reads back.
+    ///
+    /// # Errors
+    ///
+    /// If a row holds no number.
+    pub fn to_text(&self) -> Result<String, CliError> {
+        let mut text = line(&self.header)?;
+        for row in &self.rows {
+            text.push_str(&line(row)?);
+        }
+        Ok(text)
+    }
+
+    /// The runs.
+    pub fn runs(&self) -> impl Iterator<Item = &RunRow> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Run(run) => Some(run),
+            _ => None,
+        })
+    }
+
+    /// The bars.
+    pub fn bars(&self) -> impl Iterator<Item = &BarRow> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Bar(bar) => Some(bar),
+            _ => None,
+        })
+    }
+
+    /// The trainings.
+    pub fn trainings(&self) -> impl Iterator<Item = &TrainedRow> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Trained(trained) => Some(trained),
+            _ => None,
+        })
+    }
+}
+
+/// One line with its end.
+///
+/// # Errors
+///
+/// If it cannot be written as JSON.
+pub fn line(value: &impl Serialize) -> Result<String, CliError> {
+    let mut text = serde_json::to_string(value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Five digits: what a reader uses, and small files.
+pub fn rounded(value: f64) -> f64 {
+    format!("{value:.4e}").parse().unwrap_or(value)
+}
+
+/// FNV-1a, 64 bits, in hexadecimal: to tell records apart, not for safety.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// Why text is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// There is no whole line.
+    #[error("expected a header, got nothing")]
+    Empty,
+    /// A line does not parse.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Number of the line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Written by another version.
+    #[error("expected version {VERSION}, got {found}")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn header() -> Header {
+        Header {
+            lopt_record: VERSION,
+            experiment: "toy".to_owned(),
+            quick: true,
+            definition: fingerprint(b"toy"),
+            command: "lopt bench toy --quick".to_owned(),
+            commit: String::new(),
+            machine: "machine.json".to_owned(),
+        }
+    }
+
+    pub(crate) fn run(workload: &str, contender: &str, seed: usize, last: Option<f64>) -> RunRow {
+        let mut curve = vec![(0, 2.0), (5, 1.0)];
+        curve.extend(last.map(|loss| (10, loss)));
+        RunRow {
+            workload: workload.to_owned(),
+            contender: contender.to_owned(),
+            setting: "rate 1e-3".to_owned(),
+            seed,
+            outcome: if last.is_some() { FINISHED } else { "the loss is NaN at step 7" }.to_owned(),
+            curve,
+            accuracy: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bar = BarRow { group: "g".to_owned(), name: "n".to_owned(), value: 1e-9 };
+        let rows = vec![Row::Run(run("a", "lopt", 3, Some(0.125))), Row::Bar(bar)];
+        let record = Record { header: header(), rows };
+        let text = record.to_text().unwrap();
+        assert_eq!(Record::parse(&text).unwrap(), record);
+        // killed in the middle of the last line
+        let cut = Record::parse(&text[..text.len() - 3]).unwrap();
+        assert_eq!(cut.rows, record.rows[..1]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let text = line(&header()).unwrap();
+        assert_eq!(Record::parse(""), Err(RecordError::Empty));
+        let other = text.replace("\"lopt_record\":1", "\"lopt_record\":9");
+        assert_eq!(Record::parse(&other), Err(RecordError::Version { found: 9 }));
+        let broken = Record::parse(&format!("{text}{{}}\n")).unwrap_err().to_string();
+        assert!(broken.starts_with("line 2: "), "{broken}");
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_fnv() {
+        assert_eq!(fingerprint(b""), "cbf29ce484222325");
+        assert_eq!(fingerprint(b"a"), "af63dc4c8601ec8c");
+    }
+}

@@ -1,0 +1,228 @@
+//! Who can take part in an experiment, by name.
+//!
+//! `lopt` and `paper` are the weights that are built in, other names the weights that the experiment
+//! trains, and those of [`Hand`] the optimizers designed by hand. `NAME@RATE` fixes the learning rate,
+//! for learned optimizers the initial one. Without it, optimizers with a learning rate choose from
+//! nine, those that claim to need none run once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lopt_core::baselines::{Adam, AdamW, Momentum, RmsProp, Sgd};
+use lopt_core::{HierarchicalRnn, Layout, Optimizer, Weights};
+
+use crate::error::CliError;
+use crate::learned::LearnedSource;
+use crate::report::number::rate_text;
+
+/// Weights by name: those that are built in, and those of the experiment.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    weights: BTreeMap<String, LearnedWeights>,
+}
+
+/// Weights of either learned optimizer.
+#[derive(Debug, Clone)]
+pub enum LearnedWeights {
+    /// Of the hierarchical RNN.
+    Hierarchical(Arc<Weights>),
+}
+
+impl Library {
+    /// The weights that are built in.
+    ///
+    /// # Errors
+    ///
+    /// If they are damaged.
+    pub fn built_in() -> Result<Self, CliError> {
+        let mut library = Self::default();
+        for (name, embedded) in [("lopt", None), ("paper", Some("paper"))] {
+            let weights = LearnedSource::load(embedded)?.weights;
+            library.add(name, LearnedWeights::Hierarchical(weights));
+        }
+        Ok(library)
+    }
+
+    /// Adds weights under a name.
+    pub fn add(&mut self, name: &str, weights: LearnedWeights) {
+        self.weights.insert(name.to_owned(), weights);
+    }
+
+    /// The contender of a name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn entrant(&self, name: &str) -> Result<Entrant, CliError> {
+        let (base, rate) = match name.split_once('@') {
+            None => (name, None),
+            Some((base, text)) => {
+                let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && rate.is_finite());
+                let wrong =
+                    || CliError::Bench(format!("`{name}`: expected a learning rate after the @"));
+                (base, Some(rate.ok_or_else(wrong)?))
+            }
+        };
+        let settings = match (self.weights.get(base), Hand::named(base)) {
+            (Some(weights), _) => vec![Setting::Learned { weights: weights.clone(), rate }],
+            (None, Some(hand)) => {
+                let rates = rate.map_or_else(|| hand.rates(), |rate| vec![rate]);
+                rates.into_iter().map(|rate| Setting::Hand { hand, rate }).collect()
+            }
+            (None, None) => {
+                return Err(CliError::Bench(format!("no contender is called `{base}`")));
+            }
+        };
+        Ok(Entrant { name: name.to_owned(), settings })
+    }
+}
+
+/// A contender with the settings that it may choose from.
+#[derive(Debug, Clone)]
+pub struct Entrant {
+    /// Its name in the record.
+    pub name: String,
+    /// One, or a grid.
+    pub settings: Vec<Setting>,
+}
+
+/// One optimizer with all its hyper-parameters.
+#[derive(Debug, Clone)]
+pub enum Setting {
+    /// A learned optimizer.
+    Learned {
+        /// Its weights.
+        weights: LearnedWeights,
+        /// The initial rate, if not that of the weights.
+        rate: Option<f64>,
+    },
+    /// One designed by hand.
+    Hand {
+        /// Which.
+        hand: Hand,
+        /// Learning rate.
+        rate: f64,
+    },
+}
+
+impl Setting {
+    /// All that distinguishes it from the others of its contender.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Learned { rate: None, .. } => "nothing to tune".to_owned(),
+            Self::Learned { rate: Some(rate), .. } => format!("initial rate {}", rate_text(*rate)),
+            Self::Hand { rate, .. } => format!("rate {}", rate_text(*rate)),
+        }
+    }
+
+    /// A fresh optimizer.
+    pub fn build(&self, layout: &Layout) -> Box<dyn Optimizer> {
+        match self {
+            Self::Learned { weights: LearnedWeights::Hierarchical(weights), rate } => {
+                let optimizer = HierarchicalRnn::from_weights(weights, layout);
+                Box::new(match rate {
+                    Some(rate) => optimizer.with_initial_rate(*rate as f32),
+                    None => optimizer,
+                })
+            }
+            Self::Hand { hand, rate } => hand.build(layout, *rate),
+        }
+    }
+}
+
+/// Optimizers designed by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    /// Kingma & Ba 2015.
+    Adam,
+    /// Loshchilov & Hutter 2019, decay 0.01.
+    AdamW,
+    /// As in TensorFlow.
+    RmsProp,
+    /// Plain.
+    Sgd,
+    /// SGD with classical momentum 0.9.
+    Momentum,
+    /// SGD with Nesterov's momentum 0.9.
+    Nesterov,
+}
+
+impl Hand {
+    const NAMES: [(&'static str, Self); 6] = [
+        ("adam", Self::Adam),
+        ("adamw", Self::AdamW),
+        ("rmsprop", Self::RmsProp),
+        ("sgd", Self::Sgd),
+        ("momentum", Self::Momentum),
+        ("nesterov", Self::Nesterov),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|known| known.0 == name).map(|known| known.1)
+    }
+
+    /// The rates it may choose from: nine half decades, or the one it is meant to be used with.
+    fn rates(self) -> Vec<f64> {
+        let first = match self {
+            Self::Sgd | Self::Momentum | Self::Nesterov => -8,
+            Self::Adam | Self::AdamW | Self::RmsProp => -10,
+        };
+        (first..first + 9).map(half_decade).collect()
+    }
+
+    fn build(self, layout: &Layout, rate: f64) -> Box<dyn Optimizer> {
+        match self {
+            Self::Adam => Box::new(Adam::new(layout, rate)),
+            Self::AdamW => Box::new(AdamW::new(layout, rate, DECAY)),
+            Self::RmsProp => Box::new(RmsProp::new(layout, rate)),
+            Self::Sgd => Box::new(Sgd::new(layout, rate)),
+            Self::Momentum => Box::new(Momentum::new(layout, rate, MOMENTUM, false)),
+            Self::Nesterov => Box::new(Momentum::new(layout, rate, MOMENTUM, true)),
+        }
+    }
+}
+
+/// `10^(halves / 2)`; whole decades are parsed, so that 1e-3 is the number 1e-3.
+fn half_decade(halves: i32) -> f64 {
+    match halves % 2 {
+        0 => format!("1e{}", halves / 2).parse().unwrap_or(f64::NAN),
+        _ => 10_f64.powf(f64::from(halves) / 2.0),
+    }
+}
+
+/// Decoupled weight decay where an optimizer has it and nobody tunes it.
+const DECAY: f64 = 0.01;
+
+/// Averaging factor of the momentum optimizers.
+const MOMENTUM: f64 = 0.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_builds_and_is_called_so() {
+        let library = Library::built_in().unwrap();
+        let layout = Layout::single(5).unwrap();
+        for (name, _) in Hand::NAMES {
+            let entrant = library.entrant(name).unwrap();
+            let mut optimizer = entrant.settings[0].build(&layout);
+            let mut params = [1.0_f32; 5];
+            optimizer.step(&mut params, &[0.5; 5]).unwrap();
+            assert!(params.iter().all(|p| p.is_finite()), "{name}");
+            assert!([1, 9].contains(&entrant.settings.len()), "{name}");
+        }
+        assert_eq!(library.entrant("lopt").unwrap().settings.len(), 1);
+    }
+
+    #[test]
+    fn rates_are_fixed_by_an_at() {
+        let library = Library::built_in().unwrap();
+        let describe = |name| library.entrant(name).unwrap().settings[0].describe();
+        assert_eq!(describe("adam@1e-3"), "rate 1e-3");
+        assert_eq!(describe("lopt@1e-2"), "initial rate 1e-2");
+        for name in ["adam@fast", "adam@-1", "nobody"] {
+            assert!(library.entrant(name).is_err(), "{name}");
+        }
+    }
+}

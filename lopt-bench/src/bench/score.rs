@@ -1,0 +1,205 @@
+//! From rows to one cell per workload and contender, and to performance profiles.
+
+use super::definition::Choice;
+use super::record::{Record, RunRow};
+
+/// What every contender reached on every workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Board<'r> {
+    /// Names, in the order of the record.
+    pub workloads: Vec<&'r str>,
+    /// Names, in the order of the record.
+    pub contenders: Vec<&'r str>,
+    /// By workload, then contender.
+    pub cells: Vec<Vec<Cell<'r>>>,
+}
+
+/// One contender on one workload, with the setting that was chosen for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell<'r> {
+    /// The setting in words.
+    pub setting: &'r str,
+    /// Out of how many settings it was chosen.
+    pub tried: usize,
+    /// One per seed.
+    pub rows: Vec<&'r RunRow>,
+}
+
+impl Cell<'_> {
+    /// Final over initial loss of every seed.
+    pub fn relative(&self) -> Vec<f64> {
+        self.rows.iter().map(|row| relative(row)).collect()
+    }
+
+    /// Mean of the final losses; `None` if a run diverged.
+    pub fn mean_last(&self) -> Option<f64> {
+        let last: Option<Vec<f64>> = self.rows.iter().map(|row| row.last()).collect();
+        last.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
+    }
+}
+
+/// Final over initial loss, held between [`FLOOR`] and [`DIVERGED`]; the latter for runs that diverged.
+pub fn relative(row: &RunRow) -> f64 {
+    match (row.last(), row.initial()) {
+        (Some(last), Some(initial)) if initial > 0.0 => (last / initial).clamp(FLOOR, DIVERGED),
+        _ => DIVERGED,
+    }
+}
+
+/// Below this part of the initial loss a workload counts as solved.
+pub const FLOOR: f64 = 1e-8;
+
+/// What a run that diverged counts as.
+pub const DIVERGED: f64 = 10.0;
+
+impl<'r> Board<'r> {
+    /// Collects the runs of a record and chooses settings.
+    pub fn new(record: &'r Record, choice: Choice) -> Self {
+        let mut board = Self { workloads: Vec::new(), contenders: Vec::new(), cells: Vec::new() };
+        for row in record.runs() {
+            push_new(&mut board.workloads, &row.workload);
+            push_new(&mut board.contenders, &row.contender);
+        }
+        // Settings by workload and contender, in the order in which they ran.
+        let grids: Vec<Vec<Vec<Cell<'r>>>> = board
+            .workloads
+            .iter()
+            .map(|workload| board.contenders.iter().map(|c| grid(record, workload, c)).collect())
+            .collect();
+        let overall: Vec<Option<&str>> =
+            (0..board.contenders.len()).map(|c| best_overall(&grids, c)).collect();
+        for of_workload in grids {
+            let chosen = of_workload.into_iter().enumerate().map(|(c, grid)| {
+                let tried = grid.len();
+                let one = match choice {
+                    Choice::PerWorkload => None,
+                    Choice::Overall => overall[c],
+                };
+                let fits = |cell: &Cell<'_>| one.is_none_or(|setting| cell.setting == setting);
+                let best = grid
+                    .into_iter()
+                    .filter(fits)
+                    .min_by(|a, b| mean_log(a).total_cmp(&mean_log(b)));
+                best.map_or(Cell { setting: "", tried, rows: vec![] }, |cell| Cell {
+                    tried,
+                    ..cell
+                })
+            });
+            board.cells.push(chosen.collect());
+        }
+        board
+    }
+
+    /// The cell of a workload and contender; `None` if it did not run.
+    pub fn cell(&self, workload: &str, contender: &str) -> Option<&Cell<'r>> {
+        let w = self.workloads.iter().position(|&name| name == workload)?;
+        let c = self.contenders.iter().position(|&name| name == contender)?;
+        Some(&self.cells[w][c]).filter(|cell| !cell.rows.is_empty())
+    }
+
+    /// Performance profile (Dolan and Moré 2002): for each contender the part of all workloads and
+    /// seeds on which its final loss is at most `factor` times that of the best contender.
+    pub fn profile(&self, contender: usize, factor: f64) -> f64 {
+        let (mut within, mut all) = (0.0, 0.0_f64);
+        for cells in &self.cells {
+            for seed in 0..cells[contender].rows.len() {
+                let of = |cell: &Cell<'_>| cell.rows.get(seed).map(|row| relative(row));
+                let best = cells.iter().filter_map(of).fold(f64::INFINITY, f64::min);
+                all += 1.0;
+                let own = of(&cells[contender]).unwrap_or(DIVERGED);
+                within += f64::from(u8::from(own <= factor * best && own < DIVERGED));
+            }
+        }
+        within / all.max(1.0)
+    }
+}
+
+fn push_new<'r>(names: &mut Vec<&'r str>, name: &'r str) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}
+
+/// The settings of a contender on a workload with their runs.
+fn grid<'r>(record: &'r Record, workload: &str, contender: &str) -> Vec<Cell<'r>> {
+    let mut cells: Vec<Cell<'r>> = Vec::new();
+    for row in record.runs().filter(|r| r.workload == workload && r.contender == contender) {
+        match cells.iter_mut().find(|cell| cell.setting == row.setting) {
+            Some(cell) => cell.rows.push(row),
+            None => cells.push(Cell { setting: &row.setting, tried: 0, rows: vec![row] }),
+        }
+    }
+    cells
+}
+
+/// The setting with the least mean log loss over all workloads.
+fn best_overall<'r>(grids: &[Vec<Vec<Cell<'r>>>], contender: usize) -> Option<&'r str> {
+    let first = grids.first()?.get(contender)?;
+    let total = |setting: &str| -> f64 {
+        let of = |grid: &Vec<Vec<Cell<'r>>>| {
+            grid[contender].iter().find(|cell| cell.setting == setting).map_or(0.0, mean_log)
+        };
+        grids.iter().map(of).sum()
+    };
+    let settings = first.iter().map(|cell| cell.setting);
+    settings.min_by(|a, b| total(a).total_cmp(&total(b)))
+}
+
+/// Mean over seeds of the logarithm of the relative loss.
+fn mean_log(cell: &Cell<'_>) -> f64 {
+    let logs = cell.rows.iter().map(|row| relative(row).ln());
+    logs.sum::<f64>() / cell.rows.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::record::Row;
+    use crate::bench::record::tests::{header, run};
+
+    fn record() -> Record {
+        let with =
+            |setting: &str, row: RunRow| Row::Run(RunRow { setting: setting.to_owned(), ..row });
+        let rows = vec![
+            with("none", run("a", "lopt", 0, Some(0.2))),
+            with("none", run("b", "lopt", 0, Some(0.4))),
+            with("1", run("a", "adam", 0, Some(0.02))),
+            with("2", run("a", "adam", 0, Some(0.1))),
+            with("1", run("b", "adam", 0, None)),
+            with("2", run("b", "adam", 0, Some(0.8))),
+        ];
+        Record { header: header(), rows }
+    }
+
+    #[test]
+    fn settings_are_chosen_per_workload_or_for_all() {
+        let record = record();
+        let per = Board::new(&record, Choice::PerWorkload);
+        assert_eq!(per.contenders, ["lopt", "adam"]);
+        let settings = |board: &Board<'_>| {
+            ["a", "b"].map(|w| board.cell(w, "adam").unwrap().setting.to_owned())
+        };
+        assert_eq!(settings(&per), ["1", "2"]);
+        assert_eq!(settings(&Board::new(&record, Choice::Overall)), ["2", "2"]);
+        assert_eq!(per.cell("a", "adam").unwrap().tried, 2);
+        assert_eq!(per.cell("c", "adam"), None);
+    }
+
+    #[test]
+    fn profiles_count_workloads() {
+        let record = record();
+        let board = Board::new(&record, Choice::PerWorkload);
+        assert_eq!(
+            [board.profile(0, 1.0), board.profile(0, 9.0), board.profile(0, 10.5)],
+            [0.5, 0.5, 1.0]
+        );
+        assert_eq!([board.profile(1, 1.0), board.profile(1, 2.0)], [0.5, 1.0]);
+    }
+
+    #[test]
+    fn divergence_is_bounded_and_nothing_is_better_than_solved() {
+        assert_eq!(relative(&run("a", "x", 0, None)), DIVERGED);
+        assert_eq!(relative(&run("a", "x", 0, Some(1e9))), DIVERGED);
+        assert_eq!(relative(&run("a", "x", 0, Some(1e-30))), FLOOR);
+    }
+}

@@ -1,0 +1,60 @@
+//! `lopt bench`.
+
+use std::io::Write;
+
+use super::race::threads;
+use crate::args::BenchArgs;
+use crate::bench::claim::Finding;
+use crate::bench::definition::{Kind, named};
+use crate::bench::experiment::{self, Options};
+use crate::bench::findings::Findings;
+use crate::error::CliError;
+use crate::report::number::{loss_text, seconds_text};
+use crate::report::table::align;
+
+/// Runs one experiment or all, prints what each of them reached and shows.
+pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let definitions = named(&args.name)?;
+    let options =
+        Options { quick: args.quick, data: args.data.as_deref(), threads: threads(args.threads)? };
+    for definition in &definitions {
+        let began = std::time::Instant::now();
+        experiment::run(definition, &options, &args.out)?;
+        let folder = args.out.join(&definition.name);
+        let found = Findings::read(&folder, definition)?;
+        writeln!(out, "{}: {}", definition.name, definition.title)?;
+        if definition.kind == Kind::Races {
+            write!(out, "\n{}", table(&found))?;
+        }
+        writeln!(out)?;
+        for finding in found.claims() {
+            writeln!(out, "{}", sentence(&finding))?;
+        }
+        let seconds = seconds_text(began.elapsed().as_secs_f64());
+        writeln!(out, "\nwrote {} in {seconds} s\n", folder.display())?;
+    }
+    Ok(())
+}
+
+/// Final losses by workload and contender.
+fn table(found: &Findings) -> String {
+    let board = found.board();
+    let mut rows = vec![vec!["contender".to_owned(), "setting of the last".to_owned()]];
+    rows[0].extend(board.workloads.iter().map(|&name| name.to_owned()));
+    for (place, &contender) in board.contenders.iter().enumerate() {
+        let cells = board.cells.iter().map(|cells| &cells[place]);
+        let setting = cells.clone().next_back().map_or("", |cell| cell.setting).to_owned();
+        let mut row = vec![contender.to_owned(), setting];
+        row.extend(cells.map(|cell| cell.mean_last().map_or("diverged".to_owned(), loss_text)));
+        rows.push(row);
+    }
+    align(&rows, 2)
+}
+
+/// A claim with its figure.
+pub(super) fn sentence(finding: &Finding) -> String {
+    let figure = finding.figure.map_or("no data".to_owned(), |f| {
+        format!("{:.3} [{:.3}, {:.3}], {}", f.value, f.low, f.high, finding.bound)
+    });
+    format!("{:>9}: {} ({figure})", finding.verdict.words(), finding.text)
+}

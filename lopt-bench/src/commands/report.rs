@@ -1,0 +1,33 @@
+//! `lopt report`.
+
+use std::io::Write;
+
+use crate::args::ReportArgs;
+use crate::bench::definition;
+use crate::bench::findings::Findings;
+use crate::bench::log::RECORDS;
+use crate::error::CliError;
+use crate::output::OutputFolder;
+use crate::report::bench;
+
+/// Reads all records of a folder, writes the page and its plots.
+pub(super) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut found = Vec::new();
+    for definition in definition::all()? {
+        let folder = args.records.join(&definition.name);
+        if folder.join(RECORDS).exists() {
+            found.push(Findings::read(&folder, &definition)?);
+        }
+    }
+    if found.is_empty() {
+        let folder = args.records.display();
+        let sentence = format!(
+            "there is no record in `{folder}`; `lopt bench all --quick --out {folder}` makes some"
+        );
+        return Err(CliError::Bench(sentence));
+    }
+    let folder = OutputFolder::open(&args.out)?;
+    let page = bench::write(&found, &folder)?;
+    writeln!(out, "wrote {} from {} experiments", page.display(), found.len())?;
+    Ok(())
+}
