@@ -6,7 +6,8 @@ use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::record::{ContenderRecord, RaceContext, RaceRecord};
 use crate::report::number::{count_text, seconds_text};
-use crate::report::plot::chart::{Chart, Screen};
+use crate::report::plot::canvas::Screen;
+use crate::report::plot::chart::Chart;
 use crate::report::race_plots::{colour_of, loss_curves, rate_curves};
 use crate::report::table;
 use crate::report::verdict::verdict;
@@ -64,7 +65,7 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
     ))
 }
 
-const CSS: &str = include_str!("race.css");
+pub(super) const CSS: &str = include_str!("race.css");
 
 /// A chart drawn for both kinds of screen, of which the page shows one.
 fn figure(chart: &Chart, caption: &str) -> Result<String, CliError> {
@@ -199,7 +200,7 @@ fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Text that is safe between tags and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -1,6 +1,7 @@
 //! Results for people: tables for the terminal and a page for the browser.
 
 pub mod bench;
+pub mod bench_plots;
 pub mod evaluation;
 pub mod html;
 pub mod number;

@@ -1,24 +1,32 @@
-//! Logarithmic axes: range, tick marks and their labels.
+//! Logarithmic axes, and linear ones for parts of a whole: range, tick marks and their labels.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
-/// A logarithmic axis; positions are decimal logarithms.
+/// An axis; positions are decimal logarithms, or the values themselves if it is linear.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LogAxis {
-    /// Logarithm at the low end.
+pub struct Axis {
+    /// Whether positions are the values themselves.
+    pub linear: bool,
+    /// Position of the low end.
     pub low: f64,
-    /// Logarithm at the high end, above `low`.
+    /// Position of the high end, above `low`.
     pub high: f64,
-    /// Logarithms of the labelled ticks.
+    /// Positions of the labelled ticks.
     pub labelled: Vec<f64>,
-    /// Logarithms of the ticks without a label.
+    /// Positions of the ticks without a label.
     pub minor: Vec<f64>,
 }
 
-impl LogAxis {
-    /// An axis that just holds these values, at most about `labels` labels.
+impl Axis {
+    /// A linear axis from 0 to 1.
+    pub fn share() -> Self {
+        let ticks = |count: u32| (0..=count).map(|i| f64::from(i) / f64::from(count)).collect();
+        Self { linear: true, low: 0.0, high: 1.0, labelled: ticks(4), minor: ticks(20) }
+    }
+
+    /// A logarithmic axis that just holds these values, at most about `labels` labels.
     ///
     /// Values that are not positive and finite are passed over; without any the axis is `1..10`.
     pub fn around(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
@@ -32,17 +40,25 @@ impl LogAxis {
         let pad = (margin * (high - low)).max(if high - low < 1e-3 { 0.05 } else { 0.0 });
         (low, high) = (low - pad, high + pad);
         let (labelled, minor) = ticks(low, high, labels);
-        Self { low, high, labelled, minor }
+        Self { linear: false, low, high, labelled, minor }
+    }
+
+    /// Label of a tick.
+    pub fn label(&self, position: f64) -> String {
+        if self.linear { format!("{:.0} %", 100.0 * position) } else { tick_label(position) }
     }
 
     /// Position of a value, kept inside the axis; values that are not positive lie at the low end.
     pub fn position(&self, value: f64) -> f64 {
+        if self.linear {
+            return value.clamp(self.low, self.high);
+        }
         if value > 0.0 { value.log10().clamp(self.low, self.high) } else { self.low }
     }
 }
 
-/// How plotters sees the axis: a linear range of logarithms.
-impl Ranged for LogAxis {
+/// How plotters sees the axis: a linear range of positions.
+impl Ranged for Axis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
 
@@ -121,7 +137,7 @@ mod tests {
     use super::*;
 
     fn labels(low: f64, high: f64, count: usize) -> Vec<String> {
-        let axis = LogAxis::around([low, high], count, 0.0);
+        let axis = Axis::around([low, high], count, 0.0);
         axis.labelled.iter().map(|&log| tick_label(log)).collect()
     }
 
@@ -140,11 +156,11 @@ mod tests {
 
     #[test]
     fn odd_values_do_no_harm() {
-        let axis = LogAxis::around([f64::NAN, 0.0, -1.0], 5, 0.1);
+        let axis = Axis::around([f64::NAN, 0.0, -1.0], 5, 0.1);
         assert!(axis.low < axis.high);
         assert_eq!(axis.position(0.0), axis.low);
         assert_eq!(axis.position(1e9), axis.high);
-        let flat = LogAxis::around([2.0, 2.0], 5, 0.1);
+        let flat = Axis::around([2.0, 2.0], 5, 0.1);
         assert!(flat.low < flat.high);
     }
 }

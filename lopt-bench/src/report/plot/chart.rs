@@ -1,11 +1,10 @@
-//! One line chart with two logarithmic axes, drawn by plotters.
-//!
-//! The colours in the SVG are CSS variables of the page (`--ink`, `--grid`, `--c0` and so on), so
-//! that one drawing serves light and dark screens.
+//! One line chart, drawn by plotters.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::axis::{LogAxis, tick_label};
+use super::axis::Axis;
+use super::canvas::{self, Ink, Screen};
 use crate::error::CliError;
 
 /// A line with its band.
@@ -30,19 +29,12 @@ pub struct Chart {
     pub x_title: String,
     /// Title of the vertical axis.
     pub y_title: String,
+    /// Whether the vertical axis is linear, from 0 to 1; otherwise it is logarithmic.
+    pub y_share: bool,
     /// Values above this are drawn at the upper edge.
     pub y_cap: Option<f64>,
     /// Drawn in this order, the last on top.
     pub series: Vec<Series>,
-}
-
-/// For which screen a chart is drawn; text keeps a readable size on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Screen {
-    /// A desk, about 900 pixels across.
-    Wide,
-    /// A telephone, about 380 pixels across.
-    Narrow,
 }
 
 impl Chart {
@@ -52,48 +44,65 @@ impl Chart {
     ///
     /// If plotters fails.
     pub fn svg(&self, screen: Screen) -> Result<String, CliError> {
-        let mut svg = String::new();
-        self.draw(&mut svg, screen).map_err(|error| CliError::Plot(error.to_string()))?;
-        Ok(themed(svg))
+        canvas::svg(screen, |root, ink, font| self.draw(root, ink, font, screen))
     }
 
-    fn draw(&self, svg: &mut String, screen: Screen) -> Result<(), Box<dyn std::error::Error>> {
-        // Twice the size on the screen: plotters rounds positions to whole units.
-        let (size, font, x_labels) = match screen {
-            Screen::Wide => ((1840, 920), 32, 9),
-            Screen::Narrow => ((760, 740), 31, 5),
+    /// The chart as a PNG file on white.
+    ///
+    /// # Errors
+    ///
+    /// If plotters fails.
+    pub fn png(&self) -> Result<Vec<u8>, CliError> {
+        canvas::png(|root, ink, font| self.draw(root, ink, font, Screen::Wide))
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        root: &DrawingArea<DB, Shift>,
+        ink: &Ink,
+        font: u32,
+        screen: Screen,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        DB::ErrorType: 'static,
+    {
+        let x_labels = match screen {
+            Screen::Wide => 9,
+            Screen::Narrow => 5,
         };
-        let root = SVGBackend::with_string(svg, size).into_drawing_area();
         let points = || self.series.iter().flat_map(|series| series.line.iter().copied());
         let bands = || self.series.iter().flat_map(|s| s.band.iter().flat_map(|b| [b.1, b.2]));
         let capped = |y: f64| self.y_cap.map_or(y, |cap| y.min(cap));
-        let x_axis = LogAxis::around(points().map(|(x, _)| x), x_labels, 0.0);
-        let y_axis = LogAxis::around(points().map(|(_, y)| y).chain(bands()).map(capped), 8, 0.04);
+        let x_axis = Axis::around(points().map(|(x, _)| x), x_labels, 0.0);
+        let y_axis = if self.y_share {
+            Axis::share()
+        } else {
+            Axis::around(points().map(|(_, y)| y).chain(bands()).map(capped), 8, 0.04)
+        };
 
-        let mut context = ChartBuilder::on(&root)
+        let mut context = ChartBuilder::on(root)
             .margin_top(font)
             .margin_right(font + font / 2)
             .x_label_area_size(3 * font)
             .y_label_area_size(4 * font)
             .build_cartesian_2d(x_axis.clone(), y_axis.clone())?;
-        let text = ("sans-serif", font).into_font().color(&MUTED);
-        let label = |log: &f64| tick_label(*log);
+        let text = ("sans-serif", font).into_font().color(&ink.muted);
         context
             .configure_mesh()
-            .axis_style(MUTED.stroke_width(2))
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(FAINT.stroke_width(1))
+            .axis_style(ink.muted.stroke_width(2))
+            .bold_line_style(ink.grid.stroke_width(2))
+            .light_line_style(ink.faint.stroke_width(1))
             .label_style(text.clone())
             .axis_desc_style(text)
             .x_desc(self.x_title.as_str())
             .y_desc(self.y_title.as_str())
-            .x_label_formatter(&label)
-            .y_label_formatter(&label)
+            .x_label_formatter(&|at| x_axis.label(*at))
+            .y_label_formatter(&|at| y_axis.label(*at))
             .draw()?;
 
         let place = |(x, y): (f64, f64)| (x_axis.position(x), y_axis.position(y));
         for series in &self.series {
-            let colour = placeholder(series.colour);
+            let colour = ink.colour(series.colour);
             let low = series.band.iter().map(|&(x, low, _)| place((x, low)));
             let high = series.band.iter().rev().map(|&(x, _, high)| place((x, high)));
             let outline: Vec<(f64, f64)> = low.chain(high).collect();
@@ -102,7 +111,7 @@ impl Chart {
             }
         }
         for series in &self.series {
-            let colour = placeholder(series.colour);
+            let colour = ink.colour(series.colour);
             let width = if series.emphasised { 7 } else { 4 };
             let line: Vec<(f64, f64)> = series.line.iter().copied().map(place).collect();
             if series.marked {
@@ -112,41 +121,8 @@ impl Chart {
             }
             context.draw_series([PathElement::new(line, colour.stroke_width(width))])?;
         }
-        root.present()?;
         Ok(())
     }
-}
-
-// Colours that stand for CSS variables; `themed` puts the variables in their place.
-const MUTED: RGBColor = RGBColor(0xFE, 0x01, 0x00);
-const GRID: RGBColor = RGBColor(0xFE, 0x01, 0x01);
-const FAINT: RGBColor = RGBColor(0xFE, 0x01, 0x02);
-
-/// The stand-in of `--c{colour}`.
-fn placeholder(colour: u8) -> RGBColor {
-    RGBColor(0xFE, 0x02, colour)
-}
-
-/// Puts CSS variables for the stand-ins, and lets the page decide the size.
-fn themed(mut svg: String) -> String {
-    for (stand_in, variable) in [(MUTED, "muted"), (GRID, "grid"), (FAINT, "faint")] {
-        svg = svg.replace(&hex(stand_in), &format!("var(--{variable})"));
-    }
-    for colour in 0..COLOURS {
-        svg = svg.replace(&hex(placeholder(colour)), &format!("var(--c{colour})"));
-    }
-    match svg.split_once("viewBox") {
-        Some((_, body)) => format!("<svg role=\"img\" viewBox{body}"),
-        None => svg,
-    }
-}
-
-/// Number of colours of the page.
-pub const COLOURS: u8 = 6;
-
-/// `#RRGGBB` as plotters writes it.
-fn hex(RGBColor(r, g, b): RGBColor) -> String {
-    format!("#{r:02X}{g:02X}{b:02X}")
 }
 
 #[cfg(test)]
@@ -162,6 +138,7 @@ mod tests {
         Chart {
             x_title: "step".to_owned(),
             y_title: "loss".to_owned(),
+            y_share: false,
             y_cap: Some(10.0),
             series: vec![first, second],
         }
@@ -176,6 +153,14 @@ mod tests {
             assert!(svg.contains("var(--grid)") && !svg.contains("#FE"));
             assert!(svg.contains("<polygon") && svg.contains("<polyline"));
         }
+    }
+
+    #[test]
+    fn pictures_are_png_files_with_something_in_them() {
+        let png = chart().png().unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{}", png.len());
+        let share = Chart { y_share: true, ..chart() };
+        assert!(share.svg(Screen::Wide).unwrap().contains("50 %"));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Line charts as SVG.
+//! Charts as SVG and PNG.
 
 pub mod axis;
+pub mod bars;
+pub mod canvas;
 pub mod chart;

@@ -1,0 +1,312 @@
+//! The charts of an experiment: curves with bands, a profile, bars, final loss against the initial
+//! rate, overhead against the batch size.
+
+use crate::bench::claim::{Figure, Finding};
+use crate::bench::definition::Kind;
+use crate::bench::findings::Findings;
+use crate::bench::score::{Board, Cell};
+use crate::contender::LEARNED;
+use crate::report::plot::bars::{Bar, BarChart};
+use crate::report::plot::canvas::COLOURS;
+use crate::report::plot::chart::{Chart, Series};
+
+/// A chart with what is said about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plot {
+    /// End of the name of its files.
+    pub name: String,
+    /// Heading.
+    pub title: String,
+    /// What one sees.
+    pub caption: String,
+    /// Names of the lines with their colours; empty for bars, which carry their names.
+    pub legend: Vec<(String, u8)>,
+    /// The drawing.
+    pub drawing: Drawing,
+}
+
+/// Lines or bars.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drawing {
+    /// Lines.
+    Lines(Chart),
+    /// Bars.
+    Bars(BarChart),
+}
+
+/// All charts of an experiment.
+pub fn plots(found: &Findings) -> Vec<Plot> {
+    match found.definition.kind {
+        Kind::Races => races(found),
+        Kind::Overhead => overhead(found).into_iter().collect(),
+        Kind::Lengths | Kind::Memory => groups(found),
+    }
+}
+
+fn races(found: &Findings) -> Vec<Plot> {
+    let board = found.board();
+    if board.contenders.iter().filter(|name| name.contains('@')).count() > usize::from(COLOURS) {
+        return board.workloads.iter().map(|workload| rates(&board, workload)).collect();
+    }
+    let shown = shown(&board);
+    let mut plots: Vec<Plot> =
+        board.workloads.iter().map(|workload| curves(&board, workload, &shown)).collect();
+    if board.workloads.len() >= ENOUGH_FOR_PROFILE {
+        plots.insert(0, profile(&board, &shown));
+    }
+    if board.contenders.len() > usize::from(COLOURS) {
+        plots.insert(0, means(&board));
+    }
+    plots
+}
+
+/// A profile says little about fewer workloads.
+const ENOUGH_FOR_PROFILE: usize = 3;
+
+/// The contenders with a line, the first in the record and the best of the others: more lines than
+/// colours cannot be told apart.
+fn shown(board: &Board<'_>) -> Vec<usize> {
+    let mut others: Vec<usize> = (1..board.contenders.len()).collect();
+    others.sort_by(|&a, &b| mean_log(board, a).total_cmp(&mean_log(board, b)));
+    others.truncate(usize::from(COLOURS) - 1);
+    others.sort_unstable();
+    std::iter::once(0).chain(others).filter(|&c| c < board.contenders.len()).collect()
+}
+
+/// Mean over workloads and seeds of the logarithm of final over initial loss.
+fn mean_log(board: &Board<'_>, contender: usize) -> f64 {
+    let all = board.cells.iter().flat_map(|cells| cells[contender].relative());
+    let logs: Vec<f64> = all.map(f64::ln).collect();
+    logs.iter().sum::<f64>() / logs.len().max(1) as f64
+}
+
+/// Loss against steps, the band from the worst to the best seed.
+fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
+    let mut series = Vec::new();
+    let mut legend = Vec::new();
+    let mut initial = 0.0_f64;
+    for (colour, &place) in shown.iter().enumerate() {
+        let Some(cell) = board.cell(workload, board.contenders[place]) else { continue };
+        initial = cell.rows.iter().filter_map(|row| row.initial()).fold(initial, f64::max);
+        let (line, band) = band(cell);
+        legend.push((format!("{}, {}", board.contenders[place], cell.setting), colour as u8));
+        let emphasised = board.contenders[place] == LEARNED;
+        series.push(Series { colour: colour as u8, emphasised, marked: false, line, band });
+    }
+    // ours is drawn last, on top
+    series.reverse();
+    let chart = Chart {
+        x_title: "step".to_owned(),
+        y_title: "training loss".to_owned(),
+        y_share: false,
+        y_cap: Some(10.0 * initial),
+        series,
+    };
+    Plot {
+        name: workload.to_owned(),
+        title: format!("Training loss on {workload}"),
+        caption: "Mean over the seeds; the shade reaches from the best to the worst. Both axes are logarithmic, \
+                  lower is better."
+            .to_owned(),
+        legend,
+        drawing: Drawing::Lines(chart),
+    }
+}
+
+type Points = Vec<(f64, f64)>;
+type Bands = Vec<(f64, f64, f64)>;
+
+/// Mean and range over seeds at the checkpoints that all seeds reached.
+fn band(cell: &Cell<'_>) -> (Points, Bands) {
+    let reached = cell.rows.iter().map(|row| row.curve.len()).min().unwrap_or(0);
+    let (mut line, mut band) = (Vec::new(), Vec::new());
+    // step 0 has no place on a logarithmic axis
+    for at in 1..reached {
+        let step = cell.rows[0].curve[at].0 as f64;
+        let losses = || cell.rows.iter().map(|row| row.curve[at].1);
+        line.push((step, losses().sum::<f64>() / cell.rows.len() as f64));
+        if cell.rows.len() > 1 {
+            let low = losses().fold(f64::INFINITY, f64::min);
+            band.push((step, low, losses().fold(f64::NEG_INFINITY, f64::max)));
+        }
+    }
+    (line, band)
+}
+
+/// For each contender the part of workloads on which it is within a factor of the best.
+fn profile(board: &Board<'_>, shown: &[usize]) -> Plot {
+    let factors: Vec<f64> = (0..=60).map(|i| 10_f64.powf(f64::from(i) / 20.0)).collect();
+    let lines = shown.iter().enumerate().map(|(colour, &place)| Series {
+        colour: colour as u8,
+        emphasised: board.contenders[place] == LEARNED,
+        marked: false,
+        line: factors.iter().map(|&factor| (factor, board.profile(place, factor))).collect(),
+        band: Vec::new(),
+    });
+    let chart = Chart {
+        x_title: "factor".to_owned(),
+        y_title: "workloads within that factor of the best".to_owned(),
+        y_share: true,
+        y_cap: None,
+        series: lines.collect::<Vec<_>>().into_iter().rev().collect(),
+    };
+    let name =
+        |(colour, &place): (usize, &usize)| (board.contenders[place].to_owned(), colour as u8);
+    Plot {
+        name: "profile".to_owned(),
+        title: "Performance profile".to_owned(),
+        caption: "On which part of all workloads and seeds a contender's final loss is at most so many times that \
+                  of the best contender there. Higher is better; the left edge is how often it wins."
+            .to_owned(),
+        legend: shown.iter().enumerate().map(name).collect(),
+        drawing: Drawing::Lines(chart),
+    }
+}
+
+/// Geometric mean of final over initial loss of every contender, as a bar.
+fn means(board: &Board<'_>) -> Plot {
+    let mut bars: Vec<Bar> = (0..board.contenders.len())
+        .map(|place| Bar {
+            name: board.contenders[place].to_owned(),
+            value: mean_log(board, place).exp(),
+            interval: None,
+            colour: u8::from(board.contenders[place] != LEARNED) * 2,
+        })
+        .collect();
+    bars.sort_by(|a, b| a.value.total_cmp(&b.value));
+    Plot {
+        name: "means".to_owned(),
+        title: "Final over initial loss".to_owned(),
+        caption: "Geometric mean over workloads and seeds; shorter is better.".to_owned(),
+        legend: Vec::new(),
+        drawing: Drawing::Bars(BarChart { bars, line: None }),
+    }
+}
+
+/// Final loss against the initial rate, for the contenders `NAME@RATE`.
+fn rates(board: &Board<'_>, workload: &str) -> Plot {
+    let mut bases: Vec<&str> = Vec::new();
+    for name in board.contenders.iter().filter_map(|name| name.split_once('@')) {
+        if !bases.contains(&name.0) {
+            bases.push(name.0);
+        }
+    }
+    let line = |base: &str| -> Points {
+        let of_base = board.contenders.iter().filter_map(|name| {
+            let (own, rate) = name.split_once('@')?;
+            let loss = board.cell(workload, name).filter(|_| own == base)?.mean_last()?;
+            Some((rate.parse().ok()?, loss))
+        });
+        of_base.collect()
+    };
+    let series = bases.iter().enumerate().map(|(colour, base)| Series {
+        colour: colour as u8,
+        emphasised: *base == LEARNED,
+        marked: true,
+        line: line(base),
+        band: Vec::new(),
+    });
+    let initial = board.cells.iter().flatten().flat_map(|cell| &cell.rows);
+    let initial = initial.filter(|row| row.workload == workload).filter_map(|row| row.initial());
+    let chart = Chart {
+        x_title: "initial learning rate".to_owned(),
+        y_title: "final training loss".to_owned(),
+        y_share: false,
+        y_cap: initial.reduce(f64::max).map(|loss| 3.0 * loss),
+        series: series.collect::<Vec<_>>().into_iter().rev().collect(),
+    };
+    let names = bases.iter().enumerate().map(|(colour, base)| ((*base).to_owned(), colour as u8));
+    Plot {
+        name: workload.to_owned(),
+        title: format!("Final loss on {workload} by initial rate"),
+        caption: "Mean over the seeds; rates with a run that diverged have no mark. A level line needs no tuning."
+            .to_owned(),
+        legend: names.collect(),
+        drawing: Drawing::Lines(chart),
+    }
+}
+
+/// Step over gradient by batch size, a line per model.
+fn overhead(found: &Findings) -> Option<Plot> {
+    let curves = &found.timed.as_ref()?.curves;
+    let series = curves.iter().enumerate().map(|(colour, curve)| Series {
+        colour: colour as u8,
+        emphasised: false,
+        marked: true,
+        line: curve.points.iter().map(|p| (p.batch as f64, p.overhead)).collect(),
+        band: Vec::new(),
+    });
+    let chart = Chart {
+        x_title: "rows per batch".to_owned(),
+        y_title: "step over gradient".to_owned(),
+        y_share: false,
+        y_cap: None,
+        series: series.collect(),
+    };
+    let name = |(colour, curve): (usize, &crate::speed::overhead::curve::Curve)| {
+        (format!("{}, {} parameters", curve.name, curve.parameters), colour as u8)
+    };
+    Some(Plot {
+        name: "overhead".to_owned(),
+        title: "What the learned step costs beside the gradient".to_owned(),
+        caption: "CPU time of one step over that of one gradient, medians; at 0.1 the step costs a tenth.".to_owned(),
+        legend: curves.iter().enumerate().map(name).collect(),
+        drawing: Drawing::Lines(chart),
+    })
+}
+
+/// One chart of bars per group of the record.
+fn groups(found: &Findings) -> Vec<Plot> {
+    let mut groups: Vec<&str> = Vec::new();
+    for bar in found.record.bars() {
+        if !groups.contains(&bar.group.as_str()) {
+            groups.push(&bar.group);
+        }
+    }
+    let of = |group: &str| -> Vec<Bar> {
+        let bars = found.record.bars().filter(|bar| bar.group == group);
+        let bar = |bar: &crate::bench::record::BarRow| Bar {
+            name: bar.name.clone(),
+            value: bar.value,
+            interval: None,
+            colour: if bar.name.starts_with(LEARNED) { 0 } else { 2 },
+        };
+        bars.map(bar).collect()
+    };
+    let plot = |(place, group): (usize, &&str)| Plot {
+        name: format!("bars-{}", place + 1),
+        title: group[..1].to_uppercase() + &group[1..],
+        caption: String::new(),
+        legend: Vec::new(),
+        drawing: Drawing::Bars(BarChart { bars: of(group), line: None }),
+    };
+    groups.iter().enumerate().map(plot).collect()
+}
+
+/// The ratios among the claims of an experiment as bars with their intervals; `None` if there are
+/// fewer than two.
+pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
+    let pairs = found.definition.claims.iter().zip(findings);
+    let bar = |(claim, finding): (&crate::bench::claim::Claim, &Finding)| match &claim.figure {
+        Figure::Ratio { a, b, .. } => {
+            let figure = finding.figure?;
+            Some(Bar {
+                name: format!("{a} / {b}"),
+                value: figure.value,
+                interval: Some((figure.low, figure.high)),
+                colour: if a == LEARNED { 0 } else { 2 },
+            })
+        }
+        _ => None,
+    };
+    let bars: Vec<Bar> = pairs.filter_map(bar).collect();
+    (bars.len() > 1).then(|| Plot {
+        name: "ratios".to_owned(),
+        title: "Final losses beside each other".to_owned(),
+        caption: "Geometric mean of the first one's final loss over the second's, with 95 % intervals; left of the \
+                  line at 1 the first one is better."
+            .to_owned(),
+        legend: Vec::new(),
+        drawing: Drawing::Bars(BarChart { bars, line: Some(1.0) }),
+    })
+}

@@ -1,0 +1,152 @@
+//! What charts are drawn on: SVG for the page, PNG for everything else.
+//!
+//! The colours in the SVG are CSS variables of the page (`--muted`, `--grid`, `--c0` and so on), so
+//! that one drawing serves light and dark screens. A PNG has those of the light screen.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::register_font;
+
+use crate::error::CliError;
+
+/// For which screen a chart is drawn; text keeps a readable size on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// A desk, about 900 pixels across.
+    Wide,
+    /// A telephone, about 380 pixels across.
+    Narrow,
+}
+
+/// Number of colours of the page.
+pub const COLOURS: u8 = 6;
+
+/// The colours of a drawing.
+#[derive(Debug, Clone, Copy)]
+pub struct Ink {
+    /// Text and axes.
+    pub muted: RGBColor,
+    /// Lines at labelled ticks.
+    pub grid: RGBColor,
+    /// Lines at the other ticks.
+    pub faint: RGBColor,
+    series: [RGBColor; COLOURS as usize],
+}
+
+impl Ink {
+    /// Colours that stand for CSS variables; [`svg`] puts the variables in their place.
+    const STAND_INS: Self = Self {
+        muted: RGBColor(0xFE, 0x01, 0x00),
+        grid: RGBColor(0xFE, 0x01, 0x01),
+        faint: RGBColor(0xFE, 0x01, 0x02),
+        series: [
+            RGBColor(0xFE, 0x02, 0),
+            RGBColor(0xFE, 0x02, 1),
+            RGBColor(0xFE, 0x02, 2),
+            RGBColor(0xFE, 0x02, 3),
+            RGBColor(0xFE, 0x02, 4),
+            RGBColor(0xFE, 0x02, 5),
+        ],
+    };
+
+    /// Those of the page on a light screen (`race.css`).
+    const LIGHT: Self = Self {
+        muted: RGBColor(0x5c, 0x66, 0x70),
+        grid: RGBColor(0xe1, 0xe6, 0xea),
+        faint: RGBColor(0xf2, 0xf4, 0xf6),
+        series: [
+            RGBColor(0xc8, 0x40, 0x1c),
+            RGBColor(0x6a, 0xa9, 0xd8),
+            RGBColor(0x14, 0x62, 0x9c),
+            RGBColor(0x2b, 0x8a, 0x5e),
+            RGBColor(0x8a, 0x5a, 0xa8),
+            RGBColor(0x8a, 0x6d, 0x1f),
+        ],
+    };
+
+    /// The colour of a series.
+    pub fn colour(&self, index: u8) -> RGBColor {
+        self.series[usize::from(index % COLOURS)]
+    }
+}
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// An `<svg>` element that fills the width it is given. `draw` gets the area, the colours and the size
+/// of text.
+///
+/// # Errors
+///
+/// If `draw` fails.
+pub fn svg(
+    screen: Screen,
+    draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>, &Ink, u32) -> Drawn,
+) -> Result<String, CliError> {
+    // Twice the size on the screen: plotters rounds positions to whole units.
+    let (size, font) = match screen {
+        Screen::Wide => (WIDE, 32),
+        Screen::Narrow => ((760, 740), 31),
+    };
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        have_font()?;
+        draw(&root, &Ink::STAND_INS, font).map_err(|error| CliError::Plot(error.to_string()))?;
+        root.present().map_err(|error| CliError::Plot(error.to_string()))?;
+    }
+    Ok(themed(text))
+}
+
+/// A PNG file on white.
+///
+/// # Errors
+///
+/// If `draw` fails.
+pub fn png(
+    draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>, &Ink, u32) -> Drawn,
+) -> Result<Vec<u8>, CliError> {
+    let (width, height) = WIDE;
+    let mut pixels = vec![255; (3 * width * height) as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, WIDE).into_drawing_area();
+        have_font()?;
+        root.fill(&WHITE).map_err(|error| CliError::Plot(error.to_string()))?;
+        draw(&root, &Ink::LIGHT, 32).map_err(|error| CliError::Plot(error.to_string()))?;
+        root.present().map_err(|error| CliError::Plot(error.to_string()))?;
+    }
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    written.map_err(|error| CliError::Plot(error.to_string()))?;
+    Ok(file)
+}
+
+/// Size of a drawing for a wide screen.
+const WIDE: (u32, u32) = (1840, 920);
+
+/// Pixels have no fonts of their own, and the system's would differ from machine to machine.
+fn have_font() -> Result<(), CliError> {
+    register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|_| CliError::Plot("the built-in font is damaged".to_owned()))
+}
+
+/// Puts CSS variables for the stand-ins, and lets the page decide the size.
+fn themed(mut svg: String) -> String {
+    let ink = Ink::STAND_INS;
+    for (stand_in, variable) in [(ink.muted, "muted"), (ink.grid, "grid"), (ink.faint, "faint")] {
+        svg = svg.replace(&hex(stand_in), &format!("var(--{variable})"));
+    }
+    for colour in 0..COLOURS {
+        svg = svg.replace(&hex(ink.colour(colour)), &format!("var(--c{colour})"));
+    }
+    match svg.split_once("viewBox") {
+        Some((_, body)) => format!("<svg role=\"img\" viewBox{body}"),
+        None => svg,
+    }
+}
+
+/// `#RRGGBB` as plotters writes it.
+fn hex(RGBColor(r, g, b): RGBColor) -> String {
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
