@@ -8,6 +8,7 @@
 //! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
 //! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
 //! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
+//! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
 //!
 //! ```
 //! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
@@ -29,6 +30,7 @@ mod lion;
 mod momentum;
 mod nadamw;
 mod rmsprop;
+mod schedule_free;
 mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
@@ -36,6 +38,7 @@ pub use lion::{Lion, LionRule};
 pub use momentum::{Momentum, MomentumRule};
 pub use nadamw::{NAdamW, NAdamWRule};
 pub use rmsprop::{RmsProp, RmsPropRule};
+pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::{Sgd, SgdRule};
 
 use crate::layout::Layout;
