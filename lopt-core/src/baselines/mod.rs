@@ -9,6 +9,7 @@
 //! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
 //! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
+//! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //!
 //! ```
 //! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
@@ -26,17 +27,21 @@
 //! ```
 
 mod adam;
+mod d_adapt_adam;
 mod lion;
 mod momentum;
 mod nadamw;
+mod prodigy;
 mod rmsprop;
 mod schedule_free;
 mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
+pub use d_adapt_adam::DAdaptAdam;
 pub use lion::{Lion, LionRule};
 pub use momentum::{Momentum, MomentumRule};
 pub use nadamw::{NAdamW, NAdamWRule};
+pub use prodigy::Prodigy;
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::{Sgd, SgdRule};
