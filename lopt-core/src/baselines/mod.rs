@@ -1,13 +1,16 @@
 //! Optimizers designed by hand, to compare with.
 //!
 //! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state.
+//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Four have a shape of
+//! their own: [`ScheduleFreeAdamW`] looks ahead, [`Prodigy`] and [`DAdaptAdam`] find their rate by
+//! sums over all parameters, [`Muon`] works on matrices.
 //!
 //! | name | type | tuned by |
 //! | --- | --- | --- |
 //! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
 //! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
 //! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
+//! | `muon` | [`Muon`] | two rates, of matrices and of the rest |
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //!
@@ -30,7 +33,9 @@ mod adam;
 mod d_adapt_adam;
 mod lion;
 mod momentum;
+mod muon;
 mod nadamw;
+mod orthogonal;
 mod prodigy;
 mod rmsprop;
 mod schedule_free;
@@ -40,6 +45,7 @@ pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
 pub use d_adapt_adam::DAdaptAdam;
 pub use lion::{Lion, LionRule};
 pub use momentum::{Momentum, MomentumRule};
+pub use muon::Muon;
 pub use nadamw::{NAdamW, NAdamWRule};
 pub use prodigy::Prodigy;
 pub use rmsprop::{RmsProp, RmsPropRule};
