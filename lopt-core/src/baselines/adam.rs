@@ -10,7 +10,7 @@
 //! the schedule and the learning rate, as in `torch` and `optax` (the paper's lambda is our
 //! `lr lambda`), but not the division by `sqrt(v)`.
 
-use super::{Baseline, Pace, Rule};
+use super::{Baseline, Pace, Rule, expect_betas, expect_decay};
 use crate::layout::Layout;
 
 /// Adam; two state vectors, the averages `m` and `v`.
@@ -55,10 +55,7 @@ impl AdamW {
     ///
     /// If `weight_decay` is negative or not finite.
     pub fn new(layout: &Layout, learning_rate: f64, weight_decay: f64) -> Self {
-        assert!(
-            weight_decay.is_finite() && weight_decay >= 0.0,
-            "expected a finite weight decay of at least 0, got {weight_decay}"
-        );
+        expect_decay(weight_decay);
         let rule = AdamWRule { adam: AdamRule::DEFAULT, weight_decay };
         Self::with_rule(layout, learning_rate, rule)
     }
@@ -89,18 +86,16 @@ impl AdamW {
 /// The update of the module's header, without decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamRule {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
+    pub(super) beta1: f64,
+    pub(super) beta2: f64,
+    pub(super) epsilon: f64,
 }
 
 impl AdamRule {
     pub(crate) const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
     fn set_betas(&mut self, beta1: f64, beta2: f64) {
-        for beta in [beta1, beta2] {
-            assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
-        }
+        expect_betas([beta1, beta2]);
         (self.beta1, self.beta2) = (beta1, beta2);
     }
 
@@ -143,7 +138,7 @@ fn slices([m, v]: &mut [Vec<f32>; 2]) -> [&mut [f32]; 2] {
 }
 
 /// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
-fn correction(beta: f64, n: u64) -> f64 {
+pub(super) fn correction(beta: f64, n: u64) -> f64 {
     -(n as f64 * beta.ln()).exp_m1()
 }
 

@@ -1,7 +1,18 @@
-//! Optimizers designed by hand, to compare with: SGD, momentum, RMSProp, Adam, AdamW.
+//! Optimizers designed by hand, to compare with.
 //!
-//! All of them treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state.
+//! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
+//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Four have a shape of
+//! their own: [`ScheduleFreeAdamW`] looks ahead, [`Prodigy`] and [`DAdaptAdam`] find their rate by
+//! sums over all parameters, [`Muon`] works on matrices.
+//!
+//! | name | type | tuned by |
+//! | --- | --- | --- |
+//! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
+//! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
+//! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
+//! | `muon` | [`Muon`] | two rates, of matrices and of the rest |
+//! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
+//! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //!
 //! ```
 //! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
@@ -19,13 +30,26 @@
 //! ```
 
 mod adam;
+mod d_adapt_adam;
+mod lion;
 mod momentum;
+mod muon;
+mod nadamw;
+mod orthogonal;
+mod prodigy;
 mod rmsprop;
+mod schedule_free;
 mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
+pub use d_adapt_adam::DAdaptAdam;
+pub use lion::{Lion, LionRule};
 pub use momentum::{Momentum, MomentumRule};
+pub use muon::Muon;
+pub use nadamw::{NAdamW, NAdamWRule};
+pub use prodigy::Prodigy;
 pub use rmsprop::{RmsProp, RmsPropRule};
+pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::{Sgd, SgdRule};
 
 use crate::layout::Layout;
@@ -71,10 +95,7 @@ impl<R: Rule<N>, const N: usize> Baseline<R, N> {
     ///
     /// If the learning rate is negative or not finite.
     pub fn with_rule(layout: &Layout, learning_rate: f64, rule: R) -> Self {
-        assert!(
-            learning_rate.is_finite() && learning_rate >= 0.0,
-            "expected a finite learning rate of at least 0, got {learning_rate}"
-        );
+        expect_rate(learning_rate);
         let state = R::START.map(|start| vec![start; layout.len()]);
         let schedule = Schedule::Constant;
         Self { rule, layout: layout.clone(), learning_rate, schedule, steps: 0, state }
@@ -140,5 +161,25 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
         for (vector, start) in self.state.iter_mut().zip(R::START) {
             vector.fill(start);
         }
+    }
+}
+
+fn expect_rate(learning_rate: f64) {
+    assert!(
+        learning_rate.is_finite() && learning_rate >= 0.0,
+        "expected a finite learning rate of at least 0, got {learning_rate}"
+    );
+}
+
+fn expect_decay(weight_decay: f64) {
+    assert!(
+        weight_decay.is_finite() && weight_decay >= 0.0,
+        "expected a finite weight decay of at least 0, got {weight_decay}"
+    );
+}
+
+fn expect_betas(betas: [f64; 2]) {
+    for beta in betas {
+        assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
     }
 }

@@ -1,0 +1,216 @@
+//! D-Adapt Adam (Defazio & Mishchenko 2023, "Learning-Rate-Free Learning by D-Adaptation",
+//! algorithm 5): Adam that finds its own learning rate.
+//!
+//! ```text
+//! r <- beta3 r + (1 - beta3) d lr <g, s / (sqrt(v) + eps)>     beta3 = sqrt(beta2)
+//! m <- beta1 m + (1 - beta1) d lr g
+//! v <- beta2 v + (1 - beta2) g^2
+//! s <- beta3 s + (1 - beta3) d lr g
+//! d' = max(d, min(r / ((1 - beta3) |s|_1), growth d))
+//! theta <- (1 - d lr lambda) theta - m / (sqrt(v) + eps),      d <- d'
+//! ```
+//!
+//! `d` is a lower estimate of the distance to the solution; `r` and `|s|_1` are over all
+//! parameters, summed in double precision in their order. As `DAdaptAdam` of the authors' package
+//! `dadaptation` with its defaults; `optax.contrib.dadapt_adamw` differs, it always corrects the bias.
+
+use super::adam::correction;
+use super::{expect_betas, expect_decay, expect_rate};
+use crate::layout::Layout;
+use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::schedule::Schedule;
+
+/// Adam with the rate of D-Adaptation; state `m`, `v`, `s`, and two numbers.
+#[derive(Debug, Clone)]
+pub struct DAdaptAdam {
+    layout: Layout,
+    learning_rate: f64,
+    schedule: Schedule,
+    betas: [f64; 2],
+    epsilon: f64,
+    weight_decay: f64,
+    first_distance: f64,
+    growth: f64,
+    bias_correction: bool,
+    steps: u64,
+    distance: f64,
+    numerator: f64,
+    averages: Vec<f32>,
+    mean_squares: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl DAdaptAdam {
+    /// D-Adapt Adam with the authors' defaults: rate 1, `beta1 = 0.9`, `beta2 = 0.999`,
+    /// `eps = 1e-8`, `d0 = 1e-6`, unlimited growth, no decay, no bias correction.
+    pub fn new(layout: &Layout) -> Self {
+        let zeros = vec![0.0; layout.len()];
+        Self {
+            layout: layout.clone(),
+            learning_rate: 1.0,
+            schedule: Schedule::Constant,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            first_distance: 1e-6,
+            growth: f64::INFINITY,
+            bias_correction: false,
+            steps: 0,
+            distance: 1e-6,
+            numerator: 0.0,
+            averages: zeros.clone(),
+            mean_squares: zeros.clone(),
+            sums: zeros,
+        }
+    }
+
+    /// Sets the factor of the rate that is found; the authors advise to leave it at 1.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative or not finite.
+    #[must_use]
+    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        expect_rate(learning_rate);
+        self.learning_rate = learning_rate;
+        self
+    }
+
+    /// Multiplies the rate of each step by a schedule.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Sets the decay of the average and of the mean square, and with it `beta3 = sqrt(beta2)`.
+    ///
+    /// # Panics
+    ///
+    /// If one is not in `[0, 1)`.
+    #[must_use]
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
+        expect_betas([beta1, beta2]);
+        self.betas = [beta1, beta2];
+        self
+    }
+
+    /// Sets the decoupled decay `lambda` (the authors' `decouple=True`).
+    ///
+    /// # Panics
+    ///
+    /// If it is negative or not finite.
+    #[must_use]
+    pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
+        expect_decay(weight_decay);
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// Sets the first estimate `d0` of the distance; forgets what was learned.
+    ///
+    /// # Panics
+    ///
+    /// If it is not positive and finite.
+    #[must_use]
+    pub fn with_first_distance(mut self, distance: f64) -> Self {
+        assert!(
+            distance.is_finite() && distance > 0.0,
+            "expected a positive first distance, got {distance}"
+        );
+        self.first_distance = distance;
+        self.reset();
+        self
+    }
+
+    /// Limits the factor by which `d` grows from one step to the next.
+    ///
+    /// # Panics
+    ///
+    /// If it is less than 1.
+    #[must_use]
+    pub fn with_growth_limit(mut self, growth: f64) -> Self {
+        assert!(growth >= 1.0, "expected a growth limit of at least 1, got {growth}");
+        self.growth = growth;
+        self
+    }
+
+    /// Multiplies the rate by Adam's bias correction.
+    #[must_use]
+    pub fn with_bias_correction(mut self) -> Self {
+        self.bias_correction = true;
+        self
+    }
+
+    /// The estimate `d` of the distance to the solution.
+    pub fn distance(&self) -> f64 {
+        self.distance
+    }
+
+    /// Updates the state; returns what `r` gains before its blending, and `|s|_1`.
+    fn accumulate(&mut self, rate: f64, grads: &[f32]) -> [f64; 2] {
+        let [beta1, beta2] = self.betas;
+        let beta3 = beta2.sqrt();
+        let (keep1, blend1) = (beta1 as f32, (rate * (1.0 - beta1)) as f32);
+        let (keep2, blend2) = (beta2 as f32, (1.0 - beta2) as f32);
+        let (keep3, blend3) = (beta3 as f32, (rate * (1.0 - beta3)) as f32);
+        let epsilon = self.epsilon as f32;
+        let (mut progress, mut total) = (0.0_f64, 0.0_f64);
+        let state = self.averages.iter_mut().zip(&mut self.mean_squares).zip(&mut self.sums);
+        for (&g, ((m, v), s)) in grads.iter().zip(state) {
+            progress += f64::from(g) * f64::from(*s / (v.sqrt() + epsilon));
+            *m = keep1 * *m + blend1 * g;
+            *v = keep2 * *v + blend2 * (g * g);
+            *s = keep3 * *s + blend3 * g;
+            total += f64::from(s.abs());
+        }
+        [rate * progress, total]
+    }
+}
+
+impl Optimizer for DAdaptAdam {
+    fn name(&self) -> &str {
+        "d-adapt-adam"
+    }
+
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
+        check_lengths(&self.layout, params, grads)?;
+        check_finite(&self.layout, grads)?;
+        let multiplier = self.learning_rate * self.schedule.multiplier(self.steps);
+        self.steps += 1;
+        // the authors leave everything as it is where the rate is 0
+        if multiplier <= 0.0 {
+            return Ok(());
+        }
+        let [beta1, beta2] = self.betas;
+        let unbias = match self.bias_correction {
+            true => correction(beta2, self.steps).sqrt() / correction(beta1, self.steps),
+            false => 1.0,
+        };
+        let rate = self.distance * multiplier * unbias;
+        let [progress, total] = self.accumulate(rate, grads);
+        // no gradient so far
+        if total == 0.0 {
+            return Ok(());
+        }
+        let beta3 = beta2.sqrt();
+        self.numerator = beta3 * self.numerator + (1.0 - beta3) * progress;
+        let estimate = self.numerator / ((1.0 - beta3) * total);
+        self.distance = self.distance.max(estimate.min(self.distance * self.growth));
+
+        let (epsilon, shrink) = (self.epsilon as f32, (1.0 - rate * self.weight_decay) as f32);
+        let state = self.averages.iter().zip(&self.mean_squares);
+        for (p, (&m, &v)) in params.iter_mut().zip(state) {
+            *p = shrink * *p - m / (v.sqrt() + epsilon);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.steps = 0;
+        (self.distance, self.numerator) = (self.first_distance, 0.0);
+        for vector in [&mut self.averages, &mut self.mean_squares, &mut self.sums] {
+            vector.fill(0.0);
+        }
+    }
+}
