@@ -101,6 +101,7 @@ mod gru;
 pub mod guard;
 pub mod hierarchical_rnn;
 mod jobs;
+pub mod l2l;
 pub mod layout;
 pub mod learned;
 pub mod meta_params;

@@ -1,0 +1,108 @@
+//! Trains the L2L optimizer on a sigmoid network for digits, and compares it within its horizon.
+//!
+//! `cargo run --release -p lopt-meta --example l2l -- 1000 [weights file]`
+
+use lopt_core::baselines::{Adam, Sgd};
+use lopt_core::l2l::{L2l, L2lWeights};
+use lopt_core::rng::stream;
+use lopt_core::{Layout, Optimizer};
+use lopt_meta::l2l::{L2lConfig, train};
+use lopt_problems::{
+    Activation, AnyProblem, BatchStream, Evaluation, Mlp, Problem, Recipe, Source,
+};
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Steps of every run.
+const STEPS: usize = 100;
+/// Instances of the comparison.
+const INSTANCES: u64 = 5;
+
+#[allow(clippy::print_stdout, reason = "an example reports")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let runs = arguments.next().map_or(Ok(1000), |text| text.parse())?;
+    let digits = Source::once(Recipe::Digits { size: 16, rows: 4000 }, 1);
+    let network = |activation| -> Arc<dyn AnyProblem> {
+        Arc::new(Mlp::new(&[20], activation, digits.clone(), 128).plain())
+    };
+    let problem = network(Activation::Sigmoid);
+    let config = L2lConfig {
+        runs,
+        evaluate_every: runs.div_ceil(10).max(1),
+        evaluation_runs: 5,
+        ..L2lConfig::default()
+    };
+    let before = Instant::now();
+    let weights = train(Arc::clone(&problem), &config, |progress| {
+        if let Some(score) = progress.evaluation {
+            let seconds = before.elapsed().as_secs();
+            println!("run {:5}: evaluation {score:.4} after {seconds} s", progress.run);
+        }
+    })?;
+    if let Some(path) = arguments.next() {
+        weights.write(Path::new(&path))?;
+    }
+    for problem in [problem, network(Activation::Relu)] {
+        println!(
+            "{}, mean loss over all data after {STEPS} and {} steps",
+            problem.name(),
+            4 * STEPS
+        );
+        compare(&problem, &weights)?;
+    }
+    Ok(())
+}
+
+/// Prints the losses of L2L, Adam and SGD on instances and starts of their own.
+#[allow(clippy::print_stdout, reason = "an example reports")]
+fn compare(problem: &Arc<dyn AnyProblem>, weights: &L2lWeights) -> Result<(), Box<dyn Error>> {
+    let layout = problem.layout();
+    let learned = |layout: &Layout| -> Result<Box<dyn Optimizer>, Box<dyn Error>> {
+        Ok(Box::new(L2l::new(layout, weights)?))
+    };
+    let show =
+        |name: &str, losses: [f64; 2]| println!("{name:12} {:.4} {:.4}", losses[0], losses[1]);
+    show("l2l", losses(problem, || learned(&layout))?);
+    for rate in [3e-3, 1e-2, 3e-2, 1e-1] {
+        let adam = || Ok(Box::new(Adam::new(&layout, rate)) as Box<dyn Optimizer>);
+        show(&format!("adam {rate}"), losses(problem, adam)?);
+    }
+    for rate in [0.1, 0.3, 1.0, 3.0] {
+        let sgd = || Ok(Box::new(Sgd::new(&layout, rate)) as Box<dyn Optimizer>);
+        show(&format!("sgd {rate}"), losses(problem, sgd)?);
+    }
+    Ok(())
+}
+
+/// Mean losses at the horizon of training and at four times of it.
+fn losses(
+    problem: &Arc<dyn AnyProblem>,
+    make: impl Fn() -> Result<Box<dyn Optimizer>, Box<dyn Error>>,
+) -> Result<[f64; 2], Box<dyn Error>> {
+    let mut sums = [0.0; 2];
+    for seed in 0..INSTANCES {
+        let mut rng = stream(1_000_000 + seed, &[]);
+        let instance = problem.instance(&mut rng);
+        let rows = instance.dataset.as_ref().map_or(1, |dataset| dataset.len());
+        let mut params = problem.init(&instance, &mut rng);
+        let mut batches = BatchStream::new(rows, problem.batch_size().unwrap_or(1), rng);
+        let mut evaluation = Evaluation::new(Arc::clone(problem), instance);
+        let mut optimizer = make()?;
+        for step in 1..=4 * STEPS {
+            let rows = Some(batches.next_rows());
+            let (_, gradient) = evaluation.value_and_gradient(&params, rows);
+            if optimizer.step(&mut params, gradient).is_err() {
+                break;
+            }
+            for (sum, mark) in sums.iter_mut().zip([STEPS, 4 * STEPS]) {
+                if step == mark {
+                    *sum += f64::from(evaluation.loss(&params, None)) / INSTANCES as f64;
+                }
+            }
+        }
+    }
+    Ok(sums)
+}
