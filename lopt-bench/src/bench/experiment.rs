@@ -80,7 +80,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
         Kind::Memory => {
             let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })
                 .map_err(|error| CliError::Bench(error.to_string()))?;
-            put_all(&log, memory::rows(&entrants(definition, &library)?, &layout))?;
+            put_all(&log, memory::rows(&entrants(definition, &library)?, &layout)?)?;
         }
     }
     log.close()
@@ -206,7 +206,8 @@ fn race(
     let job = |index: usize| {
         let job = &jobs[done + index];
         let start = job.workload.start(job.seed);
-        let mut optimizer = job.setting.build(&job.workload.problem.layout());
+        let mut optimizer =
+            job.setting.build(&job.workload.problem.layout(), job.workload.steps)?;
         let run = measure::run(job.workload, &start, optimizer.as_mut(), &|_| {});
         let timing = Timing {
             row: first + done + index,

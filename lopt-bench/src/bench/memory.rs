@@ -4,15 +4,20 @@ use lopt_core::{HierarchicalRnn, Layout, Optimizer};
 
 use super::record::{BarRow, Row, rounded};
 use super::roster::{Entrant, LearnedWeights, Setting};
+use crate::error::CliError;
 
 /// Bytes of state per parameter of every contender after two steps on a model of this size; learned
 /// optimizers also with a compact state.
-pub fn rows(entrants: &[Entrant], layout: &Layout) -> Vec<Row> {
+///
+/// # Errors
+///
+/// If weights do not fit.
+pub fn rows(entrants: &[Entrant], layout: &Layout) -> Result<Vec<Row>, CliError> {
     let mut rows = Vec::new();
     let mut push = |name: String, optimizer: &mut dyn Optimizer| {
         let mut params = vec![0.1; layout.len()];
         let grads: Vec<f32> = (0..layout.len()).map(|i| (i as f32 * 0.37).sin()).collect();
-        let stepped = (0..2).all(|_| optimizer.step(&mut params, &grads).is_ok());
+        let stepped = (0..STEPS).all(|_| optimizer.step(&mut params, &grads).is_ok());
         let bytes = optimizer.memory_bytes() as f64 / layout.len() as f64;
         if stepped {
             rows.push(Row::Bar(BarRow { group: GROUP.to_owned(), name, value: rounded(bytes) }));
@@ -20,14 +25,17 @@ pub fn rows(entrants: &[Entrant], layout: &Layout) -> Vec<Row> {
     };
     for entrant in entrants {
         let Some(setting) = entrant.settings.first() else { continue };
-        push(entrant.name.clone(), setting.build(layout).as_mut());
+        push(entrant.name.clone(), setting.build(layout, STEPS)?.as_mut());
         if let Setting::Learned { weights: LearnedWeights::Hierarchical(weights), .. } = setting {
             let mut compact = HierarchicalRnn::from_weights(weights, layout).with_compact_state();
             push(format!("{}, compact", entrant.name), &mut compact);
         }
     }
-    rows
+    Ok(rows)
 }
 
 /// The group of the bars.
 pub const GROUP: &str = "bytes of state per parameter";
+
+/// Steps after which everything is allocated.
+const STEPS: usize = 2;

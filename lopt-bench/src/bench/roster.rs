@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lopt_core::baselines::{Adam, AdamW, Momentum, RmsProp, Sgd};
+use lopt_core::baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+};
+use lopt_core::l2l::{L2l, L2lWeights};
 use lopt_core::{HierarchicalRnn, Layout, Optimizer, Weights};
 
 use crate::error::CliError;
@@ -26,6 +29,8 @@ pub struct Library {
 pub enum LearnedWeights {
     /// Of the hierarchical RNN.
     Hierarchical(Arc<Weights>),
+    /// Of the coordinatewise LSTM.
+    L2l(Arc<L2lWeights>),
 }
 
 impl Library {
@@ -66,7 +71,15 @@ impl Library {
         let settings = match (self.weights.get(base), Hand::named(base)) {
             (Some(weights), _) => vec![Setting::Learned { weights: weights.clone(), rate }],
             (None, Some(hand)) => {
-                let rates = rate.map_or_else(|| hand.rates(), |rate| vec![rate]);
+                let grid = hand.rates();
+                let rates = match rate {
+                    Some(_) if grid.is_empty() => {
+                        return Err(CliError::Bench(format!("`{base}` takes no learning rate")));
+                    }
+                    Some(_) => vec![rate],
+                    None if grid.is_empty() => vec![None],
+                    None => grid.into_iter().map(Some).collect(),
+                };
                 rates.into_iter().map(|rate| Setting::Hand { hand, rate }).collect()
             }
             (None, None) => {
@@ -100,8 +113,8 @@ pub enum Setting {
     Hand {
         /// Which.
         hand: Hand,
-        /// Learning rate.
-        rate: f64,
+        /// Learning rate; `None` for those that are meant to be used without a choice.
+        rate: Option<f64>,
     },
 }
 
@@ -109,15 +122,21 @@ impl Setting {
     /// All that distinguishes it from the others of its contender.
     pub fn describe(&self) -> String {
         match self {
-            Self::Learned { rate: None, .. } => "nothing to tune".to_owned(),
+            Self::Learned { rate: None, .. } | Self::Hand { rate: None, .. } => {
+                "nothing to tune".to_owned()
+            }
             Self::Learned { rate: Some(rate), .. } => format!("initial rate {}", rate_text(*rate)),
-            Self::Hand { rate, .. } => format!("rate {}", rate_text(*rate)),
+            Self::Hand { rate: Some(rate), .. } => format!("rate {}", rate_text(*rate)),
         }
     }
 
-    /// A fresh optimizer.
-    pub fn build(&self, layout: &Layout) -> Box<dyn Optimizer> {
-        match self {
+    /// A fresh optimizer for a run of so many steps.
+    ///
+    /// # Errors
+    ///
+    /// If the weights do not fit.
+    pub fn build(&self, layout: &Layout, steps: usize) -> Result<Box<dyn Optimizer>, CliError> {
+        Ok(match self {
             Self::Learned { weights: LearnedWeights::Hierarchical(weights), rate } => {
                 let optimizer = HierarchicalRnn::from_weights(weights, layout);
                 Box::new(match rate {
@@ -125,8 +144,15 @@ impl Setting {
                     None => optimizer,
                 })
             }
-            Self::Hand { hand, rate } => hand.build(layout, *rate),
-        }
+            Self::Learned { weights: LearnedWeights::L2l(weights), .. } => {
+                let optimizer = L2l::new(layout, weights);
+                Box::new(optimizer.map_err(|error| CliError::Weights(error.to_string()))?)
+            }
+            Self::Hand { hand, rate } => {
+                let rate = rate.unwrap_or(1.0);
+                hand.build(layout, rate, steps)
+            }
+        })
     }
 }
 
@@ -145,32 +171,52 @@ pub enum Hand {
     Momentum,
     /// SGD with Nesterov's momentum 0.9.
     Nesterov,
+    /// Defazio et al. 2024.
+    ScheduleFree,
+    /// Mishchenko & Defazio 2023.
+    Prodigy,
+    /// Defazio & Mishchenko 2023.
+    DAdaptAdam,
+    /// Chen et al. 2023.
+    Lion,
+    /// Jordan et al. 2024.
+    Muon,
+    /// Dozat 2016 with decoupled decay, the fixed default of AlgoPerf.
+    NAdamW,
 }
 
 impl Hand {
-    const NAMES: [(&'static str, Self); 6] = [
+    const NAMES: [(&'static str, Self); 12] = [
         ("adam", Self::Adam),
         ("adamw", Self::AdamW),
         ("rmsprop", Self::RmsProp),
         ("sgd", Self::Sgd),
         ("momentum", Self::Momentum),
         ("nesterov", Self::Nesterov),
+        ("schedule-free", Self::ScheduleFree),
+        ("prodigy", Self::Prodigy),
+        ("d-adapt-adam", Self::DAdaptAdam),
+        ("lion", Self::Lion),
+        ("muon", Self::Muon),
+        ("nadamw", Self::NAdamW),
     ];
 
     fn named(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|known| known.0 == name).map(|known| known.1)
     }
 
-    /// The rates it may choose from: nine half decades, or the one it is meant to be used with.
+    /// The rates it may choose from: nine half decades, or none.
     fn rates(self) -> Vec<f64> {
         let first = match self {
-            Self::Sgd | Self::Momentum | Self::Nesterov => -8,
+            Self::Prodigy | Self::DAdaptAdam | Self::NAdamW => return Vec::new(),
+            Self::Sgd | Self::Momentum | Self::Nesterov | Self::ScheduleFree | Self::Muon => -8,
+            Self::Lion => -12,
             Self::Adam | Self::AdamW | Self::RmsProp => -10,
         };
         (first..first + 9).map(half_decade).collect()
     }
 
-    fn build(self, layout: &Layout, rate: f64) -> Box<dyn Optimizer> {
+    fn build(self, layout: &Layout, rate: f64, steps: usize) -> Box<dyn Optimizer> {
         match self {
             Self::Adam => Box::new(Adam::new(layout, rate)),
             Self::AdamW => Box::new(AdamW::new(layout, rate, DECAY)),
@@ -178,6 +224,12 @@ impl Hand {
             Self::Sgd => Box::new(Sgd::new(layout, rate)),
             Self::Momentum => Box::new(Momentum::new(layout, rate, MOMENTUM, false)),
             Self::Nesterov => Box::new(Momentum::new(layout, rate, MOMENTUM, true)),
+            Self::ScheduleFree => Box::new(ScheduleFreeAdamW::new(layout, rate)),
+            Self::Prodigy => Box::new(Prodigy::new(layout)),
+            Self::DAdaptAdam => Box::new(DAdaptAdam::new(layout)),
+            Self::Lion => Box::new(Lion::new(layout, rate)),
+            Self::Muon => Box::new(Muon::new(layout, rate)),
+            Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
         }
     }
 }
@@ -206,7 +258,7 @@ mod tests {
         let layout = Layout::single(5).unwrap();
         for (name, _) in Hand::NAMES {
             let entrant = library.entrant(name).unwrap();
-            let mut optimizer = entrant.settings[0].build(&layout);
+            let mut optimizer = entrant.settings[0].build(&layout, 10).unwrap();
             let mut params = [1.0_f32; 5];
             optimizer.step(&mut params, &[0.5; 5]).unwrap();
             assert!(params.iter().all(|p| p.is_finite()), "{name}");
@@ -221,7 +273,7 @@ mod tests {
         let describe = |name| library.entrant(name).unwrap().settings[0].describe();
         assert_eq!(describe("adam@1e-3"), "rate 1e-3");
         assert_eq!(describe("lopt@1e-2"), "initial rate 1e-2");
-        for name in ["adam@fast", "adam@-1", "nobody"] {
+        for name in ["adam@fast", "adam@-1", "prodigy@1", "nobody"] {
             assert!(library.entrant(name).is_err(), "{name}");
         }
     }

@@ -9,6 +9,7 @@ use lopt_meta::config::{PAPER, RECOMMENDED};
 use lopt_meta::{Recipe, Trainer};
 
 use super::definition::Trained;
+use super::l2l;
 use super::record::{TrainedRow, fingerprint, rounded};
 use super::roster::LearnedWeights;
 use crate::error::CliError;
@@ -27,6 +28,9 @@ pub fn train(
     budget: u64,
     path: &Path,
 ) -> Result<(LearnedWeights, TrainedRow), CliError> {
+    if plan.recipe == "l2l" {
+        return l2l::train(plan, budget, path);
+    }
     let recipe = recipe(plan, budget)?;
     let mut trainer = Trainer::new(recipe, Level::detect()).map_err(|error| fault(plan, &error))?;
     let mut curve = Vec::new();
@@ -56,6 +60,9 @@ pub fn train(
 /// The weights of a training that is already in the record; `None` if the file is gone or another.
 pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWeights> {
     let bytes = std::fs::read(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
+    if plan.recipe == "l2l" {
+        return l2l::decode(&bytes);
+    }
     Some(LearnedWeights::Hierarchical(Arc::new(Weights::from_bytes(&bytes).ok()?)))
 }
 

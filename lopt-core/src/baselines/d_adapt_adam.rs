@@ -206,6 +206,11 @@ impl Optimizer for DAdaptAdam {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let vectors = [&self.averages, &self.mean_squares, &self.sums];
+        vectors.map(|vector| size_of_val(vector.as_slice())).iter().sum()
+    }
+
     fn reset(&mut self) {
         self.steps = 0;
         (self.distance, self.numerator) = (self.first_distance, 0.0);

@@ -176,6 +176,11 @@ impl Optimizer for Muon {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let squares = self.mean_squares.iter().map(Vec::len).sum::<usize>();
+        (self.averages.len() + squares) * size_of::<f32>()
+    }
+
     fn reset(&mut self) {
         self.steps = 0;
         self.averages.fill(0.0);

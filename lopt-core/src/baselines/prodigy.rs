@@ -246,6 +246,11 @@ impl Optimizer for Prodigy {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let vectors = [&self.averages, &self.mean_squares, &self.sums, &self.origin];
+        vectors.map(|vector| size_of_val(vector.as_slice())).iter().sum()
+    }
+
     fn reset(&mut self) {
         self.steps = 0;
         (self.distance, self.largest) = (self.first_distance, self.first_distance);

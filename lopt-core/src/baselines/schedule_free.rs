@@ -158,6 +158,11 @@ impl Optimizer for ScheduleFreeAdamW {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        let vectors = [&self.mean_squares, &self.fast, &self.attended];
+        vectors.map(|vector| size_of_val(vector.as_slice())).iter().sum()
+    }
+
     fn reset(&mut self) {
         (self.steps, self.largest_rate, self.weights) = (0, 0.0, 0.0);
         self.mean_squares.fill(0.0);

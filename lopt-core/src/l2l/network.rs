@@ -33,6 +33,12 @@ pub struct L2lState<E: Element> {
 }
 
 impl<E: Engine> L2lState<E> {
+    /// Bytes of it, padding included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.tiles.len() * size_of::<E>()
+    }
+
     /// The state before the first step: zeros.
     #[must_use]
     pub fn new(coordinates: usize) -> Self {

@@ -54,6 +54,10 @@ impl Optimizer for L2l {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.state.bytes()
+    }
+
     fn reset(&mut self) {
         self.state.reset();
     }
