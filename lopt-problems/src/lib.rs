@@ -39,8 +39,8 @@
 //! * [`suite`]: held-out tasks to choose between trained optimizers and to judge the choice, by
 //!   families that no other list has; [`quick_validation_suite`]: five of them, cheap.
 //! * [`race_problem`]: networks on generated digits, MNIST and CIFAR-10, with a test set;
-//!   [`released_test_set`]: the published test problems; `images-conv` and `resnet-8`, `resnet-14`,
-//!   `resnet-20` on generated images ([`Recipe::Images`]).
+//!   [`released_test_set`]: the published test problems; `images-conv`, `resnet-8`, `resnet-14`,
+//!   `resnet-20` and `images-inception` on generated images ([`Recipe::Images`]).
 //! * [`lookup`] finds all of them by name, [`names`] lists them.
 //!
 //! A problem by itself has no step, no noise and no order of batches: [`BatchStream`] draws rows,
@@ -85,8 +85,8 @@ mod suites;
 pub use autoencoder::Autoencoder;
 pub use batch::BatchStream;
 pub use classifier::{
-    Activation, AttentionNet, Cell, ConvNet, EmbeddingRegression, ImageNorm, Init, Mlp,
-    RecurrentNet, ResNet, Stage,
+    Activation, AttentionNet, Cell, ConvNet, EmbeddingRegression, ImageNorm, InceptionModule,
+    InceptionNet, Init, Mlp, RecurrentNet, ResNet, Stage,
 };
 pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;

@@ -10,7 +10,7 @@ use crate::data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist
 use crate::error::ProblemError;
 use crate::instance::Dataset;
 use crate::problem::{AnyProblem, Problem};
-use crate::registry::{CIFAR_CONV, lookup, residual};
+use crate::registry::{CIFAR_CONV, inception, lookup, residual};
 
 /// A problem with the data it is trained and tested on.
 #[derive(Debug, Clone)]
@@ -75,6 +75,11 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
             let resnet = |source| residual(name, 1, source, BATCH);
             Ok(race(standardized(train), standardized(test), resnet))
         }
+        "cifar-inception" => {
+            let (train, test) = read_cifar10(folder("CIFAR-10")?)?;
+            let net = |source| inception(name, source, BATCH);
+            Ok(race(standardized(train), standardized(test), net))
+        }
         _ if RACES.contains(&name) => unreachable!("every race has an arm"),
         _ => {
             let problem = lookup(name, data_dir)?;
@@ -85,8 +90,15 @@ pub fn race_problem(name: &str, data_dir: Option<&Path>) -> Result<RaceProblem, 
 }
 
 /// The races by name.
-pub const RACES: [&str; 6] =
-    ["digits-mlp", "digits-mlp-sigmoid", "mnist-mlp", "mnist-conv", "cifar-conv", "cifar-resnet"];
+pub const RACES: [&str; 7] = [
+    "digits-mlp",
+    "digits-mlp-sigmoid",
+    "mnist-mlp",
+    "mnist-conv",
+    "cifar-conv",
+    "cifar-resnet",
+    "cifar-inception",
+];
 
 fn race<P: Problem>(train: Dataset, test: Dataset, make: impl Fn(Source) -> P) -> RaceProblem {
     let (train, test) = (Arc::new(train), Arc::new(test));

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use lopt_problems::{
-    AnyProblem, EmbeddingRegression, Ensemble, ImageNorm, Problem, Recipe, ResNet, Source, Suite,
-    suite, training_ensemble,
+    AnyProblem, EmbeddingRegression, Ensemble, ImageNorm, InceptionModule, InceptionNet, Problem,
+    Recipe, ResNet, Source, Suite, suite, training_ensemble,
 };
 use support::{Draw, all_entries, along, direction, dot, norm};
 
@@ -100,6 +100,25 @@ fn residual_networks_of_every_normalization() {
         let name = format!("tiny-{norm:?}");
         Arc::new(ResNet::new(name, &[4, 6], 2, norm, images, 5)) as Arc<dyn AnyProblem>
     }));
+}
+
+/// Away from the start, where biases are zero and every pixel without an active input is on a kink;
+/// the best of three draws counts, as for the small networks.
+#[test]
+fn inception_networks_with_and_without_halved_images() {
+    let module = |halves| InceptionModule { one: 2, three: [3, 2], five: [2, 3], pool: 1, halves };
+    for halves in [[false, false], [false, true]] {
+        let images = Source::once(Recipe::Images { size: 6, classes: 3, rows: 4 }, 1);
+        let net = InceptionNet::new("tiny", 3, &halves.map(module), images, 4);
+        let problem: Arc<dyn AnyProblem> = Arc::new(net);
+        let errors = [11, 21, 31].map(|seed| {
+            let mut draw = Draw::new(&problem, seed);
+            draw.params = along(&draw.params, &direction(&draw.params, seed + 3), 0.3);
+            gradient_error(&draw, seed + 1) + hessian_error(&draw, seed + 2)
+        });
+        let best = errors.into_iter().fold(f64::INFINITY, f64::min);
+        assert!(best < 1e-5, "{halves:?}: off by {errors:?}");
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn every_name_is_found_or_asks_for_its_files() {
             Err(error) => panic!("{name}: {error}"),
         }
     }
-    assert_eq!(need_files.len(), 8, "{need_files:?}");
+    assert_eq!(need_files.len(), 9, "{need_files:?}");
     assert!(RACES.iter().all(|race| all.iter().any(|name| name == race)));
     assert!(ReleasedTest::ALL.iter().all(|test| all.iter().any(|name| name == test.name())));
     let error = lookup("nonsense", None).unwrap_err().to_string();

@@ -32,8 +32,13 @@ pub(super) fn train(
     path: &Path,
 ) -> Result<(LearnedWeights, TrainedRow), CliError> {
     let problem = race_problem(PROBLEM, None)?.problem;
-    let evaluate_every = (budget / 10).max(1);
-    let config = L2lConfig { runs: budget, evaluate_every, ..L2lConfig::default() };
+    let config = L2lConfig {
+        runs: budget,
+        evaluate_every: (budget / 5).max(1),
+        // a tenth of the time at most
+        evaluation_runs: (budget / 50).clamp(2, 20),
+        ..L2lConfig::default()
+    };
     let mut curve = Vec::new();
     let (mut sum, mut count) = (0.0, 0.0);
     let weights = meta_train(problem, &config, |progress| {

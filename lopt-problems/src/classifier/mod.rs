@@ -1,5 +1,5 @@
-//! Classifiers: softmax regression, multilayer perceptrons, convolutional, residual, recurrent and
-//! attention networks, embeddings.
+//! Classifiers: softmax regression, multilayer perceptrons, convolutional, residual, inception,
+//! recurrent and attention networks, embeddings.
 //!
 //! With two classes the loss is the sigmoid cross-entropy of logit column 0 against "label is 1",
 //! as published, and column 1 is idle; with more it is the softmax cross-entropy. Both are means
@@ -10,6 +10,7 @@ mod attention;
 mod conv;
 mod embedding;
 mod image_norm;
+mod inception;
 mod mlp;
 mod recurrent;
 mod resnet;
@@ -18,6 +19,7 @@ pub use attention::AttentionNet;
 pub use conv::{ConvNet, Stage};
 pub use embedding::EmbeddingRegression;
 pub use image_norm::ImageNorm;
+pub use inception::{InceptionModule, InceptionNet};
 pub use mlp::Mlp;
 pub use recurrent::{Cell, RecurrentNet};
 pub use resnet::ResNet;

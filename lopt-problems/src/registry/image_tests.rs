@@ -1,7 +1,9 @@
-//! Convolutional and residual networks on generated images of the size of CIFAR-10.
+//! Convolutional, residual and inception networks on generated images of the size of CIFAR-10.
 
 use super::Entry;
-use crate::classifier::{Activation, ConvNet, ImageNorm, Init, ResNet, Stage};
+use crate::classifier::{
+    Activation, ConvNet, ImageNorm, InceptionModule, InceptionNet, Init, ResNet, Stage,
+};
 use crate::data::{Recipe, Source};
 
 /// The networks of the CIFAR-10 races where there is no CIFAR-10.
@@ -13,7 +15,21 @@ pub(super) fn image_tests() -> Vec<Entry> {
         let name = format!("resnet-{}", 6 * blocks + 2);
         entries.push(Entry::new("test", residual(&name, blocks, source(), BATCH)));
     }
+    entries.push(Entry::new("test", inception("images-inception", source(), BATCH)));
     entries
+}
+
+/// Three modules, the second and the third on images halved, before them a stem of 16 channels.
+pub(crate) fn inception(name: &str, source: Source, batch: usize) -> InceptionNet {
+    let module = |width, halves| InceptionModule {
+        one: width,
+        three: [width, 2 * width],
+        five: [width / 4, width / 2],
+        pool: width / 2,
+        halves,
+    };
+    let modules = [module(8, false), module(16, true), module(32, true)];
+    InceptionNet::new(name, 16, &modules, source, batch)
 }
 
 /// Three stages of 16, 32 and 64 channels, as He et al. have for CIFAR-10.

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub(crate) use image_tests::{CIFAR_CONV, residual};
+pub(crate) use image_tests::{CIFAR_CONV, inception, residual};
 pub use paper::{paper_list, paper_list_without_matmul};
 pub use released::released_list;
 pub use sampled::sampled_problem;

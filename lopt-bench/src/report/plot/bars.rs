@@ -71,7 +71,7 @@ impl BarChart {
             let part = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
             (left + part * (right - left)).round() as i32
         };
-        let pitch = height / self.bars.len().max(1) as f64;
+        let pitch = height / self.bars.len().max(FEW) as f64;
         let text = ("sans-serif", font).into_font().color(&ink.muted);
         let (to_left, to_right) =
             (Pos::new(HPos::Right, VPos::Center), Pos::new(HPos::Left, VPos::Center));
@@ -93,12 +93,16 @@ impl BarChart {
             root.draw(&Text::new(loss_text(bar.value), (end + gap, middle), text.pos(to_right)))?;
         }
         if let Some(line) = self.line {
-            let across = vec![(x(line), 0), (x(line), height as i32)];
+            let bottom = (pitch * self.bars.len() as f64).round() as i32;
+            let across = vec![(x(line), 0), (x(line), bottom)];
             root.draw(&PathElement::new(across, ink.muted.stroke_width(2)))?;
         }
         Ok(())
     }
 }
+
+/// Fewer bars than these do not get thicker.
+const FEW: usize = 5;
 
 #[cfg(test)]
 mod tests {
