@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let level = Level::detect();
     let network = L2lNetwork::<f32>::new(&initial_psi(&mut stream(1, &[])), level)?;
     let grads: Vec<f32> = (0..COORDINATES).map(|i| (i as f32).sin() * 1e-2).collect();
-    let gradients = vec![grads.clone(); STEPS];
+    let gradients = vec![grads; STEPS];
     let start = L2lState::new(COORDINATES);
     for _ in 0..3 {
         let (mut state, mut params) = (start.clone(), vec![0.0; COORDINATES]);

@@ -104,6 +104,7 @@ fn short() -> L2lConfig {
     L2lConfig {
         runs: 60,
         run_steps: 40,
+        rate: 5e-3,
         evaluate_every: 20,
         evaluation_runs: 3,
         ..L2lConfig::default()
@@ -128,7 +129,7 @@ fn it_learns_and_repeats_on_any_number_of_threads() {
         part.iter().map(|p| p.loss).sum::<f64>() / part.len() as f64
     };
     let (early, late) = (mean(&seen[..10]), mean(&seen[50..]));
-    assert!(late < early - 0.1, "mean loss of the first runs {early}, of the last {late}");
+    assert!(late < early - 0.3, "mean loss of the first runs {early}, of the last {late}");
     let best = evaluations.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!((weights.record.validation, weights.psi().len()), (best, META_PARAMETERS));
     let (again, seen_again) = run(3);

@@ -1,7 +1,7 @@
 //! What the network reads of a gradient: its size on a log scale, and its sign (appendix A).
 //!
-//! The published code, unlike the paper, gives both numbers at all sizes:
-//! `max(ln(|g| + eps) / p, -1)` and `clamp(e^p g, -1, 1)` with `p = 5`.
+//! `max(ln(|g| + eps) / p, -1)` and `clamp(e^p g, -1, 1)` with `p = 5`. But for `eps`, which the
+//! published code adds, this is the paper's rule: above `e^-p` size and sign, below `-1` and `e^p g`.
 
 use super::psi::INPUTS;
 use crate::simd::{Row, Simd, TILE};

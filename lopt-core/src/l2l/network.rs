@@ -85,12 +85,17 @@ impl<E: Engine> L2lNetwork<E> {
     /// has coordinates; what is longer is left alone.
     pub fn forward(&self, state: &mut L2lState<E>, params: &mut [E], grads: &[E]) {
         let (rows, coordinates) = state.job();
-        let jobs = state.tiles.par_chunks_mut(rows);
-        let slices = params.par_chunks_mut(coordinates).zip(grads.par_chunks(coordinates));
-        jobs.zip(slices).for_each(|(state, (params, grads))| {
+        let step = |state: &mut [E], params: &mut [E], grads: &[E]| {
             let _flush = FlushToZero::set();
             E::dispatch(self.level, Step { weights: &self.weights, state, params, grads });
-        });
+        };
+        if state.coordinates <= coordinates || rayon::current_num_threads() == 1 {
+            step(&mut state.tiles, params, grads);
+            return;
+        }
+        let jobs = state.tiles.par_chunks_mut(rows);
+        let slices = params.par_chunks_mut(coordinates).zip(grads.par_chunks(coordinates));
+        jobs.zip(slices).for_each(|(state, (params, grads))| step(state, params, grads));
     }
 
     /// The gradient of the meta-loss by psi, `[META_PARAMETERS]`, through the steps of an unroll; the

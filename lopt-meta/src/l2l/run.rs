@@ -19,7 +19,7 @@ pub struct Run {
 pub struct Unroll {
     /// The state before the first step.
     pub start: L2lState<f32>,
-    /// `f(theta_0) ... f(theta_U)`, each on a batch of its own; fewer if the run diverged.
+    /// `f(theta_0) ... f(theta_U)`, each on a batch of its own; all finite.
     pub losses: Vec<f32>,
     /// Gradients of the losses, `[U + 1][P]`.
     pub gradients: Vec<Vec<f32>>,
