@@ -1,11 +1,12 @@
-//! The files of a record while it is made: rows in the order of the jobs, whoever finishes first, each
-//! on disk before the next; a record that was interrupted goes on where it stopped.
+//! The files of a record while it is made: rows in the order of the jobs, whoever finishes first; a
+//! record that was interrupted goes on where it stopped.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -33,7 +34,11 @@ struct Ends {
     timing: File,
     next: usize,
     waiting: BTreeMap<usize, (String, String)>,
+    synced: Instant,
 }
+
+/// Syncing every row would take longer than the runs on a busy disk.
+const SYNC: Duration = Duration::from_secs(5);
 
 /// What the clock said of a row.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -74,7 +79,13 @@ impl Log {
         };
         let next = record.rows.len();
         let (rows, timing) = (append(RECORDS)?, append(TIMING)?);
-        let ends = Mutex::new(Ends { rows, timing, next, waiting: BTreeMap::new() });
+        let ends = Mutex::new(Ends {
+            rows,
+            timing,
+            next,
+            waiting: BTreeMap::new(),
+            synced: Instant::now(),
+        });
         Ok(Self { path, begun: record.rows, ends })
     }
 
@@ -94,11 +105,16 @@ impl Log {
         ends.waiting.insert(timing.row, lines);
         let refused = |source| CliError::NotWritable { path: self.path.clone(), source };
         loop {
-            let Ends { rows, timing, next, waiting } = &mut *ends;
+            let Ends { rows, timing, next, waiting, synced } = &mut *ends;
             let Some((row, time)) = waiting.remove(next) else { return Ok(()) };
             timing.write_all(time.as_bytes()).map_err(refused)?;
-            rows.write_all(row.as_bytes()).and_then(|()| rows.sync_data()).map_err(refused)?;
+            rows.write_all(row.as_bytes()).map_err(refused)?;
             *next += 1;
+            // a killed process loses nothing; a machine without power the last seconds
+            if synced.elapsed() > SYNC {
+                rows.sync_data().map_err(refused)?;
+                *synced = Instant::now();
+            }
         }
     }
 
@@ -106,8 +122,11 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read.
+    /// If the disk refuses.
     pub fn close(self) -> Result<Record, CliError> {
+        let ends = self.ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let refused = |source| CliError::NotWritable { path: self.path.clone(), source };
+        ends.rows.sync_all().map_err(refused)?;
         read(&self.path)
     }
 }

@@ -2,6 +2,8 @@
 
 mod bench;
 mod evaluate;
+#[cfg(feature = "mpi")]
+mod fault_injection;
 mod problems;
 mod race;
 mod report;

@@ -1,7 +1,6 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
 use std::io::{self, Write};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lopt_core::simd::Level;
@@ -15,6 +14,7 @@ use lopt_meta::distributed::worker::{Conduct, follow};
 use lopt_meta::{Checkpoint, Learner, UpdateReport};
 
 use crate::args::{Distributed, TrainArgs};
+use crate::commands::fault_injection::Fault;
 use crate::commands::train::{Beginning, Session, Training, beginning, fault, recipe};
 use crate::error::CliError;
 use crate::interrupt;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
             Distributed::Async => serve(args, &mut transport, out),
         }
     } else {
-        let fault = fault.filter(|fault| fault.rank == rank);
+        let fault = fault.filter(|fault| fault.rank() == rank);
         let worked = work(args, &mut transport, fault);
         // without a root nobody else can end the run, and mpirun would wait for ever
         orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
@@ -130,9 +130,9 @@ fn work(
             message.encode().map_err(|source| DistributedError::Protocol { rank, source })
         };
         match &fault {
-            Some(fault) if number >= fault.after => encoded(&fault.befall(message)).map(|bytes| {
-                if fault.kind == Kind::Garbage { garbage(bytes, number) } else { bytes }
-            }),
+            Some(fault) if number >= fault.after() => {
+                encoded(&fault.befall(message)).map(|bytes| fault.damage(bytes, number))
+            }
             _ => encoded(&message),
         }
     };
@@ -306,71 +306,6 @@ fn refused(error: DistributedError) -> CliError {
 
 fn of_rank(rank: usize) -> String {
     if rank == 0 { String::new() } else { format!("rank {rank}: ") }
-}
-
-/// What befalls a worker in tests.
-struct Fault {
-    rank: usize,
-    kind: Kind,
-    after: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Kill,
-    Hang,
-    Nan,
-    Garbage,
-}
-
-impl Fault {
-    fn parse(text: &str) -> Result<Self, CliError> {
-        let parts = || {
-            let (rank, rest) = text.split_once(':')?;
-            let (kind, after) = rest.split_once("-after=")?;
-            let kind = match kind {
-                "kill" => Kind::Kill,
-                "hang" => Kind::Hang,
-                "nan" => Kind::Nan,
-                "garbage" => Kind::Garbage,
-                _ => return None,
-            };
-            Some(Self { rank: rank.parse().ok()?, kind, after: after.parse().ok()? })
-        };
-        parts().ok_or_else(|| CliError::Usage(format!("no fault is called `{text}`")))
-    }
-
-    fn befall(&self, mut message: Message) -> Message {
-        match self.kind {
-            Kind::Kill => signal("-KILL"),
-            Kind::Hang => signal("-STOP"),
-            Kind::Nan => {
-                if let Message::Push { contribution, .. } = &mut message {
-                    contribution.gradient.iter_mut().step_by(7).for_each(|g| *g = f64::NAN);
-                }
-            }
-            Kind::Garbage => {}
-        }
-        message
-    }
-}
-
-/// Damages a message in one of several ways.
-fn garbage(mut bytes: Vec<u8>, number: u64) -> Vec<u8> {
-    let middle = bytes.len() / 2;
-    match number % 4 {
-        0 => bytes.truncate(middle),
-        1 => bytes[middle] ^= 1,
-        2 => bytes.fill(0xff),
-        _ => bytes.clear(),
-    }
-    bytes
-}
-
-/// Sends a signal to this process and gives it time to arrive.
-fn signal(name: &str) {
-    let _ = Command::new("kill").args([name, &std::process::id().to_string()]).status();
-    std::thread::sleep(Duration::from_secs(1));
 }
 
 /// CPU time of this thread.
