@@ -98,6 +98,8 @@ mod exact;
 mod features;
 pub mod flush;
 mod gru;
+#[cfg(feature = "cubecl")]
+pub mod gpu;
 pub mod guard;
 pub mod hierarchical_rnn;
 mod jobs;
