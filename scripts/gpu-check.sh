@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Everything about the GPU path that needs a real GPU, in one go: builds, checks, times.
-#   scripts/gpu-check.sh [wgpu|cuda] [folder for the results]
-# wgpu needs a driver with Vulkan; cuda needs the CUDA driver, and at build time the network, from
-# which cubecl fetches an LLVM. Ends with an error if a check fails; the timings are judged too.
+#   scripts/gpu-check.sh [wgpu|vulkan|cuda] [folder for the results]
+# wgpu and vulkan need a driver with Vulkan and differ in the shaders (WGSL, SPIR-V); cuda needs the
+# CUDA driver, and at build time the network, from which cubecl fetches an LLVM. Ends with an error if a check fails; the timings are judged too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runtime=${1:-wgpu}
 out=${2:-gpu-check}
 case $runtime in
-  wgpu) core=vulkan bench=gpu ;;
-  cuda) core=cuda bench=cuda ;;
-  *) echo "usage: $0 [wgpu|cuda] [folder]" >&2; exit 2 ;;
+  wgpu | vulkan | cuda) ;;
+  *) echo "usage: $0 [wgpu|vulkan|cuda] [folder]" >&2; exit 2 ;;
 esac
+device=$runtime bench=$runtime
+if [ "$runtime" = wgpu ]; then bench=gpu; fi
+if [ "$runtime" = vulkan ]; then device=wgpu; fi
 mkdir -p "$out"
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
@@ -22,13 +24,13 @@ head -n 20 "$out/machine.txt"
 # The step equals the CPU reference to 1e-5 on random layouts, every switch, states go back and
 # forth, runs repeat bit for bit; and CPU and GPU over 1000 steps of one training.
 step "the step equals that of the CPU (property tests), and how far 1000 steps drift apart"
-LOPT_GPU=$runtime cargo test --release -p lopt-core --features "wgpu,$core" --test gpu -- \
+LOPT_GPU=$device cargo test --release -p lopt-core --features "wgpu,$runtime" --test gpu -- \
   --nocapture --test-threads 1 2>&1 | tee "$out/tests.txt"
 
 # 1e7 parameters at 60 % of the bandwidth of a copy or more, and at most 15 times Adam.
 step "speed"
 cargo run --release -p lopt-bench --features "$bench" --bin lopt -- \
-  speed --device "$runtime" --json "$out/speed.json" | tee "$out/speed.txt"
+  speed --device "$device" --json "$out/speed.json" | tee "$out/speed.txt"
 
 step "verdict"
 awk -F '[:,]' '{ gsub(/[ "]/, "") }
