@@ -97,9 +97,9 @@ pub mod engine;
 mod exact;
 mod features;
 pub mod flush;
-mod gru;
 #[cfg(feature = "cubecl")]
 pub mod gpu;
+mod gru;
 pub mod guard;
 pub mod hierarchical_rnn;
 mod jobs;

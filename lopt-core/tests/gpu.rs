@@ -140,7 +140,8 @@ fn every_switch_agrees() {
 
 /// 1 to 300 tensors of 1 to a million elements, a million and a half together.
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    let tensor = (0.0..=1.0_f64, 1.0..=6.0_f64).prop_map(|(u, top)| 10.0_f64.powf(u * top) as usize);
+    let tensor =
+        (0.0..=1.0_f64, 1.0..=6.0_f64).prop_map(|(u, top)| 10.0_f64.powf(u * top) as usize);
     (0.0..=1.0_f64)
         .prop_flat_map(move |u| prop::collection::vec(tensor.clone(), 300.0_f64.powf(u) as usize))
         .prop_map(|mut sizes| {
@@ -392,6 +393,9 @@ fn what_cannot_be_is_refused() {
     );
     if !cfg!(feature = "cuda") {
         let error = Runtime::Cuda.client().err().unwrap();
-        assert!(error.to_string().starts_with("no cuda device: this build does not link"), "{error}");
+        assert!(
+            error.to_string().starts_with("no cuda device: this build does not link"),
+            "{error}"
+        );
     }
 }

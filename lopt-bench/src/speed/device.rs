@@ -88,8 +88,7 @@ fn measure_layout(
     let host = HierarchicalRnn::new(&config, &psi, layout, Level::detect());
     let mut learned = DeviceOptimizer::new(client, &host.with_averaging(AVERAGING_ETA))?;
     let mut adam = DeviceAdam::new(client, n, 1e-3);
-    let [params, grads, others] =
-        [0.5, 0.1, 0.5].map(|x| learned.upload(&vec![x; n]));
+    let [params, grads, others] = [0.5, 0.1, 0.5].map(|x| learned.upload(&vec![x; n]));
     let (params, grads, others) = (params?, grads?, others?);
     let (rounds, seconds) = if quick { (3, 0.05) } else { (9, 0.3) };
     let mut times = [const { Vec::new() }; 3];

@@ -1,7 +1,7 @@
 //! Adam on a device: what the learned step is timed beside.
 
 use super::copy::spread;
-use super::optimizer::{Memory, argument};
+use super::launch::{Memory, argument};
 use super::{Client, DeviceError, Handle};
 use cubecl::prelude::*;
 

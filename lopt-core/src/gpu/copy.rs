@@ -1,6 +1,6 @@
 //! Copies on a device, and waiting for it.
 
-use super::optimizer::argument;
+use super::launch::argument;
 use super::{Client, DeviceError, Handle};
 use cubecl::prelude::*;
 
@@ -52,6 +52,5 @@ pub(super) fn spread(len: usize) -> (CubeCount, CubeDim) {
 ///
 /// If the device failed on the way.
 pub fn wait(client: &Client) -> Result<(), DeviceError> {
-    cubecl::future::block_on(client.sync())
-        .map_err(|error| DeviceError::Device(error.to_string()))
+    cubecl::future::block_on(client.sync()).map_err(|error| DeviceError::Device(error.to_string()))
 }

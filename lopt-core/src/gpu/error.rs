@@ -49,9 +49,6 @@ pub enum DeviceError {
         /// Bytes of the buffer.
         got: u64,
     },
-    /// A step before the parameters were given.
-    #[error("the first step needs its parameters: call `start`")]
-    NotStarted,
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),

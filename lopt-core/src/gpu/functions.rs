@@ -69,3 +69,9 @@ pub(super) fn asinh(x: f32) -> f32 {
     let y = select(a < 0.6f32, small, large);
     select(x < 0.0f32, -y, y)
 }
+
+/// `(1 - d) new + d old`.
+#[cube]
+pub(super) fn mix(d: f32, new: f32, old: f32) -> f32 {
+    fma(d, old - new, new)
+}

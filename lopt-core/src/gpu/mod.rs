@@ -20,9 +20,12 @@
 //! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]).
 
 mod adam;
+mod cell;
 mod copy;
 mod error;
 mod functions;
+mod inputs;
+mod launch;
 mod move_pass;
 mod optimizer;
 mod parameter_pass;

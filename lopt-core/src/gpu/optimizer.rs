@@ -1,11 +1,10 @@
 //! The optimizer whose state and steps stay on a device.
 
 use super::copy::copy;
-use super::move_pass::{Move, move_pass};
-use super::parameter_pass::parameter_pass;
+use super::launch::{Constant, Memory, Scalars, Work};
+use super::move_pass::Move;
 use super::shape::{LANES, Shape, UPPER_THREADS};
 use super::tables::{CHUNK, JOB, Tables};
-use super::upper_pass::upper_pass;
 use super::weights::{UpperAt, of_parameters, of_upper};
 use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
@@ -13,35 +12,6 @@ use crate::config::HierarchicalRnnConfig;
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::tensor_step::TensorStep;
-use cubecl::prelude::*;
-
-/// Floats or indices on the device.
-#[derive(Clone, Debug)]
-pub(super) struct Memory {
-    pub handle: Handle,
-    pub len: usize,
-}
-
-impl Memory {
-    pub(super) fn of<T: bytemuck::NoUninit>(client: &Client, values: &[T]) -> Self {
-        let handle = client.create_from_slice(bytemuck::cast_slice(values));
-        Self { handle, len: values.len() }
-    }
-
-    pub(super) fn zeros(client: &Client, len: usize) -> Self {
-        Self::of(client, &vec![0.0_f32; len.max(1)])
-    }
-
-    pub(super) fn arg(&self) -> BufferArg {
-        argument(&self.handle, self.len)
-    }
-}
-
-#[allow(unsafe_code, reason = "a kernel's argument is a buffer with a length")]
-pub(super) fn argument(handle: &Handle, len: usize) -> BufferArg {
-    // SAFETY: lengths are those the buffer was created with, or were compared with its size.
-    unsafe { BufferArg::from_raw_parts(handle.clone(), len) }
-}
 
 /// The [`HierarchicalRnn`] on a device: parameters, gradients and state never leave it.
 ///
@@ -56,13 +26,13 @@ pub struct DeviceOptimizer {
     pub(super) averaging: Option<f32>,
     pub(super) steps: u64,
     pub(super) state: DeviceState,
-    upper_at: UpperAt,
-    groups: u32,
-    scalars: Scalars,
+    pub(super) upper_at: UpperAt,
+    pub(super) groups: u32,
+    pub(super) scalars: Scalars,
     /// Whether `squares` are those of the point where the next gradient is taken.
     pub(super) squares_known: bool,
-    constant: Constant,
-    work: Work,
+    pub(super) constant: Constant,
+    pub(super) work: Work,
 }
 
 /// What is carried from step to step.
@@ -78,38 +48,6 @@ pub(super) struct DeviceState {
     pub phi: Memory,
     /// With averaging: the network's own theta.
     pub inner: Memory,
-}
-
-/// What does not change.
-#[derive(Debug)]
-struct Constant {
-    jobs: Memory,
-    tensors: Memory,
-    chunks: Memory,
-    weights: Memory,
-    upper_weights: Memory,
-    /// Multiplier and whether it is held, of every tensor.
-    steps: Memory,
-    /// Stands for buffers that a configuration does not have.
-    nothing: Memory,
-}
-
-/// From one launch to the next.
-#[derive(Debug)]
-struct Work {
-    out: Memory,
-    sums: Memory,
-    scratch: Memory,
-    squares: Memory,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Scalars {
-    parameters: f32,
-    momentum: f32,
-    offset: f32,
-    attended_offset: f32,
-    max_log_rate: f32,
 }
 
 impl DeviceOptimizer {
@@ -128,7 +66,7 @@ impl DeviceOptimizer {
         let (upper_weights, upper_at) = of_upper(net);
         let state = DeviceState::of(client, host, shape)?;
         let update = &net.update;
-        Ok(Self {
+        let optimizer = Self {
             layout: host.layout().clone(),
             config: net.config,
             shape,
@@ -161,8 +99,9 @@ impl DeviceOptimizer {
                 squares: Memory::zeros(client, jobs),
             },
             client: client.clone(),
-        }
-        .with_biases())
+        };
+        optimizer.upper_pass(false);
+        Ok(optimizer)
     }
 
     /// Moves the parameters, by gradients taken at [`attended`](Self::attended): three launches over
@@ -265,101 +204,6 @@ impl DeviceOptimizer {
         }
         self.squares_known = false;
     }
-
-    fn parameter_pass(&self, grads: &Handle) {
-        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        let at = &self.scalars;
-        let (groups, threads) = (CubeCount::Static(self.groups, 1, 1), CubeDim::new_1d(LANES as u32));
-        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
-        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
-        unsafe {
-            parameter_pass::launch_unchecked(
-                &self.client,
-                groups,
-                threads,
-                state.tiles.arg(),
-                argument(grads, self.layout.len()),
-                fixed.weights.arg(),
-                fixed.jobs.arg(),
-                state.rows.arg(),
-                work.squares.arg(),
-                fixed.steps.arg(),
-                work.out.arg(),
-                work.sums.arg(),
-                at.parameters,
-                at.momentum,
-                at.max_log_rate,
-                self.shape,
-            );
-        }
-    }
-
-    fn upper_pass(&self, moves: bool) {
-        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
-        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
-        unsafe {
-            upper_pass::launch_unchecked(
-                &self.client,
-                CubeCount::Static(1, 1, 1),
-                CubeDim::new_1d(UPPER_THREADS as u32),
-                work.sums.arg(),
-                fixed.upper_weights.arg(),
-                fixed.tensors.arg(),
-                fixed.chunks.arg(),
-                fixed.steps.arg(),
-                state.hidden.arg(),
-                state.rows.arg(),
-                work.scratch.arg(),
-                self.scalars.parameters,
-                self.shape,
-                self.upper_at,
-                moves,
-            );
-        }
-    }
-
-    fn move_points(&self, params: &Handle, moved: Move) {
-        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        let params = || argument(params, self.layout.len());
-        let (theta, mean) = match self.averaging {
-            Some(_) => (state.inner.arg(), params()),
-            None => (params(), fixed.nothing.arg()),
-        };
-        let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (self.steps as f32 + eta));
-        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
-        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
-        unsafe {
-            move_pass::launch_unchecked(
-                &self.client,
-                CubeCount::Static(self.groups, 1, 1),
-                CubeDim::new_1d(LANES as u32),
-                work.out.arg(),
-                fixed.jobs.arg(),
-                state.rows.arg(),
-                fixed.steps.arg(),
-                theta,
-                state.phi.arg(),
-                mean,
-                work.squares.arg(),
-                self.scalars.offset,
-                self.scalars.attended_offset,
-                weight,
-                moved,
-                self.shape,
-            );
-        }
-    }
-
-    fn with_biases(self) -> Self {
-        self.write_biases();
-        self
-    }
-
-    /// Biases of the Parameter RNN from the hidden vectors, after these were replaced.
-    pub(super) fn write_biases(&self) {
-        self.upper_pass(false);
-    }
 }
 
 fn step_table(count: usize, tensors: &[TensorStep<f32>]) -> Vec<f32> {
@@ -376,7 +220,11 @@ fn check_device(
 ) -> Result<(), DeviceError> {
     let most = u32::MAX as usize / net.fields().count() - LANES;
     if layout.len() > most {
-        return Err(DeviceError::TooLarge { what: "number of parameters", value: layout.len(), most });
+        return Err(DeviceError::TooLarge {
+            what: "number of parameters",
+            value: layout.len(),
+            most,
+        });
     }
     let hardware = &client.properties().hardware;
     let (needed, available) = (shape.shared_bytes(), hardware.max_shared_memory_size);

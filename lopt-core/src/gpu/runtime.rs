@@ -42,9 +42,9 @@ impl Runtime {
     /// If the runtime is not in this build, or there is no device.
     pub fn client(self) -> Result<Client, DeviceError> {
         let device = match self {
-            Self::Any => Self::cuda().or_else(|cuda| {
-                Self::wgpu().map_err(|wgpu| format!("{cuda}; {wgpu}"))
-            }),
+            Self::Any => {
+                Self::cuda().or_else(|cuda| Self::wgpu().map_err(|wgpu| format!("{cuda}; {wgpu}")))
+            }
             Self::Cuda => Self::cuda(),
             Self::Wgpu => Self::wgpu(),
         };

@@ -1,6 +1,7 @@
 //! State between host and device, in the layout of the CPU path.
 
-use super::optimizer::{DeviceOptimizer, DeviceState, Memory};
+use super::launch::Memory;
+use super::optimizer::{DeviceOptimizer, DeviceState};
 use super::shape::{LANES, Shape};
 use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
@@ -21,9 +22,8 @@ impl DeviceState {
             return Err(DeviceError::CompactState);
         }
         let count = plan.tensors.len();
-        let at = |t: usize, rows: usize, row: usize| {
-            (t / TILE * rows + row) * LANES + t % TILE * WIDTH
-        };
+        let at =
+            |t: usize, rows: usize, row: usize| (t / TILE * rows + row) * LANES + t % TILE * WIDTH;
         let mut hidden: Vec<f32> = (0..shape.global_hidden).map(|j| global[j * LANES]).collect();
         let ht = shape.tensor_hidden;
         hidden.extend((0..count).flat_map(|t| (0..ht).map(move |j| tensor[at(t, ht, j)])));
@@ -32,7 +32,11 @@ impl DeviceState {
             row[3 * shape.hidden] = mean_rate[at(t, 1, 0)];
         }
         let point = |values: &[f32]| {
-            if values.is_empty() { Memory::of(client, &[0.0_f32]) } else { Memory::of(client, values) }
+            if values.is_empty() {
+                Memory::of(client, &[0.0_f32])
+            } else {
+                Memory::of(client, values)
+            }
         };
         Ok(Self {
             tiles: Memory::of(client, tiles),
@@ -78,7 +82,7 @@ impl DeviceOptimizer {
         self.state = DeviceState::of(&self.client, host, self.shape)?;
         self.steps = host.steps();
         self.squares_known = false;
-        self.write_biases();
+        self.upper_pass(false);
         Ok(())
     }
 
