@@ -254,6 +254,10 @@ pub struct SpeedArgs {
     /// The optimizer that is measured
     #[arg(long, value_name = "NAME", value_enum, default_value_t = SpeedConfig::Recommended)]
     pub config: SpeedConfig,
+    /// Instead: the step on a GPU beside a copy and Adam there; gpu (the first there is), cuda or
+    /// wgpu, in builds with the feature `gpu`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["only", "levels", "overhead"])]
+    pub device: Option<String>,
     /// Instead: cost of the learned step beside the gradient, by batch size
     #[arg(long, conflicts_with_all = ["only", "levels", "config"])]
     pub overhead: bool,

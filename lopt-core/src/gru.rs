@@ -15,8 +15,8 @@ pub(crate) struct GruWeights<E> {
     pub inputs: usize,
     /// Hidden units H.
     pub hidden: usize,
-    gates: Vec<E>,
-    candidate: Vec<E>,
+    pub gates: Vec<E>,
+    pub candidate: Vec<E>,
     gates_transposed: Vec<E>,
     candidate_transposed: Vec<E>,
     /// `[b_g, b_c]`, `(3H)`.

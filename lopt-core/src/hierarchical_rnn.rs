@@ -166,6 +166,12 @@ impl HierarchicalRnn {
         self.steps
     }
 
+    /// What the recurrent networks remember from step to step.
+    #[must_use]
+    pub fn state(&self) -> &State<f32> {
+        &self.state
+    }
+
     /// Bytes of what the recurrent networks remember from step to step, of all parameters and
     /// tensors. Not in it: points (4 bytes per parameter for averaging, 4 for attention), initial
     /// log rates for [`reset`](Optimizer::reset) (4), and what a step keeps between its two passes
@@ -321,6 +327,12 @@ impl HierarchicalRnn {
             &self.log_rates,
         ];
         RnnMemory { steps: self.steps, compact_steps, parts }
+    }
+
+    /// Network and geometry, for the twin on a device.
+    #[cfg(feature = "cubecl")]
+    pub(crate) fn parts(&self) -> (&Network<f32>, &Plan) {
+        (&self.network, &self.plan)
     }
 
     /// Takes what [`memory`](Self::memory) gave; lengths have been compared.

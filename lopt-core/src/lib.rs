@@ -97,6 +97,8 @@ pub mod engine;
 mod exact;
 mod features;
 pub mod flush;
+#[cfg(feature = "cubecl")]
+pub mod gpu;
 mod gru;
 pub mod guard;
 pub mod hierarchical_rnn;

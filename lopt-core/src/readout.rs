@@ -32,12 +32,12 @@ pub(crate) struct ReadoutWeights<E> {
     pub outputs: Outputs,
     hidden: usize,
     /// `(H, count)`.
-    weight: Vec<E>,
+    pub weight: Vec<E>,
     /// `(count, H)`.
     transposed: Vec<E>,
-    bias: Vec<E>,
-    direction_shortcut: Vec<E>,
-    attention_shortcut: Vec<E>,
+    pub bias: Vec<E>,
+    pub direction_shortcut: Vec<E>,
+    pub attention_shortcut: Vec<E>,
 }
 
 impl Outputs {

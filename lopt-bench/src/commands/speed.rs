@@ -17,6 +17,10 @@ use crate::speed::{cases, report, rounds};
 
 /// Measures, prints the table, writes the JSON file that is asked for.
 pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    if let Some(device) = &args.device {
+        check_json(args.json.as_deref())?;
+        return on_device(device, args, out);
+    }
     if args.overhead {
         return overhead(args, out);
     }
@@ -32,6 +36,26 @@ pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError>
     let record = SpeedRecord::new(&wanted, level, &rows, &measured);
     write!(out, "{}", report::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
+}
+
+/// `lopt speed --device`.
+#[cfg(feature = "gpu")]
+fn on_device(device: &str, args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    use crate::speed::device;
+    use lopt_core::gpu::Runtime;
+    let runtime = Runtime::named(device).ok_or_else(|| {
+        CliError::Usage(format!("no device is called `{device}`; there are gpu, cuda, wgpu"))
+    })?;
+    let record = device::measure(runtime, args.config, args.quick)?;
+    write!(out, "{}", device::render(&record))?;
+    write_json(args.json.as_deref(), &record, out)
+}
+
+#[cfg(not(feature = "gpu"))]
+fn on_device(device: &str, _: &SpeedArgs, _: &mut dyn Write) -> Result<(), CliError> {
+    Err(CliError::Usage(format!(
+        "this `lopt` cannot use the device `{device}`: build it with `--features gpu`"
+    )))
 }
 
 /// `lopt speed --overhead`.

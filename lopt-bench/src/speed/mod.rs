@@ -2,10 +2,12 @@
 //!
 //! Flow: **[`rows`] ([`cases`], [`operations`]) -> [`rounds`] ([`clock`], [`peak`], [`functions`])
 //! -> [`floor`] -> [`record`] ([`machine`]) -> [`report`]**. [`overhead`] is the other question:
-//! what the learned step costs beside the gradient. `docs/performance.md` explains the figures.
+//! what the learned step costs beside the gradient, and `device` (feature `gpu`) the step on a GPU. `docs/performance.md` explains the figures.
 
 pub mod cases;
 pub mod clock;
+#[cfg(feature = "gpu")]
+pub mod device;
 pub mod floor;
 pub mod functions;
 pub mod machine;

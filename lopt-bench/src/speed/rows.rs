@@ -208,12 +208,12 @@ fn meta(
     Ok(Row { name: name.to_owned(), n, threads: 1, needs, case: Box::new(case) })
 }
 
-fn single(n: usize) -> Result<Layout, CliError> {
+pub(super) fn single(n: usize) -> Result<Layout, CliError> {
     Layout::single(n).map_err(|error| CliError::Speed(error.to_string()))
 }
 
 /// 300 tensors of 1 to 1000 elements, the same every time.
-fn many_tensors() -> Result<Layout, CliError> {
+pub(super) fn many_tensors() -> Result<Layout, CliError> {
     let mut rng = stream(3, &[]);
     let shapes = (0..300).map(|i| TensorShape::new(format!("t{i}"), [1 + below(&mut rng, 1000)]));
     Layout::new(shapes.collect()).map_err(|error| CliError::Speed(error.to_string()))

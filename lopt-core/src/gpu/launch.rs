@@ -1,0 +1,159 @@
+//! The three launches of a step, and the memory they work on.
+
+use super::move_pass::{Move, move_pass};
+use super::optimizer::DeviceOptimizer;
+use super::parameter_pass::parameter_pass;
+use super::shape::{LANES, UPPER_THREADS};
+use super::upper_pass::upper_pass;
+use super::{Client, Handle};
+use cubecl::prelude::*;
+
+/// Floats or indices on the device.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    pub handle: Handle,
+    pub len: usize,
+}
+
+impl Memory {
+    pub(super) fn of<T: bytemuck::NoUninit>(client: &Client, values: &[T]) -> Self {
+        let handle = client.create_from_slice(bytemuck::cast_slice(values));
+        Self { handle, len: values.len() }
+    }
+
+    pub(super) fn zeros(client: &Client, len: usize) -> Self {
+        Self::of(client, &vec![0.0_f32; len.max(1)])
+    }
+
+    pub(super) fn arg(&self) -> BufferArg {
+        argument(&self.handle, self.len)
+    }
+}
+
+#[allow(unsafe_code, reason = "a kernel's argument is a buffer with a length")]
+pub(super) fn argument(handle: &Handle, len: usize) -> BufferArg {
+    // SAFETY: lengths are those the buffer was created with, or were compared with its size.
+    unsafe { BufferArg::from_raw_parts(handle.clone(), len) }
+}
+
+/// What does not change.
+#[derive(Debug)]
+pub(super) struct Constant {
+    pub jobs: Memory,
+    pub tensors: Memory,
+    pub chunks: Memory,
+    pub weights: Memory,
+    pub upper_weights: Memory,
+    /// Multiplier and whether it is held, of every tensor.
+    pub steps: Memory,
+    /// Stands for buffers that a configuration does not have.
+    pub nothing: Memory,
+}
+
+/// From one launch to the next.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub out: Memory,
+    pub sums: Memory,
+    pub scratch: Memory,
+    pub squares: Memory,
+}
+
+/// Numbers of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scalars {
+    pub parameters: f32,
+    pub momentum: f32,
+    pub offset: f32,
+    pub attended_offset: f32,
+    pub max_log_rate: f32,
+}
+
+impl DeviceOptimizer {
+    pub(super) fn parameter_pass(&self, grads: &Handle) {
+        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
+        let at = &self.scalars;
+        let (groups, threads) =
+            (CubeCount::Static(self.groups, 1, 1), CubeDim::new_1d(LANES as u32));
+        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
+        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
+        unsafe {
+            parameter_pass::launch_unchecked(
+                &self.client,
+                groups,
+                threads,
+                state.tiles.arg(),
+                argument(grads, self.layout.len()),
+                fixed.weights.arg(),
+                fixed.jobs.arg(),
+                state.rows.arg(),
+                work.squares.arg(),
+                fixed.steps.arg(),
+                work.out.arg(),
+                work.sums.arg(),
+                at.parameters,
+                at.momentum,
+                at.max_log_rate,
+                self.shape,
+            );
+        }
+    }
+
+    /// `moves`: false for the biases of the Parameter RNN alone, after hidden vectors were replaced.
+    pub(super) fn upper_pass(&self, moves: bool) {
+        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
+        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
+        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
+        unsafe {
+            upper_pass::launch_unchecked(
+                &self.client,
+                CubeCount::Static(1, 1, 1),
+                CubeDim::new_1d(UPPER_THREADS as u32),
+                work.sums.arg(),
+                fixed.upper_weights.arg(),
+                fixed.tensors.arg(),
+                fixed.chunks.arg(),
+                fixed.steps.arg(),
+                state.hidden.arg(),
+                state.rows.arg(),
+                work.scratch.arg(),
+                self.scalars.parameters,
+                self.shape,
+                self.upper_at,
+                moves,
+            );
+        }
+    }
+
+    pub(super) fn move_points(&self, params: &Handle, moved: Move) {
+        let (state, fixed, work) = (&self.state, &self.constant, &self.work);
+        let params = || argument(params, self.layout.len());
+        let (theta, mean) = match self.averaging {
+            Some(_) => (state.inner.arg(), params()),
+            None => (params(), fixed.nothing.arg()),
+        };
+        let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (self.steps as f32 + eta));
+        #[allow(unsafe_code, reason = "the kernel does not check its indices")]
+        // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
+        unsafe {
+            move_pass::launch_unchecked(
+                &self.client,
+                CubeCount::Static(self.groups, 1, 1),
+                CubeDim::new_1d(LANES as u32),
+                work.out.arg(),
+                fixed.jobs.arg(),
+                state.rows.arg(),
+                fixed.steps.arg(),
+                theta,
+                state.phi.arg(),
+                mean,
+                work.squares.arg(),
+                self.scalars.offset,
+                self.scalars.attended_offset,
+                weight,
+                moved,
+                self.shape,
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Third launch: the parameters take their step (eq. 5 to 9, 18, 19), and their squares are added up
+//! for the next one.
+
+use super::shape::{LANES, Shape};
+use super::tables::JOB;
+use cubecl::prelude::*;
+
+/// What moves beside the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Move {
+    /// Nothing moves; squares are added up.
+    Nothing,
+    /// The parameters.
+    Parameters,
+    /// The parameters and a running mean of them.
+    Averaged,
+}
+
+/// * `phi`: next attended point, of one element without attention; `mean`: running mean of the
+///   parameters, of one element without averaging.
+/// * `squares`: sum of squares of every job, at the point where the next gradient is taken.
+#[cube(launch_unchecked)]
+pub(super) fn move_pass(
+    out: &[f32],
+    jobs: &[u32],
+    tensors: &[f32],
+    steps: &[f32],
+    theta: &mut [f32],
+    phi: &mut [f32],
+    mean: &mut [f32],
+    squares: &mut [f32],
+    offset: f32,
+    attended_offset: f32,
+    weight: f32,
+    #[comptime] moved: Move,
+    #[comptime] s: Shape,
+) {
+    let lane = UNIT_POS as usize;
+    let job = CUBE_POS;
+    let entry = job * comptime!(JOB);
+    let tensor = jobs[entry] as usize;
+    let first_tile = jobs[entry + 1] as usize;
+    let first = jobs[entry + 3] as usize;
+    let scalars = jobs[entry + 4] as usize;
+    let row = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 1);
+    let held = steps[2 * tensor + 1] > 0.5;
+    let mut total = 0.0f32;
+    let mut local = lane;
+    while local < scalars {
+        let at = first + local;
+        let mut point = theta[at];
+        let mut next = point;
+        if comptime!(s.attention) {
+            next = phi[at];
+        }
+        if comptime!(moved != Move::Nothing) {
+            if !held {
+                let tile = first_tile + local / comptime!(LANES);
+                let out_at = tile * comptime!(s.outs * LANES) + lane;
+                let mut rate = 1.0f32;
+                let mut attended_rate = 1.0f32;
+                if comptime!(s.learned_rate) {
+                    let l = out[out_at + comptime!((s.outs - 1) * LANES)];
+                    rate = f32::exp(l + offset);
+                    if comptime!(s.attention) {
+                        attended_rate = f32::exp(l + attended_offset);
+                    }
+                }
+                if comptime!(s.attention) {
+                    let unit = out[out_at + comptime!(LANES)] * tensors[row + 1];
+                    next = point - attended_rate * unit;
+                    phi[at] = next;
+                }
+                point -= rate * (out[out_at] * tensors[row]);
+                theta[at] = point;
+                if comptime!(!s.attention) {
+                    next = point;
+                }
+                if comptime!(moved == Move::Averaged) {
+                    let old = mean[at];
+                    mean[at] = fma(weight, point - old, old);
+                }
+            }
+        }
+        total = fma(next, next, total);
+        local += comptime!(LANES);
+    }
+    if comptime!(s.parameter_scale) {
+        let mut partial = Shared::<[f32]>::new_slice(comptime!(LANES));
+        partial[lane] = total;
+        sync_cube();
+        if lane == 0 {
+            let mut sum = 0.0f32;
+            for i in 0..comptime!(LANES) {
+                sum += partial[i];
+            }
+            squares[job] = sum;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! State between host and device, in the layout of the CPU path.
+
+use super::launch::Memory;
+use super::optimizer::{DeviceOptimizer, DeviceState};
+use super::shape::{LANES, Shape};
+use super::{Client, DeviceError, Handle};
+use crate::HierarchicalRnn;
+use crate::simd::TILE;
+
+/// Lanes of one vector of the CPU path, which all hold the same value of a tensor.
+const WIDTH: usize = LANES / TILE;
+
+impl DeviceState {
+    pub(super) fn of(
+        client: &Client,
+        host: &HierarchicalRnn,
+        shape: Shape,
+    ) -> Result<Self, DeviceError> {
+        let (_, plan) = host.parts();
+        let [tiles, _, tensor, global, mean_rate, attended, inner, _] = host.memory().parts;
+        if tiles.len() != plan.tiles * shape.fields * LANES {
+            return Err(DeviceError::CompactState);
+        }
+        let count = plan.tensors.len();
+        let at =
+            |t: usize, rows: usize, row: usize| (t / TILE * rows + row) * LANES + t % TILE * WIDTH;
+        let mut hidden: Vec<f32> = (0..shape.global_hidden).map(|j| global[j * LANES]).collect();
+        let ht = shape.tensor_hidden;
+        hidden.extend((0..count).flat_map(|t| (0..ht).map(move |j| tensor[at(t, ht, j)])));
+        let mut rows = vec![0.0_f32; count * shape.tensor_row()];
+        for (t, row) in rows.chunks_exact_mut(shape.tensor_row()).enumerate() {
+            row[3 * shape.hidden] = mean_rate[at(t, 1, 0)];
+        }
+        let point = |values: &[f32]| {
+            if values.is_empty() {
+                Memory::of(client, &[0.0_f32])
+            } else {
+                Memory::of(client, values)
+            }
+        };
+        Ok(Self {
+            tiles: Memory::of(client, tiles),
+            hidden: Memory::of(client, &hidden),
+            rows: Memory::of(client, &rows),
+            phi: point(attended),
+            inner: point(inner),
+        })
+    }
+}
+
+impl DeviceOptimizer {
+    /// Puts one value per parameter on the device.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one per parameter.
+    pub fn upload(&self, values: &[f32]) -> Result<Handle, DeviceError> {
+        let (expected, got) = (4 * self.layout.len() as u64, 4 * values.len() as u64);
+        if got != expected {
+            return Err(DeviceError::Length { what: "values", expected, got });
+        }
+        Ok(Memory::of(&self.client, values).handle)
+    }
+
+    /// Reads one value per parameter back.
+    ///
+    /// # Errors
+    ///
+    /// If the device failed, now or in a step before.
+    pub fn download(&self, values: &Handle) -> Result<Vec<f32>, DeviceError> {
+        self.check(values, "values")?;
+        self.read(values, self.layout.len())
+    }
+
+    /// Goes on where an optimizer of the CPU is.
+    ///
+    /// # Errors
+    ///
+    /// If it is for another model or of another configuration, or compact.
+    pub fn upload_state(&mut self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
+        self.check_same(host)?;
+        self.state = DeviceState::of(&self.client, host, self.shape)?;
+        self.steps = host.steps();
+        self.squares_known = false;
+        self.upper_pass(false);
+        Ok(())
+    }
+
+    /// Lets an optimizer of the CPU go on where the device is; it can then be saved.
+    ///
+    /// # Errors
+    ///
+    /// If it is for another model or of another configuration, or compact, or if the device failed.
+    pub fn download_state(&self, host: &mut HierarchicalRnn) -> Result<(), DeviceError> {
+        self.check_same(host)?;
+        let state = &self.state;
+        let [tiles, hidden, rows] =
+            [&state.tiles, &state.hidden, &state.rows].map(|m| self.read(&m.handle, m.len));
+        let (tiles, hidden, rows) = (tiles?, hidden?, rows?);
+        let mut parts = host.memory().parts.map(<[f32]>::to_vec);
+        if parts[0].len() != tiles.len() {
+            return Err(DeviceError::CompactState);
+        }
+        parts[0] = tiles;
+        for (j, row) in parts[3].chunks_exact_mut(LANES).enumerate() {
+            row[..WIDTH].fill(hidden[j]);
+        }
+        let (ht, width) = (self.shape.tensor_hidden, self.shape.tensor_row());
+        for t in 0..self.layout.tensor_count() {
+            let column = t % TILE * WIDTH;
+            for j in 0..ht {
+                let at = (t / TILE * ht + j) * LANES + column;
+                parts[2][at..at + WIDTH].fill(hidden[self.shape.global_hidden + t * ht + j]);
+            }
+            let at = t / TILE * LANES + column;
+            parts[4][at..at + WIDTH].fill(rows[t * width + 3 * self.shape.hidden]);
+        }
+        for (part, point) in [(5, &state.phi), (6, &state.inner)] {
+            if !parts[part].is_empty() {
+                parts[part] = self.read(&point.handle, point.len)?;
+            }
+        }
+        host.restore(self.steps, 0, &parts);
+        Ok(())
+    }
+
+    fn check_same(&self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
+        let what = if *host.layout() != self.layout {
+            "model"
+        } else if *host.config() != self.config {
+            "configuration"
+        } else if host.averaging() != self.averaging {
+            "averaging"
+        } else {
+            return Ok(());
+        };
+        Err(DeviceError::Mismatch { what })
+    }
+
+    fn read(&self, handle: &Handle, len: usize) -> Result<Vec<f32>, DeviceError> {
+        let bytes = self
+            .client
+            .read_one(handle.clone())
+            .map_err(|error| DeviceError::Device(error.to_string()))?;
+        let values = bytes.as_chunks::<4>().0.iter().take(len);
+        Ok(values.map(|&four| f32::from_ne_bytes(four)).collect())
+    }
+}
