@@ -75,7 +75,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
             )?;
         }
         Kind::Lengths => {
-            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?
+            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
             let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })

@@ -86,7 +86,7 @@ fn lay_over(table: &mut toml::Table, changes: &toml::Table) {
     for (key, change) in changes {
         match (table.get_mut(key), change) {
             (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => {
-                lay_over(inner, change)
+                lay_over(inner, change);
             }
             _ => {
                 table.insert(key.clone(), change.clone());
