@@ -54,9 +54,9 @@ pub(super) fn move_pass(
             next = phi[at];
         }
         if comptime!(moved != Move::Nothing) {
+            let tile = first_tile + local / comptime!(LANES);
+            let out_at = tile * comptime!(s.outs * LANES) + lane;
             if !held {
-                let tile = first_tile + local / comptime!(LANES);
-                let out_at = tile * comptime!(s.outs * LANES) + lane;
                 let mut rate = 1.0f32;
                 let mut attended_rate = 1.0f32;
                 if comptime!(s.learned_rate) {

@@ -30,7 +30,7 @@ pub(super) struct Shape {
     pub asinh: bool,
     pub per_scale: bool,
     pub previous: bool,
-    pub norm: Norm,
+    pub length: Length,
     pub relative: Relative,
     pub mean_of_tensors: bool,
     pub learned_rate: bool,
@@ -52,8 +52,8 @@ pub(super) const NONE: usize = usize::MAX;
 
 /// [`Normalization`] that can be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Norm {
-    None,
+pub(super) enum Length {
+    One,
     Rms,
     MeanNorm,
 }
@@ -85,10 +85,10 @@ impl Shape {
             asinh: c.asinh,
             per_scale: c.rms_decay_per_scale,
             previous: c.previous_scale,
-            norm: match c.normalization {
-                Normalization::None => Norm::None,
-                Normalization::Rms => Norm::Rms,
-                Normalization::MeanNorm => Norm::MeanNorm,
+            length: match c.normalization {
+                Normalization::None => Length::One,
+                Normalization::Rms => Length::Rms,
+                Normalization::MeanNorm => Length::MeanNorm,
             },
             relative: match c.relative_rate {
                 RelativeRate::Off => Relative::Off,

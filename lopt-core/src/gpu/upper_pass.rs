@@ -2,7 +2,7 @@
 //! RNN take their step, and what the other passes want of every tensor is written down.
 
 use super::functions::{sigmoid, tanh};
-use super::shape::{Norm, Relative, Shape, UPPER_THREADS};
+use super::shape::{Length, Relative, Shape, UPPER_THREADS};
 use super::tables::{CHUNK, TENSOR};
 use super::weights::UpperAt;
 use cubecl::prelude::*;
@@ -100,10 +100,10 @@ fn add_chunks(
             scratch[row + comptime!(s.scratch_row() - 1)] = total;
         } else {
             let mut inverse = 1.0f32;
-            if comptime!(s.norm == Norm::Rms) {
+            if comptime!(s.length == Length::Rms) {
                 inverse = 1.0 / f32::sqrt(total / elements + LENGTH_EPSILON);
             }
-            if comptime!(s.norm == Norm::MeanNorm) {
+            if comptime!(s.length == Length::MeanNorm) {
                 inverse = elements / f32::sqrt(total + LENGTH_EPSILON);
             }
             let way = sum - comptime!(s.tensor_inputs());
@@ -142,7 +142,7 @@ fn mean_rates(
         for i in 0..comptime!(UPPER_THREADS) {
             mean += partial[i];
         }
-        mean = mean / parameters;
+        mean /= parameters;
     }
     let mut t = thread;
     while t < count {
