@@ -1,12 +1,4 @@
-//! A recipe that parses prints to text that parses to the same recipe.
+//! See [`lopt_fuzz::files::recipe_round_trip`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use lopt_meta::Recipe;
-
-fuzz_target!(|text: &str| {
-    if let Ok(recipe) = Recipe::parse(text) {
-        let printed = recipe.to_toml();
-        assert_eq!(Recipe::parse(&printed).expect("a printed recipe parses"), recipe);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lopt_fuzz::files::recipe_round_trip(data));

@@ -1,14 +1,4 @@
-//! Any bytes: an error, or weights that encode to the same bytes.
+//! See [`lopt_fuzz::files::weights_decode`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use lopt_core::Weights;
-use lopt_core::sealed::seal;
-
-fuzz_target!(|data: &[u8]| {
-    for bytes in [data.to_vec(), seal(data, b"LOPTWGTS", 2)] {
-        if let Ok(weights) = Weights::from_bytes(&bytes) {
-            assert_eq!(weights.to_bytes().expect("decoded weights encode"), bytes);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lopt_fuzz::files::weights_decode(data));
