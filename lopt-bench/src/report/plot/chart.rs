@@ -82,6 +82,7 @@ impl Chart {
 
         let mut context = ChartBuilder::on(root)
             .margin_top(font)
+            .margin_left(font / 2)
             .margin_right(font + font / 2)
             .x_label_area_size(3 * font)
             .y_label_area_size(4 * font)
