@@ -303,8 +303,8 @@ pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
     (bars.len() > 1).then(|| Plot {
         name: "ratios".to_owned(),
         title: "Final losses beside each other".to_owned(),
-        caption: "Geometric mean of the first one's final loss over the second's, with 95 % intervals; left of the \
-                  line at 1 the first one is better."
+        caption: "Geometric mean of the first one's final loss over the second's, with 95 % intervals, on a \
+                  logarithmic axis; left of the line at 1 the first one is better."
             .to_owned(),
         legend: Vec::new(),
         drawing: Drawing::Bars(BarChart { bars, line: Some(1.0) }),

@@ -21,12 +21,12 @@ pub struct Bar {
     pub colour: u8,
 }
 
-/// A chart of bars, from 0, the first on top.
+/// A chart of bars, the first on top: from 0, or, with a line, from there on a logarithmic axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BarChart {
     /// The bars.
     pub bars: Vec<Bar>,
-    /// A value that gets a line across, such as 1 for ratios.
+    /// For ratios: where the bars begin, usually 1.
     pub line: Option<f64>,
 }
 
@@ -65,12 +65,9 @@ impl BarChart {
         // Letters are about half as wide as high.
         let left = (0.55 * size * longest as f64 + size).min(0.5 * width);
         let right = width - 6.0 * size;
-        let ends = self.bars.iter().flat_map(|bar| [bar.value, bar.interval.map_or(0.0, |i| i.1)]);
-        let most = ends.chain(self.line).filter(|x| x.is_finite()).fold(0.0, f64::max);
-        let x = |value: f64| {
-            let part = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
-            (left + part * (right - left)).round() as i32
-        };
+        let span = self.span();
+        let x = |value: f64| (left + span.part(value) * (right - left)).round() as i32;
+        let base = x(self.line.unwrap_or(0.0));
         let pitch = height / self.bars.len().max(FEW) as f64;
         let text = ("sans-serif", font).into_font().color(&ink.muted);
         let (to_left, to_right) =
@@ -79,9 +76,10 @@ impl BarChart {
             let middle = ((place as f64 + 0.5) * pitch).round() as i32;
             let half = (0.32 * pitch).round() as i32;
             let colour = ink.colour(bar.colour);
-            let corners = [(x(0.0), middle - half), (x(bar.value), middle + half)];
+            let (from, to) = (base.min(x(bar.value)), base.max(x(bar.value)));
+            let corners = [(from, middle - half), (to, middle + half)];
             root.draw(&Rectangle::new(corners, colour.filled()))?;
-            let mut end = x(bar.value);
+            let mut end = to;
             if let Some((low, high)) = bar.interval {
                 let whisker = vec![(x(low), middle), (x(high), middle)];
                 root.draw(&PathElement::new(whisker, ink.muted.stroke_width(3)))?;
@@ -98,6 +96,37 @@ impl BarChart {
             root.draw(&PathElement::new(across, ink.muted.stroke_width(2)))?;
         }
         Ok(())
+    }
+}
+
+impl BarChart {
+    /// What the width stands for.
+    fn span(&self) -> Span {
+        let intervals = self.bars.iter().filter_map(|bar| bar.interval);
+        let ends = intervals.flat_map(|(low, high)| [low, high]);
+        let all = || self.bars.iter().map(|bar| bar.value).chain(ends.clone()).chain(self.line);
+        let most = all().filter(|x| x.is_finite()).fold(0.0, f64::max);
+        if self.line.is_none() {
+            return Span { low: 0.0, high: most, logarithmic: false };
+        }
+        let least = all().filter(|&x| x > 0.0).fold(f64::INFINITY, f64::min);
+        Span { low: least.ln(), high: most.ln(), logarithmic: true }
+    }
+}
+
+/// The values at both ends, or their logarithms.
+struct Span {
+    low: f64,
+    high: f64,
+    logarithmic: bool,
+}
+
+impl Span {
+    /// Where a value lies, from 0 to 1.
+    fn part(&self, value: f64) -> f64 {
+        let at = if self.logarithmic { value.ln() } else { value };
+        let part = (at - self.low) / (self.high - self.low);
+        if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 }
     }
 }
 
