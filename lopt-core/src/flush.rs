@@ -4,11 +4,11 @@
 #[derive(Debug)]
 #[must_use = "the mode ends when this is dropped"]
 pub struct FlushToZero {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     before: u32,
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 #[expect(unsafe_code, deprecated, reason = "the control register has no safe interface")]
 impl FlushToZero {
     const BITS: u32 = 0x8040;
@@ -24,7 +24,7 @@ impl FlushToZero {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 #[expect(unsafe_code, deprecated, reason = "the control register has no safe interface")]
 impl Drop for FlushToZero {
     fn drop(&mut self) {
@@ -33,9 +33,9 @@ impl Drop for FlushToZero {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(not(target_arch = "x86_64"), miri))]
 impl FlushToZero {
-    /// Does nothing on this architecture.
+    /// Does nothing on this architecture, or under Miri, which has no such register.
     pub fn set() -> Self {
         Self {}
     }

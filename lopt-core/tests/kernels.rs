@@ -7,7 +7,7 @@ mod reference;
 mod tf_case;
 
 use lopt_core::hierarchical_rnn::ExactHierarchicalRnn;
-use lopt_core::rng::{normal, stream};
+use lopt_core::rng::{below, normal, stream};
 use lopt_core::simd::Level;
 use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, TensorShape};
 use proptest::prelude::*;
@@ -197,5 +197,38 @@ fn threads_and_repetition_change_nothing() {
     let one = with_threads(1);
     for n in [1, 2, 3, 5] {
         assert!(with_threads(n) == one, "{n} threads");
+    }
+}
+
+#[test]
+fn threads_change_no_bit_of_random_layouts() {
+    for case in 0..12 {
+        let mut rng = stream(case, &[9]);
+        let tensors = 1 + below(&mut rng, 4);
+        let size = |i| 1 + below(&mut rng, [200, 30_000][i % 2]);
+        let sizes: Vec<usize> = (0..tensors).map(size).collect();
+        let shapes = sizes.iter().map(|&n| TensorShape::new("t", [n])).collect();
+        let layout = Layout::new(shapes).unwrap();
+        let compact = case % 2 == 1;
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut optimizer = HierarchicalRnn::pretrained(&layout).unwrap();
+                if compact {
+                    optimizer = optimizer.with_compact_state();
+                }
+                let mut params: Vec<f32> =
+                    (0..layout.len()).map(|i| (i as f32 * 0.7).sin()).collect();
+                for _ in 0..3 {
+                    let grads = optimizer.attended(&params).to_vec();
+                    optimizer.step(&mut params, &grads).unwrap();
+                }
+                params
+            })
+        };
+        let one = run(1);
+        for threads in [2, 3, 6] {
+            assert!(run(threads) == one, "{threads} threads, tensors of {sizes:?}");
+        }
     }
 }

@@ -212,7 +212,9 @@ impl LearnedOptimizer {
         let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
         let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
-        if !same || (adam && !has_adam) || (begun && !has_snapshot) {
+        // only a compact state counts steps of its own
+        let foreign = !self.compact && header.compact_steps != 0;
+        if !same || foreign || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }
         Ok(lengths)
