@@ -71,10 +71,10 @@ fn evaluate<'t, R: Real>(
     for instruction in program.chunks_exact(3).take(MOST_OPERATIONS) {
         let operand = |byte: u8| vars[vars.len() - 1 - usize::from(byte) % vars.len()];
         let (a, b) = (operand(instruction[1]), operand(instruction[2]));
-        if let Some(result) = apply(instruction[0], instruction[2], a, b) {
-            if result.shape().elements() <= MOST_ELEMENTS {
-                vars.push(result);
-            }
+        if let Some(result) = apply(instruction[0], instruction[2], a, b)
+            && result.shape().elements() <= MOST_ELEMENTS
+        {
+            vars.push(result);
         }
     }
     let last = vars[vars.len() - 1];
