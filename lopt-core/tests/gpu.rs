@@ -2,6 +2,7 @@
 //! lavapipe, which is the CPU again).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "the figures of docs/gpu.md")]
 
 mod reference;
 
@@ -409,7 +410,7 @@ fn what_cannot_be_is_refused() {
     assert_eq!(error.to_string(), "expected 40 bytes in `values`, got 36");
     let short = client().create_from_slice(&[0; 36]);
     assert!(matches!(device.step(&params, &short), Err(DeviceError::Length { .. })));
-    let compact = host.clone().with_compact_state();
+    let compact = host.with_compact_state();
     assert!(matches!(device.upload_state(&compact), Err(DeviceError::CompactState)));
     let other = HierarchicalRnn::pretrained(&Layout::single(11).unwrap()).unwrap();
     let error = device.upload_state(&other).unwrap_err();
