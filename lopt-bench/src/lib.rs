@@ -21,7 +21,7 @@
 //! * [`record`]: the result as data, `race.json`.
 //! * [`report`]: the result for people, a table and `race.html`.
 //!
-//! [`speed`], [`evaluate`] and [`bench`] have flows of their own, see there.
+//! [`speed`], [`evaluate`] and [`mod@bench`] have flows of their own, see there.
 //!
 //! Around them: [`commands`] and [`args`] (the command line), [`error`], [`progress`] and
 //! [`train_progress`] (what moves on the screen), [`output`] (files that are written in full or
