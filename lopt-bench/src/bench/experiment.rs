@@ -18,6 +18,7 @@ use crate::learned::LearnedSource;
 use crate::measure::{self, Outcome, Run};
 use crate::output::OutputFolder;
 use crate::parallel::parallel;
+use crate::speed::overhead::curve::Effort;
 use crate::speed::overhead::report::OverheadRecord;
 use crate::workload::Workload;
 
@@ -241,16 +242,8 @@ fn row(job: &Job<'_>, run: &Run) -> RunRow {
 }
 
 fn overhead(options: &Options<'_>) -> Result<OverheadRecord, CliError> {
-    use crate::speed::overhead::{curve, tasks};
-    let effort = if options.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
-    // On one thread: its CPU time is then the wall clock of an idle core.
-    let curves = crate::speed::cases::pool(1)?.install(|| {
-        let mut tasks = tasks::tasks(options.data)?;
-        tasks.iter_mut().map(|task| curve::measure(task, effort)).collect::<Result<_, CliError>>()
-    })?;
-    let machine = crate::speed::machine::Machine::describe().into();
-    let level = crate::speed::machine::level_name(lopt_core::simd::Level::detect());
-    Ok(OverheadRecord { machine, level, curves })
+    let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
+    OverheadRecord::measure(options.data, effort)
 }
 
 /// Rows that are there all at once.

@@ -9,11 +9,10 @@ use serde::Serialize;
 use crate::args::SpeedArgs;
 use crate::error::CliError;
 use crate::output;
-use crate::speed::machine::{Machine, level_name};
-use crate::speed::overhead::{curve, report as overhead_report, tasks};
+use crate::speed::overhead::{curve, report as overhead_report};
 use crate::speed::record::SpeedRecord;
 use crate::speed::rows::Wanted;
-use crate::speed::{cases, report, rounds};
+use crate::speed::{report, rounds};
 
 /// Measures, prints the table, writes the JSON file that is asked for.
 pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -62,14 +61,7 @@ fn on_device(device: &str, _: &SpeedArgs, _: &mut dyn Write) -> Result<(), CliEr
 fn overhead(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
     check_json(args.json.as_deref())?;
     let effort = if args.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
-    // On one thread: its CPU time is then the wall clock of an idle core.
-    let curves = cases::pool(1)?.install(|| {
-        let mut tasks = tasks::tasks(args.data.as_deref())?;
-        tasks.iter_mut().map(|task| curve::measure(task, effort)).collect::<Result<_, CliError>>()
-    })?;
-    let machine = Machine::describe().into();
-    let level = level_name(Level::detect());
-    let record = overhead_report::OverheadRecord { machine, level, curves };
+    let record = overhead_report::OverheadRecord::measure(args.data.as_deref(), effort)?;
     write!(out, "{}", overhead_report::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
 }

@@ -1,14 +1,19 @@
 //! The curves for people, and as data.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use lopt_core::simd::Level;
 use serde::{Deserialize, Serialize};
 
-use super::curve::Curve;
+use super::curve::{Curve, Effort, measure};
 use super::fit::Crossing;
+use super::tasks;
+use crate::error::CliError;
 use crate::report::number::count_text;
 use crate::report::table::align;
-use crate::speed::machine::Machine;
+use crate::speed::cases;
+use crate::speed::machine::{Machine, level_name};
 
 /// All curves, `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +35,23 @@ pub struct OverheadMachine {
     pub cores: usize,
     /// Caches, smallest first.
     pub caches: Vec<String>,
+}
+
+impl OverheadRecord {
+    /// Measures the curves of all models, on one thread: its CPU time is then the wall clock of an
+    /// idle core.
+    ///
+    /// # Errors
+    ///
+    /// If the data cannot be read, a step is refused, or the thread cannot be started.
+    pub fn measure(data: Option<&Path>, effort: Effort) -> Result<Self, CliError> {
+        let curves = cases::pool(1)?.install(|| {
+            let mut tasks = tasks::tasks(data)?;
+            tasks.iter_mut().map(|task| measure(task, effort)).collect::<Result<_, CliError>>()
+        })?;
+        let machine = Machine::describe().into();
+        Ok(Self { machine, level: level_name(Level::detect()), curves })
+    }
 }
 
 impl From<Machine> for OverheadMachine {
