@@ -133,6 +133,10 @@ pub struct MetaLossConfig {
     pub adjoint_limit: f64,
     /// Limit of the norm of an instance's meta-gradient; 0 for none.
     pub instance_limit: f64,
+    /// The same for instances that blew up during the unroll or had a meta-loss above zero, where it
+    /// is to be another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_limit: Option<f64>,
 }
 
 /// The meta-optimizer.

@@ -128,7 +128,15 @@ pub fn unroll_weighted<P: Precision>(
         add_parameter_noise(slot, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);
-    let sweep = Sweep { rows: &rows, slopes: &lanes.slopes, fresh: &slot.fresh.clone() };
+    // a mean logarithm above zero: it stood above its start
+    let lost: Vec<bool> = lanes
+        .parked
+        .iter()
+        .zip(&lanes.losses)
+        .map(|(&parked, &loss)| parked || loss > 0.0)
+        .collect();
+    let fresh = slot.fresh.clone();
+    let sweep = Sweep { rows: &rows, slopes: &lanes.slopes, fresh: &fresh, lost: &lost };
     let (gradient, finite) = way_back(precision, recipe, net, slot, workspace, &mut work, &sweep);
     slot.steps += steps as u64;
     slot.fresh.fill(false);

@@ -1,6 +1,6 @@
 //! The reverse sweep of an unroll: the adjoint of every step and one Hessian-vector product per step.
 
-use crate::config::Recipe;
+use crate::config::{MetaLossConfig, Recipe};
 use crate::objective::Packed;
 use crate::perturbation::mask;
 use crate::precision::Precision;
@@ -23,6 +23,8 @@ pub(crate) struct Sweep<'a> {
     pub slopes: &'a [Vec<f64>],
     /// Lanes that were at the start of a run.
     pub fresh: &'a [bool],
+    /// Lanes that blew up during the unroll, or had a meta-loss above zero.
+    pub lost: &'a [bool],
 }
 
 /// Gradient of psi, summed over the lanes for which it is finite, and which those are.
@@ -98,11 +100,17 @@ pub(crate) fn way_back<P: Precision>(
         sweep.fresh.iter().map(|&f| P::E::from_f64(f64::from(u8::from(f)))).collect();
     let call = Finish { net, plan: &slot.plan, adjoint, gradient, fresh: &fresh };
     P::E::finish(precision.level(), call);
-    sum_lanes(gradient, P::LANES, recipe.meta_loss.instance_limit)
+    let MetaLossConfig { instance_limit, lost_limit, .. } = recipe.meta_loss;
+    let limit =
+        |&lost: &bool| if lost { lost_limit.unwrap_or(instance_limit) } else { instance_limit };
+    let limits: Vec<f64> = sweep.lost.iter().map(limit).collect();
+    sum_lanes(gradient, &limits)
 }
 
-/// Sums a lane-wise gradient over the finite lanes, each limited in norm. Also says which were.
-fn sum_lanes<E: Element>(gradient: &[E], lanes: usize, limit: f64) -> (Vec<f64>, Vec<bool>) {
+/// Sums a lane-wise gradient over the finite lanes, each limited in norm (0: not limited). Also
+/// says which were.
+fn sum_lanes<E: Element>(gradient: &[E], limits: &[f64]) -> (Vec<f64>, Vec<bool>) {
+    let lanes = limits.len();
     let mut squares = vec![0.0; lanes];
     for group in gradient.chunks_exact(lanes) {
         for (total, &g) in squares.iter_mut().zip(group) {
@@ -110,11 +118,11 @@ fn sum_lanes<E: Element>(gradient: &[E], lanes: usize, limit: f64) -> (Vec<f64>,
             *total += g * g;
         }
     }
-    let scale = |&square: &f64| {
+    let scale = |(&square, &limit): (&f64, &f64)| {
         let norm = square.sqrt();
         if limit > 0.0 && norm > limit { limit / norm } else { 1.0 }
     };
-    let scales: Vec<f64> = squares.iter().map(scale).collect();
+    let scales: Vec<f64> = squares.iter().zip(limits).map(scale).collect();
     let finite: Vec<bool> = squares.iter().map(|s| s.is_finite()).collect();
     let sum = |group: &[E]| -> f64 {
         let of_lane = group.iter().zip(&scales).zip(&finite);
@@ -130,5 +138,23 @@ fn add_slope<P: Precision>(adjoint: &mut [P::E], gradient: &[P::E], slopes: &[f6
         for ((a, &g), &s) in a.iter_mut().zip(g).zip(&slopes) {
             *a = *a + g * s;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum_lanes;
+
+    #[test]
+    fn every_lane_is_held_at_its_own_limit() {
+        // four lanes, two scalars: norms 5, 0.5, 50 and one that is not finite
+        let gradient = [3.0_f64, 0.3, 30.0, f64::NAN, 4.0, 0.4, 40.0, 1.0];
+        let (sum, finite) = sum_lanes(&gradient, &[1.0, 1.0, 10.0, 10.0]);
+        assert_eq!(finite, [true, true, true, false]);
+        for (got, expected) in sum.into_iter().zip([0.6 + 0.3 + 6.0, 0.8 + 0.4 + 8.0]) {
+            assert!((got - expected).abs() < 1e-12, "{got}, expected {expected}");
+        }
+        let (sum, _) = sum_lanes(&gradient, &[0.0; 4]);
+        assert!((sum[0] - 33.3).abs() < 1e-12, "zero is no limit: {}", sum[0]);
     }
 }
