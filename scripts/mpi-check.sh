@@ -67,6 +67,23 @@ for fault in kill hang nan garbage; do
   echo "$fault, 4 ranks: run completes; $(grep '^worker 2: ' "$work/log")"
 done
 
+# two ranks sum for the root, each for two workers, of which one dies, hangs or sends nonsense
+for fault in none kill nan; do
+  befalls=()
+  [ $fault = none ] || befalls=(--fault "3:$fault-after=5")
+  ranks 7 --distributed async --aggregators 2 --config "$work/learn.toml" --out "$work/tree-$fault" \
+    --patience 2 "${befalls[@]}" > "$work/log" 2>&1 || [ $fault != none ] || fail "aggregators"
+  grep -q '^400 updates' "$work/log" || fail "aggregators, $fault"
+  first=$(meta_loss 1p)
+  last=$(meta_loss \$p)
+  awk "BEGIN { exit !($last < $first - 5) }" || fail "aggregators, $fault: meta-loss $first to $last"
+  case $fault in
+    kill) grep -q 'aggregator 1: worker 3 lost' "$work/log" || fail "aggregators, $fault: not noticed" ;;
+    nan) grep -q 'aggregator 1: worker 3 dismissed' "$work/log" || fail "aggregators, $fault: not noticed" ;;
+  esac
+  echo "7 ranks, 2 aggregators, fault $fault: meta-loss $first to $last; $(grep -o '[0-9]* pushes, [0-9.]* updates/s' "$work/log")"
+done
+
 # the job is ended from outside: it saves, and a new one goes on
 sed 's/^updates = .*/updates = 100000/' "$work/learn.toml" > "$work/long.toml"
 ranks 3 --distributed async --config "$work/long.toml" --out "$work/server" > "$work/log" 2>&1 &

@@ -216,6 +216,9 @@ pub struct TrainArgs {
     /// Asynchronous: skip gradients more updates old than this [default: 4 times the workers]
     #[arg(long, value_name = "N", requires = "distributed")]
     pub staleness: Option<u64>,
+    /// Asynchronous: so many ranks sum for the root what the others push
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "distributed")]
+    pub aggregators: usize,
     /// Distributed: seconds of silence after which a process counts as lost
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed")]
     pub patience: u64,

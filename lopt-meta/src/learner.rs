@@ -72,6 +72,19 @@ impl Contribution {
             diverged: outcomes.flat_map(|o| &o.diverged).filter(|d| **d).count(),
         }
     }
+
+    /// Becomes the mean of both over all lanes used.
+    pub fn merge(&mut self, other: &Self) {
+        let used = self.used + other.used;
+        let share = other.used as f64 / used.max(1) as f64;
+        for (mean, g) in self.gradient.iter_mut().zip(&other.gradient) {
+            *mean += share * (g - *mean);
+        }
+        self.meta_loss += share * (other.meta_loss - self.meta_loss);
+        self.used = used;
+        self.instance_steps += other.instance_steps;
+        self.diverged += other.diverged;
+    }
 }
 
 impl Learner {

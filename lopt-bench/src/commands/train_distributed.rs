@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use lopt_core::simd::Level;
 use lopt_meta::distributed::DistributedError;
+use lopt_meta::distributed::aggregator::aggregate;
 use lopt_meta::distributed::mpi::MpiTransport;
 use lopt_meta::distributed::protocol::Message;
 use lopt_meta::distributed::server::{Limits, Server, Standing};
 use lopt_meta::distributed::sync::SyncTrainer;
 use lopt_meta::distributed::transport::Transport;
+use lopt_meta::distributed::tree::{ROOT, Tree};
 use lopt_meta::distributed::worker::{Conduct, follow};
 use lopt_meta::{Checkpoint, Learner, UpdateReport};
 
@@ -34,14 +36,14 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
     interrupt::leave_notes()?;
     let rank = transport.rank();
     let mut orphaned = false;
-    let ended = if rank == 0 {
+    let ended = if rank == ROOT {
         match how {
             Distributed::Sync => lead_together(args, &mut transport, out),
             Distributed::Async => serve(args, &mut transport, out),
         }
     } else {
         let fault = fault.filter(|fault| fault.rank() == rank);
-        let worked = work(args, &mut transport, fault);
+        let worked = follow_or_aggregate(args, how, &mut transport, fault);
         // without a root nobody else can end the run, and mpirun would wait for ever
         orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
         worked.map(|()| true).map_err(refused)
@@ -88,19 +90,12 @@ fn serve(
     transport: &mut MpiTransport,
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
-    let size = transport.size();
-    if size < 2 {
-        return Err(refused(DistributedError::TooFew { given: size }));
-    }
+    let below = Tree::new(transport.size(), args.aggregators).map_err(refused)?.below(ROOT);
     let (folder, _lock) = open(args)?;
     let (learner, _) = learner(args, &folder)?;
-    let workers = size - 1;
-    let limits = Limits {
-        staleness: args.staleness.unwrap_or(4 * workers as u64),
-        patience: Duration::from_secs(args.patience),
-    };
+    let limits = limits(args, below.len());
     let service = Service {
-        server: Server::new(learner, workers, limits, Duration::ZERO),
+        server: Server::new(learner, below, limits, Duration::ZERO),
         transport,
         began: Instant::now(),
         busy: Duration::ZERO,
@@ -118,16 +113,45 @@ fn serve(
     Ok(session.trainer.server.count(Standing::Lost) == 0)
 }
 
+/// What a rank puts up with that serves so many.
+fn limits(args: &TrainArgs, workers: usize) -> Limits {
+    Limits {
+        staleness: args.staleness.unwrap_or(4 * workers as u64),
+        patience: Duration::from_secs(args.patience),
+    }
+}
+
+/// Every rank but the root.
+fn follow_or_aggregate(
+    args: &TrainArgs,
+    how: Distributed,
+    transport: &mut MpiTransport,
+    fault: Option<Fault>,
+) -> Result<(), DistributedError> {
+    if how == Distributed::Sync {
+        return work(args, ROOT, transport, fault);
+    }
+    let (tree, rank) = (Tree::new(transport.size(), args.aggregators)?, transport.rank());
+    let below = tree.below(rank);
+    if below.is_empty() {
+        return work(args, tree.above(rank), transport, fault);
+    }
+    // A closed standard error must not end the training.
+    let mut note = |note| drop(writeln!(io::stderr(), "aggregator {rank}: {note}"));
+    let limits = limits(args, below.len());
+    aggregate(transport, &below, limits, &interrupt::asked, &mut note).map(|_| ())
+}
+
 /// A worker of either kind of run.
 fn work(
     args: &TrainArgs,
+    leader: usize,
     transport: &mut MpiTransport,
     fault: Option<Fault>,
 ) -> Result<(), DistributedError> {
     let mut encode = |number, message: Message| {
-        let rank = 0;
         let encoded = |message: &Message| {
-            message.encode().map_err(|source| DistributedError::Protocol { rank, source })
+            message.encode().map_err(|source| DistributedError::Protocol { rank: leader, source })
         };
         match &fault {
             Some(fault) if number >= fault.after() => {
@@ -138,6 +162,7 @@ fn work(
     };
     let mut conduct = Conduct {
         level: Level::detect(),
+        leader,
         // the root may be busy with a validation; a dead one should not keep workers for ever
         patience: Duration::from_secs(args.patience.saturating_mul(10)),
         leave: &interrupt::asked,
@@ -161,7 +186,7 @@ struct Service<'a> {
 
 impl Training for Service<'_> {
     fn learner(&self) -> &Learner {
-        self.server.learner()
+        self.server.source()
     }
 
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
@@ -173,14 +198,14 @@ impl Training for Service<'_> {
     }
 
     fn validate(&mut self) -> f64 {
-        let score = self.server.learner_mut().validate();
+        let score = self.server.source_mut().validate();
         self.server.forgive(self.began.elapsed());
         score
     }
 
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
         // the runs of workers are theirs: new ones begin when this one goes on
-        Ok(self.server.learner().checkpoint(Vec::new()))
+        Ok(self.server.source().checkpoint(Vec::new()))
     }
 }
 
@@ -240,11 +265,11 @@ impl Service<'_> {
             1e6 * self.busy.as_secs_f64() / pushes as f64,
             ages.join(" ")
         )?;
-        for (i, worker) in self.server.workers().iter().enumerate() {
+        for worker in self.server.workers() {
             writeln!(
                 out,
                 "worker {}: {} used, {} stale, {} useless, {}",
-                i + 1,
+                worker.rank,
                 worker.used,
                 worker.stale,
                 worker.useless,

@@ -5,10 +5,11 @@
 //! * **Synchronous** ([`sync`]): every process advances its share of the slots; outcomes are reduced
 //!   in the order of the slots, so psi is bit for bit that of one process.
 //!
-//! [`protocol`] says what is sent, [`transport`] how; [`worker`] is every process but the root. All
-//! of it runs within one process, over channels; `MpiTransport` (feature `mpi`) spans machines.
+//! [`protocol`] says what is sent, [`transport`] how; [`worker`] is every process that unrolls,
+//! [`aggregator`] one that sums for the root, [`tree`] says who is which. All of it runs within one process, over channels; `MpiTransport` (feature `mpi`) spans machines.
 //! `docs/scaling.md` has the options of `mpirun` and the measurements.
 
+pub mod aggregator;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod note;
@@ -16,6 +17,7 @@ pub mod protocol;
 pub mod server;
 pub mod sync;
 pub mod transport;
+pub mod tree;
 pub mod worker;
 
 use crate::trainer::TrainError;
@@ -65,10 +67,12 @@ pub enum DistributedError {
     /// Nobody is left to push.
     #[error("all workers are lost")]
     NoWorkers,
-    /// One process is not enough.
-    #[error("{given} process given, asynchronous training needs at least 2: mpirun -n 2")]
+    /// Somebody would have nobody to serve.
+    #[error("{given} processes given, this run needs at least {needed}: mpirun -n {needed}")]
     TooFew {
         /// How many there are.
         given: usize,
+        /// How many it takes.
+        needed: usize,
     },
 }

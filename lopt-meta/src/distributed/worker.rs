@@ -1,4 +1,4 @@
-//! Every process but the root: takes psi, unrolls its slots, sends what came of it.
+//! A process that unrolls: takes psi, unrolls its slots, sends what came of it.
 
 use super::DistributedError;
 use super::protocol::{Message, Start};
@@ -10,8 +10,6 @@ use lopt_core::network::Network;
 use lopt_core::simd::Level;
 use std::time::{Duration, Instant};
 
-/// Rank of the process that owns psi.
-const ROOT: usize = 0;
 /// Bits of a slot's id that number it within its worker.
 const OWN: u64 = 0xffff_ffff;
 
@@ -19,7 +17,9 @@ const OWN: u64 = 0xffff_ffff;
 pub struct Conduct<'a> {
     /// Instructions to compute with.
     pub level: Level,
-    /// It gives up when the root is silent for so long.
+    /// The rank it takes psi from.
+    pub leader: usize,
+    /// It gives up when that one is silent for so long.
     pub patience: Duration,
     /// Asked now and then: whether to leave.
     pub leave: &'a dyn Fn() -> bool,
@@ -40,28 +40,29 @@ struct Share {
     slots: usize,
 }
 
-/// Unrolls for the root until it says stop; returns the number of unrolled updates.
+/// Unrolls for its leader until it says stop; returns the number of unrolled updates.
 ///
 /// # Errors
 ///
-/// If the run cannot be followed or the root is silent for too long.
+/// If the run cannot be followed or the leader is silent for too long.
 pub fn follow<T: Transport>(
     transport: &mut T,
     conduct: &mut Conduct<'_>,
 ) -> Result<u64, DistributedError> {
-    send(transport, &Message::Hello)?;
+    let leader = conduct.leader;
+    send(transport, leader, &Message::Hello)?;
     let mut share: Option<Share> = None;
     let mut turns = 0;
     let mut heard = Instant::now();
     loop {
         if (conduct.leave)() {
-            send(transport, &Message::Bye)?;
+            send(transport, leader, &Message::Bye)?;
             return Ok(turns);
         }
         let Some((rank, bytes)) = transport.receive(MOMENT)? else {
             if heard.elapsed() > conduct.patience {
                 let seconds = conduct.patience.as_secs();
-                return Err(DistributedError::Silent { rank: ROOT, seconds });
+                return Err(DistributedError::Silent { rank: leader, seconds });
             }
             continue;
         };
@@ -71,7 +72,7 @@ pub fn follow<T: Transport>(
             (Message::Start(start), share) => match Share::new(&start, conduct.level) {
                 Ok(ready) => *share = Some(ready),
                 Err(error) => {
-                    send(transport, &Message::Bye)?;
+                    send(transport, leader, &Message::Bye)?;
                     return Err(error);
                 }
             },
@@ -79,7 +80,7 @@ pub fn follow<T: Transport>(
                 let contribution = share.contribute(turns, version, &psi);
                 let push = Message::Push { version, number: turns, contribution };
                 let bytes = (conduct.encode)(turns, push)?;
-                transport.send(ROOT, bytes)?;
+                transport.send(leader, bytes)?;
                 turns += 1;
             }
             (Message::Work { update, psi }, Some(share)) => {
@@ -88,10 +89,12 @@ pub fn follow<T: Transport>(
                 let chosen = |id| has_turn(id, slots, groups, update);
                 let part = progress(share.learner.recipe(), update);
                 let outcomes = share.crew.unroll(share.learner.recipe(), &net, part, chosen);
-                send(transport, &Message::Outcomes { update, outcomes })?;
+                send(transport, leader, &Message::Outcomes { update, outcomes })?;
                 turns += 1;
             }
-            (Message::Save, Some(share)) => send(transport, &Message::Slots(share.crew.save()))?,
+            (Message::Save, Some(share)) => {
+                send(transport, leader, &Message::Slots(share.crew.save()))?;
+            }
             (Message::Stop, _) => return Ok(turns),
             (other, _) => return Err(DistributedError::Unexpected { rank, kind: other.name() }),
         }
@@ -125,12 +128,16 @@ impl Share {
     }
 }
 
-fn send<T: Transport>(transport: &mut T, message: &Message) -> Result<(), DistributedError> {
+fn send<T: Transport>(
+    transport: &mut T,
+    to: usize,
+    message: &Message,
+) -> Result<(), DistributedError> {
     let bytes = message
         .encode()
         .map_err(|source| DistributedError::Protocol { rank: transport.rank(), source })?;
-    Ok(transport.send(ROOT, bytes)?)
+    Ok(transport.send(to, bytes)?)
 }
 
 /// How long one look for messages takes.
-const MOMENT: Duration = Duration::from_millis(100);
+pub(super) const MOMENT: Duration = Duration::from_millis(100);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod aggregators;
+
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use proptest::prelude::*;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn recipe(slots: usize) -> Recipe {
-    let mut recipe = Recipe::parse(include_str!("../recipes/quadratic20.toml")).unwrap();
+    let mut recipe = Recipe::parse(include_str!("../../recipes/quadratic20.toml")).unwrap();
     recipe.problems.names = vec!["bowl-5".to_owned()];
     recipe.problems.slots = slots;
     recipe.lengths.unroll_base = 5;
@@ -32,7 +34,11 @@ fn recipe(slots: usize) -> Recipe {
 }
 
 /// A worker that does as it is told; garbage from the push of this number on.
-fn work(mut end: ChannelTransport, garbage_from: u64) -> Result<u64, DistributedError> {
+fn work(
+    mut end: ChannelTransport,
+    leader: usize,
+    garbage_from: u64,
+) -> Result<u64, DistributedError> {
     let mut encode = |number: u64, message: Message| {
         let mut bytes = message.encode().unwrap();
         if number >= garbage_from {
@@ -41,17 +47,18 @@ fn work(mut end: ChannelTransport, garbage_from: u64) -> Result<u64, Distributed
         Ok(bytes)
     };
     let (level, leave) = (Level::detect(), &|| false);
-    follow(&mut end, &mut Conduct { level, patience: PATIENCE, leave, encode: &mut encode })
+    let (patience, encode) = (PATIENCE, &mut encode);
+    follow(&mut end, &mut Conduct { level, leader, patience, leave, encode })
 }
 
 fn server(workers: usize) -> Server {
     let learner = Learner::new(recipe(4), Level::detect()).unwrap();
     let limits = Limits { staleness: 3, patience: Duration::from_secs(10) };
-    Server::new(learner, workers, limits, Duration::ZERO)
+    Server::new(learner, 1..=workers, limits, Duration::ZERO)
 }
 
 fn push(server: &Server, version: u64, g: f64) -> Message {
-    let gradient = vec![g; server.learner().meta().psi.len()];
+    let gradient = vec![g; server.source().meta().psi.len()];
     let contribution =
         Contribution { gradient, used: 16, meta_loss: -1.0, instance_steps: 160, diverged: 0 };
     Message::Push { version, number: 0, contribution }
@@ -68,7 +75,8 @@ fn synchronous_ranks_give_the_bits_of_one_process_and_its_checkpoints() {
         let mut alone = Trainer::new(recipe(5), Level::detect()).unwrap();
         let mut ends = ChannelTransport::connect(ranks).into_iter();
         let root = ends.next().unwrap();
-        let others: Vec<_> = ends.map(|end| thread::spawn(move || work(end, u64::MAX))).collect();
+        let others: Vec<_> =
+            ends.map(|end| thread::spawn(move || work(end, 0, u64::MAX))).collect();
         let learner = Learner::new(recipe(5), Level::detect()).unwrap();
         let mut together = SyncTrainer::start(learner, &[], root, PATIENCE).unwrap();
         for _ in 0..12 {
@@ -83,7 +91,7 @@ fn synchronous_ranks_give_the_bits_of_one_process_and_its_checkpoints() {
         let mut ends = ChannelTransport::connect(2).into_iter();
         let root = ends.next().unwrap();
         let other = ends.next().unwrap();
-        let other = thread::spawn(move || work(other, u64::MAX));
+        let other = thread::spawn(move || work(other, 0, u64::MAX));
         let learner = Learner::resume(&saved, Level::detect()).unwrap();
         let mut together = SyncTrainer::start(learner, &saved.slots, root, PATIENCE).unwrap();
         let mut alone = Trainer::resume(&saved, Level::detect()).unwrap();
@@ -112,14 +120,14 @@ fn asynchronous_workers_learn_beside_one_that_sends_garbage() {
     let mut root = ends.next().unwrap();
     let others: Vec<_> = ends
         .enumerate()
-        .map(|(i, end)| thread::spawn(move || work(end, if i == 0 { 3 } else { u64::MAX })))
+        .map(|(i, end)| thread::spawn(move || work(end, 0, if i == 0 { 3 } else { u64::MAX })))
         .collect();
     let mut recipe = recipe(6);
     recipe.lengths.unroll_base = 30;
     recipe.meta_optimizer.warmup = 10;
     let learner = Learner::new(recipe, Level::detect()).unwrap();
     let limits = Limits { staleness: 12, patience: PATIENCE };
-    let mut server = Server::new(learner, 3, limits, Duration::ZERO);
+    let mut server = Server::new(learner, 1..=3, limits, Duration::ZERO);
     let (mut first, mut last) = (None, 0.0);
     while server.count(Standing::Present) > 0 {
         let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("nobody pushes") };
@@ -139,7 +147,7 @@ fn asynchronous_workers_learn_beside_one_that_sends_garbage() {
         assert!(other.join().unwrap().unwrap() > 0);
     }
     assert!(last < first.unwrap() - 0.3, "{first:?} to {last}");
-    assert_eq!(server.learner().counters().updates, 300);
+    assert_eq!(server.source().counters().updates, 300);
     assert_eq!((server.workers()[0].used, server.workers()[0].useless), (3, 10));
     assert!(server.take_notes().contains(&Note::Dismissed(1)));
     assert_eq!(server.staleness().iter().sum::<u64>(), 300);
@@ -153,7 +161,7 @@ fn a_server_takes_what_is_of_use_and_answers_everything() {
         panic!("{replies:?}");
     };
     assert_eq!(start.ids, [1 << 32, (1 << 32) + 1]);
-    let before = server.learner().meta().psi.clone();
+    let before = server.source().meta().psi.clone();
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let message = push(&server, 0, bad);
         assert!(matches!(tell(&mut server, 1, &message, 0)[..], [Message::Psi { .. }]));
@@ -171,8 +179,8 @@ fn a_server_takes_what_is_of_use_and_answers_everything() {
     tell(&mut server, 1, &Message::Save, 0);
     assert!(server.handle(1, b"nonsense", Duration::ZERO).report.is_none());
     assert!(server.handle(9, b"nobody", Duration::ZERO).replies.is_empty());
-    assert_eq!(server.learner().meta().psi, before);
-    assert_eq!(server.learner().counters().updates, 0);
+    assert_eq!(server.source().meta().psi, before);
+    assert_eq!(server.source().counters().updates, 0);
 
     // fresh enough up to the bound, then skipped
     for _ in 0..4 {
@@ -181,7 +189,7 @@ fn a_server_takes_what_is_of_use_and_answers_everything() {
     }
     let message = push(&server, 0, 0.1);
     assert!(matches!(tell(&mut server, 2, &message, 0)[..], [Message::Psi { version: 4, .. }]));
-    assert_eq!(server.learner().counters().updates, 4);
+    assert_eq!(server.source().counters().updates, 4);
     assert_eq!(server.staleness(), [1, 1, 1, 1, 1]);
     assert_eq!((server.workers()[0].useless, server.workers()[1].stale), (7, 1));
     let notes = server.take_notes();
@@ -204,7 +212,7 @@ fn a_worker_that_sends_ten_useless_messages_in_a_row_is_told_to_stop() {
     assert_eq!(server.handle(1, &[], Duration::ZERO).replies, [Message::Stop]);
     let message = push(&server, 1, 0.1);
     assert_eq!(tell(&mut server, 1, &message, 0), [Message::Stop]);
-    assert_eq!(server.learner().counters().updates, 1);
+    assert_eq!(server.source().counters().updates, 1);
 }
 
 #[test]
@@ -236,7 +244,7 @@ fn a_server_and_a_resumed_one_save_the_same() {
         let message = push(&server, i, 0.1);
         tell(&mut server, 1, &message, 0);
     }
-    let saved = server.learner().checkpoint(Vec::new());
+    let saved = server.source().checkpoint(Vec::new());
     let again = Learner::resume(&saved, Level::detect()).unwrap();
     assert!(again.checkpoint(Vec::new()) == saved);
 }
