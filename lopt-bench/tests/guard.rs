@@ -1,11 +1,15 @@
-//! A user with broken weights and the guard is a user of Adam(1e-3), a few steps late.
+//! What the guard is for: weights that diverge on a task, and a user with broken weights, who with the
+//! guard is a user of Adam(1e-3), a few steps late.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::process::Command;
 
-use lopt_core::Weights;
+use lopt_bench::evaluate::run::{Start, run};
+use lopt_core::baselines::Adam;
+use lopt_core::{LearnedOptimizerConfig, Optimizer, Weights};
+use lopt_problems::{Suite, suite};
 use serde_json::Value;
 
 /// Final losses by name.
@@ -26,6 +30,35 @@ fn race(weights: &std::path::Path, guard: bool) -> Vec<(String, Option<f64>)> {
         (contender["name"].as_str().unwrap().to_owned(), contender["final_train_loss"].as_f64())
     };
     contenders.iter().map(final_loss).collect()
+}
+
+/// Run l at update 3,300 (`docs/meta-training-log.md`): fast, and reckless where gradients are noise.
+const RECKLESS: &[u8] = include_bytes!("data/reckless.lopt");
+
+#[test]
+fn where_weights_diverge_the_guarded_run_ends_no_worse_than_adam() {
+    let tasks = suite(Suite::Validation, None).unwrap().tasks;
+    let task = tasks.iter().find(|task| task.name == "mlp-relu-noisy-clusters").unwrap();
+    let layout = task.problem.layout();
+    let unguarded = LearnedOptimizerConfig::new()
+        .with_weights(Weights::from_bytes(RECKLESS).unwrap())
+        .with_guard(None);
+    let guarded = unguarded.clone().with_guard(Some(Default::default()));
+    let (mut guarded_log, mut adam_log) = (0.0, 0.0);
+    for seed in 0..3 {
+        let start = Start::new(task, seed);
+        let end = |optimizer: &mut dyn Optimizer| {
+            run(task, &start, optimizer, task.steps, f64::INFINITY).mark(1)
+        };
+        let bare = end(&mut unguarded.init(&layout).unwrap());
+        assert!(bare.is_none_or(|bare| bare.exact > start.initial), "seed {seed}: {bare:?}");
+        let guarded = end(&mut guarded.init(&layout).unwrap()).unwrap();
+        let adam = end(&mut Adam::new(&layout, 1e-3)).unwrap();
+        println!("seed {seed}: {bare:?}; guarded {guarded:?}; Adam(1e-3) {adam:?}");
+        guarded_log += guarded.smoothed.ln();
+        adam_log += adam.smoothed.ln();
+    }
+    assert!(guarded_log <= adam_log, "mean log loss {guarded_log} / 3, Adam {adam_log} / 3");
 }
 
 #[test]
