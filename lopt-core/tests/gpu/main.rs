@@ -6,6 +6,7 @@
 
 mod agreement;
 mod drift;
+mod packing;
 mod pair;
 #[path = "../reference/mod.rs"]
 mod reference;
