@@ -17,8 +17,9 @@
 //!
 //! Data flows **gradient -> `parameter_pass` -> `upper_pass` -> `move_pass`**, each one launch; the
 //! state is that of the CPU path, in the same layout, and goes back and forth
-//! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]). [`Packing`] is for
-//! models whose tensors are in buffers of their own.
+//! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]). [`DeviceLearnedOptimizer`]
+//! has groups, schedules and state files around it; [`Packing`] is for models whose tensors are in
+//! buffers of their own.
 
 mod adam;
 mod cell;
@@ -38,6 +39,7 @@ mod transfer;
 mod upper_pass;
 mod weights;
 
+pub use crate::learned::DeviceLearnedOptimizer;
 pub use adam::DeviceAdam;
 pub use copy::{copy, wait};
 pub use cubecl::client::Client;

@@ -10,4 +10,5 @@ mod packing;
 mod pair;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod settings;
 mod state;
