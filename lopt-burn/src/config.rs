@@ -115,4 +115,20 @@ impl LearnedOptimizerConfig {
     pub fn init<M: Module>(&self, module: &M) -> Result<LearnedOptimizer, Error> {
         LearnedOptimizer::build(&self.core, module)
     }
+
+    /// An optimizer that stays on the device of this module, of all parameters that require a
+    /// gradient.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init); if the module is not on one device of burn's cubecl backend in F32;
+    /// if a setting is on that a device goes without: the guard (default, so call
+    /// `with_guard(None)`), weight decay, clipping, compact state.
+    #[cfg(feature = "gpu")]
+    pub fn init_on_device<M: Module>(
+        &self,
+        module: &M,
+    ) -> Result<crate::device::DeviceOptimizer, Error> {
+        crate::device::DeviceOptimizer::build(&self.core, module)
+    }
 }

@@ -89,6 +89,30 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// A tensor that is not where the others are, or that no cubecl runtime holds.
+    #[cfg(feature = "gpu")]
+    #[error("`{name}` is on {got}, expected {expected}")]
+    Elsewhere {
+        /// Name of the parameter.
+        name: String,
+        /// Device of the optimizer.
+        expected: String,
+        /// Device of the tensor.
+        got: String,
+    },
+    /// An element type that the kernels of a device do not take.
+    #[cfg(feature = "gpu")]
+    #[error("`{name}` is of type {dtype:?}, an optimizer on a device takes F32")]
+    DeviceDType {
+        /// Name of the parameter.
+        name: String,
+        /// Its type.
+        dtype: DType,
+    },
+    /// A setting, a model or a device that a step on a device cannot have, or a device that failed.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Device(#[from] lopt_core::gpu::DeviceError),
     /// Parameters that do not make a layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),

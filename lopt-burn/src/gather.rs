@@ -11,7 +11,7 @@ type Contents = Vec<(usize, TensorData)>;
 
 /// The parameters that a module holds.
 pub(crate) fn parameters<M: Module>(roster: &Roster, module: &M) -> Result<Contents, Error> {
-    gather(roster, module, None)
+    visit(roster, module, None, Download::default())?.finish()
 }
 
 /// The gradients of a module's parameters, those that there are.
@@ -20,38 +20,41 @@ pub(crate) fn gradients<M: Module>(
     module: &M,
     grads: &GradientsParams,
 ) -> Result<Contents, Error> {
-    gather(roster, module, Some(grads))
+    visit(roster, module, Some(grads), Download::default())?.finish()
 }
 
-fn gather<M: Module>(
+/// What becomes of the tensors that a visit comes by.
+pub(crate) trait Sink {
+    /// * `slot`: its place in the layout; `tensor`: of the shape there, without autodiff.
+    fn take<const D: usize>(
+        &mut self,
+        slot: usize,
+        name: &str,
+        tensor: Tensor<D>,
+    ) -> Result<(), Error>;
+}
+
+/// Gives every trained tensor of a module, or its gradient if it has one, to a sink.
+pub(crate) fn visit<M: Module, S: Sink>(
     roster: &Roster,
     module: &M,
     grads: Option<&GradientsParams>,
-) -> Result<Contents, Error> {
-    let mut visitor = Gather {
-        walk: roster.walk(),
-        grads,
-        transaction: Some(Transaction::default()),
-        slots: Vec::new(),
-    };
+    sink: S,
+) -> Result<S, Error> {
+    let mut visitor = Gather { walk: roster.walk(), grads, sink };
     module.visit(&mut visitor);
     visitor.walk.finish()?;
-    // one transaction, so that a GPU is waited for once
-    let read = visitor.transaction.unwrap_or_default().try_execute();
-    let contents = read.map_err(unreadable)?;
-    Ok(visitor.slots.into_iter().zip(contents).collect())
+    Ok(visitor.sink)
 }
 
-struct Gather<'a> {
+struct Gather<'a, S> {
     walk: Walk<'a>,
     /// Gradients rather than parameters.
     grads: Option<&'a GradientsParams>,
-    /// Always there; an option because `register` consumes it.
-    transaction: Option<Transaction>,
-    slots: Vec<usize>,
+    sink: S,
 }
 
-impl ModuleVisitor for Gather<'_> {
+impl<S: Sink> ModuleVisitor for Gather<'_, S> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.walk.enter(name);
     }
@@ -70,17 +73,44 @@ impl ModuleVisitor for Gather<'_> {
             None => Some(param.val()),
         };
         let Some(tensor) = tensor.map(Tensor::inner) else { return };
-        let (dtype, shape) = (tensor.dtype(), tensor.shape());
-        let name = || place.name.clone();
-        if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::Flex32) {
-            self.walk.fail(Error::DType { name: name(), dtype });
-        } else if shape.as_slice() != place.shape {
+        let shape = tensor.shape();
+        if shape.as_slice() != place.shape {
             let (expected, got) = (place.shape.clone(), shape.as_slice().to_vec());
-            self.walk.fail(Error::GradientShape { name: name(), expected, got });
-        } else {
-            self.transaction = self.transaction.take().map(|t| t.register(tensor));
-            self.slots.push(slot);
+            self.walk.fail(Error::GradientShape { name: place.name.clone(), expected, got });
+        } else if let Err(error) = self.sink.take(slot, &place.name, tensor) {
+            self.walk.fail(error);
         }
+    }
+}
+
+/// Brings tensors to the host, in one transaction, so that a GPU is waited for once.
+#[derive(Default)]
+struct Download {
+    transaction: Transaction,
+    slots: Vec<usize>,
+}
+
+impl Sink for Download {
+    fn take<const D: usize>(
+        &mut self,
+        slot: usize,
+        name: &str,
+        tensor: Tensor<D>,
+    ) -> Result<(), Error> {
+        let dtype = tensor.dtype();
+        if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::Flex32) {
+            return Err(Error::DType { name: name.to_owned(), dtype });
+        }
+        self.transaction = std::mem::take(&mut self.transaction).register(tensor);
+        self.slots.push(slot);
+        Ok(())
+    }
+}
+
+impl Download {
+    fn finish(self) -> Result<Contents, Error> {
+        let contents = self.transaction.try_execute().map_err(unreadable)?;
+        Ok(self.slots.into_iter().zip(contents).collect())
     }
 }
 

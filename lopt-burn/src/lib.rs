@@ -85,10 +85,13 @@
 //! parameter (46 with a compact state), 8 more for parameters and gradients here. Going from module
 //! to flat vector and back adds about a tenth of the time on the CPU. From a GPU every step brings
 //! gradients and parameters down, in one transaction each, and the attended point and the new
-//! parameters up: 16 bytes per parameter in all.
+//! parameters up: 16 bytes per parameter in all. With the features `wgpu`, `vulkan` or `cuda` `DeviceOptimizer` does
+//! it all there.
 
 mod attended;
 mod config;
+#[cfg(feature = "gpu")]
+pub mod device;
 mod diagnostics;
 mod error;
 mod gather;
@@ -99,6 +102,8 @@ mod scatter;
 
 pub use attended::Attended;
 pub use config::LearnedOptimizerConfig;
+#[cfg(feature = "gpu")]
+pub use device::DeviceOptimizer;
 pub use error::Error;
 pub use lopt_core::{
     BuildError, GuardConfig, GuardEvent, LayoutError, ParameterGroup, Schedule, StateError,

@@ -9,23 +9,55 @@ use std::any::Any;
 
 /// The module with these values in it, rounded to the types of its parameters.
 pub(crate) fn scatter<M: Module>(roster: &Roster, module: M, values: &[f32]) -> Result<M, Error> {
+    scatter_from(roster, module, Values { roster, values })
+}
+
+/// Where new tensors come from.
+pub(crate) trait Source {
+    /// A tensor for a place of the layout, without autodiff.
+    fn tensor<const D: usize>(&self, slot: usize, old: &Tensor<D>) -> Result<Tensor<D>, Error>;
+}
+
+/// The module with the tensors of a source in it.
+pub(crate) fn scatter_from<M: Module>(
+    roster: &Roster,
+    module: M,
+    source: impl Source,
+) -> Result<M, Error> {
     let mut written = Vec::new();
     written.resize_with(roster.layout().tensor_count(), || None);
-    let mut mapper = Scatter { walk: roster.walk(), roster, values, written };
+    let mut mapper = Scatter { walk: roster.walk(), source, written };
     let module = module.map(&mut mapper);
     mapper.walk.finish()?;
     Ok(module)
 }
 
-struct Scatter<'a> {
-    walk: Walk<'a>,
+/// `[P]` on the host.
+struct Values<'a> {
     roster: &'a Roster,
     values: &'a [f32],
+}
+
+impl Source for Values<'_> {
+    fn tensor<const D: usize>(&self, slot: usize, old: &Tensor<D>) -> Result<Tensor<D>, Error> {
+        let values = self.values[self.roster.layout().range(slot)].to_vec();
+        let dtype = old.dtype();
+        // the device rounds to Flex32 itself
+        let host = if dtype == DType::Flex32 { DType::F32 } else { dtype };
+        let data = TensorData::new(values, old.shape()).try_cast(host).map_err(unreadable)?;
+        let device = old.clone().inner().device();
+        Ok(Tensor::<D>::from_data(data, (&device, dtype)))
+    }
+}
+
+struct Scatter<'a, S> {
+    walk: Walk<'a>,
+    source: S,
     /// `[T]`: what each tensor of the layout became; tied places share it, so that gradients add up.
     written: Vec<Option<Box<dyn Any>>>,
 }
 
-impl Scatter<'_> {
+impl<S: Source> Scatter<'_, S> {
     fn make<const D: usize>(
         &self,
         slot: usize,
@@ -40,13 +72,7 @@ impl Scatter<'_> {
         {
             return Ok(made.clone());
         }
-        let values = self.values[self.roster.layout().range(slot)].to_vec();
-        let dtype = old.dtype();
-        // the device rounds to Flex32 itself
-        let host = if dtype == DType::Flex32 { DType::F32 } else { dtype };
-        let data = TensorData::new(values, old.shape()).try_cast(host).map_err(unreadable)?;
-        let device = old.clone().inner().device();
-        let mut new = Tensor::<D>::from_data(data, (&device, dtype));
+        let mut new = self.source.tensor(slot, &old)?;
         if old.is_autodiff() {
             new = Tensor::from_inner(new);
             if let Some(strategy) = old.gradient_checkpointing_strategy() {
@@ -63,7 +89,7 @@ impl Scatter<'_> {
     }
 }
 
-impl ModuleMapper for Scatter<'_> {
+impl<S: Source> ModuleMapper for Scatter<'_, S> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.walk.enter(name);
     }

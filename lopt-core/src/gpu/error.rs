@@ -1,5 +1,7 @@
 //! Why there is no step on a device.
 
+use crate::learned::BuildError;
+
 /// A device, an optimizer or a buffer that a step on a GPU cannot use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,15 @@ pub enum DeviceError {
         /// Bytes of the buffer.
         got: u64,
     },
+    /// A setting that looks at values, which a step on a device leaves where they are.
+    #[error("{what} needs the host at every step, so an optimizer on a device cannot have it")]
+    HostOnly {
+        /// Which setting.
+        what: &'static str,
+    },
+    /// Settings that no optimizer can be built from.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),

@@ -17,7 +17,9 @@
 //!
 //! Data flows **gradient -> `parameter_pass` -> `upper_pass` -> `move_pass`**, each one launch; the
 //! state is that of the CPU path, in the same layout, and goes back and forth
-//! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]).
+//! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]). [`DeviceLearnedOptimizer`]
+//! has groups, schedules and state files around it; [`Packing`] is for models whose tensors are in
+//! buffers of their own.
 
 mod adam;
 mod cell;
@@ -28,6 +30,7 @@ mod inputs;
 mod launch;
 mod move_pass;
 mod optimizer;
+mod packing;
 mod parameter_pass;
 mod runtime;
 mod shape;
@@ -36,10 +39,12 @@ mod transfer;
 mod upper_pass;
 mod weights;
 
+pub use crate::learned::DeviceLearnedOptimizer;
 pub use adam::DeviceAdam;
 pub use copy::{copy, wait};
 pub use cubecl::client::Client;
 pub use cubecl::server::Handle;
 pub use error::DeviceError;
 pub use optimizer::DeviceOptimizer;
+pub use packing::Packing;
 pub use runtime::Runtime;

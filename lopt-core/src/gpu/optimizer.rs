@@ -163,6 +163,12 @@ impl DeviceOptimizer {
         Ok(())
     }
 
+    /// The model's tensors.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Configuration in use.
     #[must_use]
     pub fn config(&self) -> &HierarchicalRnnConfig {

@@ -4,12 +4,16 @@
 
 mod clipping;
 mod config;
+#[cfg(feature = "cubecl")]
+mod device;
 mod groups;
 mod saved;
 mod state_error;
 
 pub use clipping::Clipping;
 pub use config::{BuildError, LearnedOptimizerConfig};
+#[cfg(feature = "cubecl")]
+pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
 

@@ -1,0 +1,93 @@
+//! Every configuration and any layout, over a few steps.
+
+use crate::pair::{Pair, difference, gradients, layout, parameters, pretrained, random_psi};
+use crate::reference::variants::variants;
+use lopt_core::hierarchical_rnn::ExactHierarchicalRnn;
+use lopt_core::simd::Level;
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout};
+use proptest::prelude::*;
+
+/// Largest difference over some steps of points and state. Without `asinh` single hidden vectors of
+/// a large model may be rounded by more than the bound on the CPU too: there the device must be as
+/// near to it as it is to the exact step.
+fn worst_over(host: HierarchicalRnn, psi: &[f64], layout: &Layout, seed: u64, steps: u64) -> f64 {
+    let rates: Vec<f64> = host.log_rates().iter().map(|&x| f64::from(x)).collect();
+    let mut exact = ExactHierarchicalRnn::new(host.config(), psi, layout, &rates);
+    let mut pair = Pair::new(host, parameters(layout, seed));
+    let mut theta: Vec<f64> = pair.theta.iter().map(|&x| f64::from(x)).collect();
+    let mut worst = 0.0_f64;
+    for step in 0..steps {
+        let grads = gradients(layout, seed, step);
+        pair.step(&grads);
+        let grads: Vec<f64> = grads.iter().map(|&x| f64::from(x)).collect();
+        exact.step(&mut theta, &grads);
+        worst = worst.max(pair.difference_of_points());
+        let (device, host) = pair.fields();
+        for (i, (device, host)) in device.iter().zip(&host).enumerate() {
+            let apart = difference(device, host);
+            let rounded = apart > 1e-5 && i + 3 < host_fields(&pair.host) && {
+                let field: Vec<f32> = exact.field(i).iter().map(|&x| x as f32).collect();
+                apart < 3.0 * difference(host, &field)
+            };
+            worst = worst.max(if rounded { 0.0 } else { apart });
+        }
+    }
+    worst
+}
+
+/// Fields of the state, the three of tensors and model included.
+fn host_fields(host: &HierarchicalRnn) -> usize {
+    let config = host.config();
+    config.parameter_hidden + config.timescales + config.mean_squares() + 6
+}
+
+#[test]
+fn every_switch_agrees() {
+    let layout = layout(&[3, 64, 1, 700, 65, 130]);
+    for (name, config) in variants() {
+        let psi = random_psi(&config);
+        let host = HierarchicalRnn::new(&config, &psi, &layout, Level::detect());
+        let worst = worst_over(host, &psi, &layout, 5, 6);
+        println!("{name}: {worst:.1e}");
+        assert!(worst < 1e-5, "{name}: {worst}");
+    }
+}
+
+/// 1 to 300 tensors of 1 to a million elements, a million and a half together.
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let tensor =
+        (0.0..=1.0_f64, 1.0..=6.0_f64).prop_map(|(u, top)| 10.0_f64.powf(u * top) as usize);
+    (0.0..=1.0_f64)
+        .prop_flat_map(move |u| prop::collection::vec(tensor.clone(), 300.0_f64.powf(u) as usize))
+        .prop_map(|mut sizes| {
+            let mut left = 1_500_000_usize;
+            sizes.retain(|&n| {
+                let fits = n <= left;
+                left -= if fits { n } else { 0 };
+                fits
+            });
+            sizes
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_layout_agrees(sizes in sizes(), attention: bool, averaging: bool, seed in 0_u64..1000) {
+        let layout = layout(&sizes);
+        let (config, psi) = if attention {
+            let config = HierarchicalRnnConfig::paper();
+            (config, random_psi(&config))
+        } else {
+            pretrained()
+        };
+        let mut host = HierarchicalRnn::new(&config, &psi, &layout, Level::detect());
+        if averaging {
+            host = host.with_averaging(8.0);
+        }
+        let worst = worst_over(host, &psi, &layout, seed, 4);
+        println!("{} tensors, {} parameters: {worst:.1e}", sizes.len(), layout.len());
+        prop_assert!(worst < 1e-5, "{worst}");
+    }
+}
