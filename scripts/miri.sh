@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks"
 export RAYON_NUM_THREADS=2
 cargo +nightly miri test -p lopt-core --test unsafe_paths
-cargo +nightly miri test -p lopt-core --lib -- layout:: learned:: optimizer:: schedule:: sealed::
+cargo +nightly miri test -p lopt-core --lib -- layout:: learned:: optimizer:: sealed::
