@@ -128,13 +128,10 @@ impl LearnedOptimizer {
         gradients: GradientsParams,
         loss: impl Into<Option<f32>>,
     ) -> Result<M, Error> {
-        let (expected, got) = (self.round, attended.round);
-        if expected != got {
-            return Err(Error::Stale { expected, got });
-        }
+        let attended = attended.returned_in(self.round)?;
         self.check(&module)?;
         self.has_gradient.fill(false);
-        for (slot, data) in gather::gradients(&self.roster, &attended.module, &gradients)? {
+        for (slot, data) in gather::gradients(&self.roster, &attended, &gradients)? {
             gather::copy(data, &mut self.grads[self.roster.layout().range(slot)])?;
             self.has_gradient[slot] = true;
         }

@@ -6,12 +6,12 @@
 //! only one at a time: a slow root makes its sums larger, not its queue longer.
 
 use super::DistributedError;
+use super::exchange::{MOMENT, decode, send};
 use super::note::Note;
 use super::protocol::{Message, Start};
 use super::server::{Limits, Server, Source, Standing};
 use super::transport::Transport;
 use super::tree::ROOT;
-use super::worker::MOMENT;
 use crate::checkpoint::Checkpoint;
 use crate::config::Recipe;
 use crate::learner::Contribution;
@@ -209,18 +209,4 @@ fn begin<T: Transport>(
     }
     send(transport, ROOT, &Message::Bye)?;
     Ok(None)
-}
-
-fn decode(rank: usize, bytes: &[u8]) -> Result<Message, DistributedError> {
-    Message::decode(bytes).map_err(|source| DistributedError::Protocol { rank, source })
-}
-
-fn send<T: Transport>(
-    transport: &mut T,
-    to: usize,
-    message: &Message,
-) -> Result<(), DistributedError> {
-    let bytes =
-        message.encode().map_err(|source| DistributedError::Protocol { rank: to, source })?;
-    Ok(transport.send(to, bytes)?)
 }

@@ -10,6 +10,7 @@
 //! `docs/scaling.md` has the options of `mpirun` and the measurements.
 
 pub mod aggregator;
+pub mod exchange;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod note;

@@ -4,6 +4,7 @@
 //! order of the slots, as one process does; checkpoints hold all slots and equal its files.
 
 use super::DistributedError;
+use super::exchange::{MOMENT, decode, send};
 use super::protocol::{Message, Start};
 use super::transport::Transport;
 use crate::checkpoint::{Checkpoint, SlotState};
@@ -134,8 +135,7 @@ impl<T: Transport> SyncTrainer<T> {
                 }
                 continue;
             };
-            let message = Message::decode(&bytes)
-                .map_err(|source| DistributedError::Protocol { rank, source })?;
+            let message = decode(rank, &bytes)?;
             match take(message) {
                 Ok(answer) => answers[rank - 1] = Some(answer),
                 Err(Message::Hello) => {}
@@ -148,16 +148,3 @@ impl<T: Transport> SyncTrainer<T> {
         Ok(answers.into_iter().flatten().collect())
     }
 }
-
-fn send<T: Transport>(
-    transport: &mut T,
-    to: usize,
-    message: &Message,
-) -> Result<(), DistributedError> {
-    let bytes =
-        message.encode().map_err(|source| DistributedError::Protocol { rank: to, source })?;
-    Ok(transport.send(to, bytes)?)
-}
-
-/// How long one look for messages takes.
-const MOMENT: Duration = Duration::from_millis(100);

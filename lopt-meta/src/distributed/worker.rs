@@ -1,6 +1,7 @@
 //! A process that unrolls: takes psi, unrolls its slots, sends what came of it.
 
 use super::DistributedError;
+use super::exchange::{MOMENT, decode, send};
 use super::protocol::{Message, Start};
 use super::transport::Transport;
 use crate::crew::{Crew, has_turn};
@@ -66,8 +67,7 @@ pub fn follow<T: Transport>(
             }
             continue;
         };
-        let message = Message::decode(&bytes)
-            .map_err(|source| DistributedError::Protocol { rank, source })?;
+        let message = decode(rank, &bytes)?;
         match (message, &mut share) {
             (Message::Start(start), share) => match Share::new(&start, conduct.level) {
                 Ok(ready) => *share = Some(ready),
@@ -127,17 +127,3 @@ impl Share {
         Contribution::reduce(outcomes.iter().map(|(_, o)| o), psi.len())
     }
 }
-
-fn send<T: Transport>(
-    transport: &mut T,
-    to: usize,
-    message: &Message,
-) -> Result<(), DistributedError> {
-    let bytes = message
-        .encode()
-        .map_err(|source| DistributedError::Protocol { rank: transport.rank(), source })?;
-    Ok(transport.send(to, bytes)?)
-}
-
-/// How long one look for messages takes.
-pub(super) const MOMENT: Duration = Duration::from_millis(100);

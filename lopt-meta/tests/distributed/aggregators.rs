@@ -1,11 +1,11 @@
 //! Ranks that sum for the root: what they push is the mean, and faults below them stay below.
 
-use super::{PATIENCE, recipe, work};
+use super::{PATIENCE, assert_learned, recipe, serve, work};
 use lopt_core::simd::Level;
 use lopt_meta::distributed::aggregator::{Relay, aggregate};
 use lopt_meta::distributed::note::Note;
 use lopt_meta::distributed::protocol::{Message, Start};
-use lopt_meta::distributed::server::{Limits, Server, Source, Standing};
+use lopt_meta::distributed::server::{Limits, Server, Source};
 use lopt_meta::distributed::transport::{ChannelTransport, Transport};
 use lopt_meta::distributed::tree::{ROOT, Tree};
 use lopt_meta::distributed::{DistributedError, worker};
@@ -64,28 +64,13 @@ fn a_tree_learns_although_one_worker_sends_garbage() {
     recipe.meta_optimizer.warmup = 10;
     let learner = Learner::new(recipe, Level::detect()).unwrap();
     let mut server = Server::new(learner, tree.below(ROOT), limits, Duration::ZERO);
-    let (mut first, mut last, mut used) = (None, 0.0, Vec::new());
-    while server.count(Standing::Present) > 0 {
-        let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("nobody pushes") };
-        let answer = server.handle(rank, &bytes, Duration::ZERO);
-        for reply in answer.replies {
-            root.send(rank, reply.encode().unwrap()).unwrap();
-        }
-        if let Some(report) = answer.report {
-            first.get_or_insert(report.meta_loss);
-            last = report.meta_loss_average;
-            used.push(report.used);
-            if report.update == 300 {
-                server.close();
-            }
-        }
-    }
+    let reports = serve(&mut root, &mut server, 300);
     let aggregators: Vec<_> = aggregators.into_iter().map(|a| a.join().unwrap()).collect();
     let pushes: u64 = workers.into_iter().map(|worker| worker.join().unwrap().unwrap()).sum();
-    assert!(last < first.unwrap() - 0.3, "{first:?} to {last}");
+    assert_learned(&reports);
     assert_eq!(server.source().counters().updates, 300);
     // two sound workers below the second aggregator all the way: two pushes in each of its own
-    let lanes = *used.iter().max().unwrap();
+    let lanes = reports.iter().map(|report| report.used).max().unwrap();
     assert!(lanes >= 32, "{lanes} lanes in one update");
     let above: u64 = aggregators.iter().map(|(pushes, _)| pushes).sum();
     assert!((300..=302).contains(&above), "{above} pushes to the root");
@@ -105,12 +90,7 @@ fn an_aggregator_without_workers_left_says_so() {
     below.send(1, Message::Hello.encode().unwrap()).unwrap();
     below.send(1, Message::Bye.encode().unwrap()).unwrap();
     let middle = thread::spawn(move || aggregate(&mut middle, &[2], limits, &|| false, &mut drop));
-    while server.count(Standing::Present) > 0 {
-        let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("no word") };
-        for reply in server.handle(rank, &bytes, Duration::ZERO).replies {
-            root.send(rank, reply.encode().unwrap()).unwrap();
-        }
-    }
+    serve(&mut root, &mut server, u64::MAX);
     assert!(matches!(middle.join().unwrap(), Err(DistributedError::NoWorkers)));
     assert_eq!(server.take_notes(), [Note::Joined(1), Note::Left(1)]);
     // what the worker was told before it left

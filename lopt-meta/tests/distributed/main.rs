@@ -16,7 +16,7 @@ use lopt_meta::distributed::sync::SyncTrainer;
 use lopt_meta::distributed::transport::{ChannelTransport, Transport};
 use lopt_meta::distributed::worker::{Conduct, follow};
 use lopt_meta::distributed::{DistributedError, transport::TransportError};
-use lopt_meta::{Contribution, Learner, Recipe, Trainer};
+use lopt_meta::{Contribution, Learner, Recipe, Trainer, UpdateReport};
 use proptest::prelude::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,6 +55,30 @@ fn server(workers: usize) -> Server {
     let learner = Learner::new(recipe(4), Level::detect()).unwrap();
     let limits = Limits { staleness: 3, patience: Duration::from_secs(10) };
     Server::new(learner, 1..=workers, limits, Duration::ZERO)
+}
+
+/// Serves until everybody has left, and closes after so many updates.
+fn serve(root: &mut ChannelTransport, server: &mut Server, updates: u64) -> Vec<UpdateReport> {
+    let mut reports = Vec::new();
+    while server.count(Standing::Present) > 0 {
+        let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("nobody speaks") };
+        let answer = server.handle(rank, &bytes, Duration::ZERO);
+        for reply in answer.replies {
+            root.send(rank, reply.encode().unwrap()).unwrap();
+        }
+        if let Some(report) = answer.report {
+            if report.update == updates {
+                server.close();
+            }
+            reports.push(report);
+        }
+    }
+    reports
+}
+
+fn assert_learned(reports: &[UpdateReport]) {
+    let (first, last) = (reports[0].meta_loss, reports[reports.len() - 1].meta_loss_average);
+    assert!(last < first - 0.3, "{first} to {last}");
 }
 
 fn push(server: &Server, version: u64, g: f64) -> Message {
@@ -128,25 +152,11 @@ fn asynchronous_workers_learn_beside_one_that_sends_garbage() {
     let learner = Learner::new(recipe, Level::detect()).unwrap();
     let limits = Limits { staleness: 12, patience: PATIENCE };
     let mut server = Server::new(learner, 1..=3, limits, Duration::ZERO);
-    let (mut first, mut last) = (None, 0.0);
-    while server.count(Standing::Present) > 0 {
-        let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("nobody pushes") };
-        let answer = server.handle(rank, &bytes, Duration::ZERO);
-        for reply in answer.replies {
-            root.send(rank, reply.encode().unwrap()).unwrap();
-        }
-        if let Some(report) = answer.report {
-            first.get_or_insert(report.meta_loss);
-            last = report.meta_loss_average;
-            if report.update == 300 {
-                server.close();
-            }
-        }
-    }
+    let reports = serve(&mut root, &mut server, 300);
     for other in others {
         assert!(other.join().unwrap().unwrap() > 0);
     }
-    assert!(last < first.unwrap() - 0.3, "{first:?} to {last}");
+    assert_learned(&reports);
     assert_eq!(server.source().counters().updates, 300);
     assert_eq!((server.workers()[0].used, server.workers()[0].useless), (3, 10));
     assert!(server.take_notes().contains(&Note::Dismissed(1)));
