@@ -14,7 +14,7 @@ pub enum ProblemError {
     },
     /// No ensemble has this name.
     #[error(
-        "expected paper, released, wide-paper, wide-paper-large, recommended or broad, got `{name}`"
+        "expected paper, released, wide-paper, wide-paper-large, recommended, broad or deep, got `{name}`"
     )]
     UnknownEnsemble {
         /// The name.

@@ -3,6 +3,7 @@
 //! Every entry of every list has a name of its own, under which [`lookup`] finds it. Equal names
 //! in two lists are equal problems.
 
+mod deep_networks;
 mod hard_networks;
 mod image_tests;
 mod networks;
@@ -63,12 +64,15 @@ pub enum Ensemble {
     /// [`Recommended`](Self::Recommended) and networks that are noisier, badly scaled, convolutional
     /// or larger: half of the draws are networks.
     Broad,
+    /// [`Broad`](Self::Broad) and networks of four and five layers, more badly scaled ones, and some
+    /// with exact gradients.
+    Deep,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended` or `broad`.
+    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad` or `deep`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
@@ -77,6 +81,7 @@ impl FromStr for Ensemble {
             "wide-paper-large" => Ok(Self::WidePaperLarge),
             "recommended" => Ok(Self::Recommended),
             "broad" => Ok(Self::Broad),
+            "deep" => Ok(Self::Deep),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -96,6 +101,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Broad => {
             let mut entries = training_ensemble(Ensemble::Recommended);
             entries.extend(hard_networks::hard_network_list());
+            entries
+        }
+        Ensemble::Deep => {
+            let mut entries = training_ensemble(Ensemble::Broad);
+            entries.extend(deep_networks::deep_network_list());
             entries
         }
         Ensemble::WidePaperLarge => {

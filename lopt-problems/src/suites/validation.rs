@@ -32,6 +32,7 @@ pub(super) fn tasks(files: &mut Files) -> Result<SuiteTasks, ProblemError> {
     let mut suite = SuiteTasks::new();
     suite.tasks = generated_first();
     suite.tasks.extend(generated_more());
+    suite.tasks.extend(late());
     let plan = mnist("softmax-mnist", "softmax", 400, 25, 5);
     suite.add(plan, files.mnist()?, |source| Mlp::softmax_regression(source, 10).plain());
     let plan = mnist("mlp-sigmoid-mnist", "mlp-sigmoid", 200, 5, 3);
@@ -78,5 +79,52 @@ fn generated_more() -> Vec<Task> {
             800,
             5,
         ),
+    ]
+}
+
+/// What shows whether progress goes on: exact gradients, deep, noisy and badly scaled networks over
+/// 25 horizons.
+fn late() -> Vec<Task> {
+    let teacher = |rows| Source::fresh(Recipe::Teacher { features: 20, classes: 10, rows });
+    let rings = Source::fresh(Recipe::Rings { classes: 4, rows: 256 });
+    let spirals = Source::fresh(Recipe::Spirals { rows: 400 });
+    let clusters = Source::fresh(Recipe::Clusters { features: 16, classes: 8, rows: 1000 });
+    let chains = Recipe::Chains { symbols: 8, classes: 4, length: 16, rows: 1000 };
+    let softmax = Mlp::softmax_regression(teacher(400), 400).plain();
+    let sigmoid = Mlp::new(&[16], Activation::Sigmoid, rings, 256).plain();
+    let deep = Mlp::new(&[16; 5], Activation::Relu, spirals, 16).plain();
+    let scaled = Mlp::new(&[24, 24], Activation::Relu, clusters, 32).plain();
+    let noisy = Mlp::new(&[32], Activation::Tanh, teacher(1000), 4).plain();
+    let gated = RecurrentNet::new("gru-chains", Cell::Gated, 16, Source::fresh(chains), 32);
+    let factors = Factorisation::new("factorisation-deep-completion", 30, 30, 6)
+        .with_factors(3, 8)
+        .with_observed(0.5);
+    vec![
+        Task::new("softmax-teacher", ("softmax", "teacher"), softmax, 300, 25).seeds(3),
+        Task::new("mlp-sigmoid-rings", ("mlp-sigmoid", "rings"), sigmoid, 800, 25).seeds(3),
+        Task::new("mlp-relu-deep-spirals", ("mlp-relu-deep", "spirals"), deep, 600, 25),
+        Task::new(
+            "mlp-relu-scaled-clusters",
+            ("mlp-relu-scaled", "clusters"),
+            BadlyScaled::new(scaled, 2.0),
+            500,
+            25,
+        ),
+        Task::new(
+            "mlp-tanh-noisy-teacher",
+            ("mlp-tanh-noisy", "teacher"),
+            Noisy::new(noisy, 0.05),
+            600,
+            25,
+        ),
+        Task::new("gru-chains", ("gru", "chains"), gated, 300, 5).seeds(3),
+        Task::new(
+            "factorisation-deep-completion",
+            ("factorisation-3", "completion"),
+            factors,
+            800,
+            25,
+        )
+        .seeds(3),
     ]
 }
