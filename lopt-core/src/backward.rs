@@ -27,6 +27,8 @@ pub struct BackwardStep<'a, 'r, E> {
     pub grads: &'a [E],
     /// The attended point it was taken at, flat.
     pub point: &'a [E],
+    /// Its log pace, one per lane.
+    pub pace: &'a [E],
 }
 
 /// Goes back through one step. `grad`: lane-wise sums over psi, added to.
@@ -40,7 +42,7 @@ pub fn backward<S: Simd>(
     grad: &mut [S::V],
 ) {
     upper_adjoint::upper_levels(s, net, plan, step, adj);
-    update_adjoint(s, net, plan, step.record, adj, grad);
+    update_adjoint(s, net, plan, step, adj, grad);
     if net.config.attention {
         // its adjoint has gone into the parameters'; what follows is that of the point before
         adj.phi.fill(<S::E as Element>::from_f64(0.0));
@@ -114,13 +116,17 @@ fn update_adjoint<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
-    record: &StepRecord<'_, S::E>,
+    step: &BackwardStep<'_, '_, S::E>,
     adj: &mut Adjoint<S::E>,
     grad: &mut [S::V],
 ) {
+    let record = step.record;
     let outs = out_count(net);
     let l_row = outs - 1;
     let (w, kind) = (&net.update, net.update.normalization);
+    let pace = s.load(step.pace);
+    let offset = s.add(s.splat(w.offset), pace);
+    let attended_offset = s.add(s.splat(w.attended_offset), pace);
     let inverse = bytemuck::cast_slice::<S::E, S::V>(record.kept.inverse);
     let record_out = s.rows(record.kept.out);
     let attention = net.config.attention;
@@ -138,7 +144,7 @@ fn update_adjoint<S: Simd>(
                 let total = update::step_adjoint(
                     s,
                     w,
-                    w.offset,
+                    offset,
                     d,
                     &out[l_row],
                     inverse[2 * t],
@@ -154,7 +160,7 @@ fn update_adjoint<S: Simd>(
                     let total = update::step_adjoint(
                         s,
                         w,
-                        w.attended_offset,
+                        attended_offset,
                         d,
                         &out[l_row],
                         inverse[2 * t + 1],

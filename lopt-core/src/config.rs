@@ -107,6 +107,10 @@ pub struct HierarchicalRnnConfig {
     pub max_log_rate: f64,
     /// Range of initial rates: half of the log is drawn per element, half per tensor.
     pub initial_rate: (f64, f64),
+    /// Steps over which learned step lengths rise linearly to their full size; 0: at once.
+    pub warmup: f64,
+    /// Learned step lengths are divided by `1 + n / decay` after n steps; 0: never.
+    pub decay: f64,
 }
 
 impl HierarchicalRnnConfig {
@@ -139,6 +143,8 @@ impl HierarchicalRnnConfig {
             learnable_initial_state: true,
             max_log_rate: 33.0,
             initial_rate: (1e-6, 1e-2),
+            warmup: 0.0,
+            decay: 0.0,
         }
     }
 
@@ -208,6 +214,15 @@ impl HierarchicalRnnConfig {
         self.learnable_decay && self.learnable_gradient_decay
     }
 
+    /// Logarithm of the factor of learned step lengths after `n` steps; the networks do not see it.
+    #[must_use]
+    pub fn log_pace(&self, n: u64) -> f64 {
+        let n = n as f64;
+        let rising = if n + 1.0 < self.warmup { ((n + 1.0) / self.warmup).ln() } else { 0.0 };
+        let falling = if self.decay > 0.0 { (n / self.decay).ln_1p() } else { 0.0 };
+        rising - falling
+    }
+
     /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
     #[must_use]
     pub fn state_floats(&self) -> usize {
@@ -239,6 +254,11 @@ impl HierarchicalRnnConfig {
         if !(low > 0.0 && low <= high && high.is_finite()) {
             return Err(ConfigError::InitialRate { low, high });
         }
+        for (field, value) in [("warmup", self.warmup), ("decay", self.decay)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(ConfigError::Pace { field, value });
+            }
+        }
         if !(self.max_log_rate > 0.0 && self.max_log_rate <= 80.0) {
             return Err(ConfigError::MaxLogRate { value: self.max_log_rate });
         }
@@ -269,6 +289,14 @@ pub enum ConfigError {
         low: f64,
         /// Upper end.
         high: f64,
+    },
+    /// A number of steps that is none.
+    #[error("{field} is {value}, expected a number of steps, 0 for none")]
+    Pace {
+        /// Name of the field.
+        field: &'static str,
+        /// Value given.
+        value: f64,
     },
     /// A clip outside (0, 80].
     #[error("max_log_rate is {value}, expected more than 0 and at most 80")]

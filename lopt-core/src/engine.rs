@@ -41,6 +41,9 @@ pub struct Forward<'a, 'r, E: Element> {
     pub grads: &'a [E],
     /// Attended point, flat; `None` where it stands in `moved`.
     pub point: Option<&'a [E]>,
+    /// Logarithm of the factor of all learned step lengths, one per lane of a vector; see
+    /// [`log_pace`](crate::HierarchicalRnnConfig::log_pace).
+    pub pace: &'a [E],
     /// Parameters and what moves with them.
     pub moved: Moved<'a, E>,
 }
@@ -49,8 +52,8 @@ impl<E: Element> Kernel<E> for Forward<'_, '_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
-        let Self { net, plan, memory, work, grads, point, moved } = self;
-        step::forward(s, net, plan, memory, work, grads, point, moved);
+        let Self { net, plan, memory, work, grads, point, pace, moved } = self;
+        step::forward(s, net, plan, memory, work, grads, point, pace, moved);
     }
 }
 
@@ -102,9 +105,7 @@ impl<E: Element> Kernel<E> for Finish<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
-        let mut fresh = s.zero();
-        bytemuck::cast_slice_mut::<S::V, E>(std::slice::from_mut(&mut fresh))
-            .copy_from_slice(self.fresh);
+        let fresh = s.load(self.fresh);
         let gradient = self.gradient.as_vectors_mut::<S>();
         self.adjoint.finish(s, self.net, self.plan, fresh, gradient);
     }

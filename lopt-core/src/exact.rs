@@ -19,7 +19,7 @@ pub struct ExactHierarchicalRnn {
     state: State<f64>,
     work: Work<f64>,
     phi: Buffer<f64>,
-    started: bool,
+    steps: u64,
 }
 
 impl ExactHierarchicalRnn {
@@ -36,16 +36,17 @@ impl ExactHierarchicalRnn {
         let mut state = State::new(&network, &plan);
         state.reset(&network, &plan, log_rates, |_| true);
         let work = Work::new(&network, &plan, 1);
-        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()), started: false }
+        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()), steps: 0 }
     }
 
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         let attention = self.network.config.attention;
-        if attention && !self.started {
+        if attention && self.steps == 0 {
             self.phi.copy_from_slice(theta);
         }
-        self.started = true;
+        let pace = [self.network.config.log_pace(self.steps)];
+        self.steps += 1;
         let phi = if attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
             net: &self.network,
@@ -54,6 +55,7 @@ impl ExactHierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
+            pace: &pace,
             moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &[] },
         };
         f64::forward(Level::Portable, call);

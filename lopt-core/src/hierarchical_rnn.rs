@@ -261,6 +261,7 @@ impl HierarchicalRnn {
         if self.steps == 0 && !self.attended.is_empty() {
             self.attended.copy_from_slice(params);
         }
+        let pace = [self.network.config.log_pace(self.steps) as f32; Portable::LANES];
         self.steps += 1;
         let phi = &mut self.attended[..];
         let moved = match self.averaging {
@@ -277,6 +278,7 @@ impl HierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
+            pace: &pace,
             moved,
         };
         f32::forward(self.level, call);
@@ -294,6 +296,8 @@ impl HierarchicalRnn {
         let (outs, row) = (out_count(&self.network), TILE * Portable::LANES);
         let KeptView { out, inverse } = KeptView::new(&self.work.kept, &self.work.kept_shape);
         let w = &self.network.update;
+        let pace = self.network.config.log_pace(self.steps.saturating_sub(1)) as f32;
+        let offset = w.offset + pace;
         let mut squares = vec![0.0_f64; self.layout.tensor_count()];
         for job in &self.plan.jobs {
             let length = f64::from(inverse[2 * job.tensor * Portable::LANES]);
@@ -301,7 +305,7 @@ impl HierarchicalRnn {
                 let tile = &out[span.tile * outs * row..(span.tile + 1) * outs * row];
                 let (d, l) = (&tile[..row], &tile[(outs - 1) * row..]);
                 for (d, l) in d.iter().zip(l).take(span.scalars.len()) {
-                    let rate = if w.learned_rate { f64::from(l + w.offset).exp() } else { 1.0 };
+                    let rate = if w.learned_rate { f64::from(l + offset).exp() } else { 1.0 };
                     squares[job.tensor] += (rate * length * f64::from(*d)).powi(2);
                 }
             }

@@ -21,6 +21,8 @@ pub(crate) struct MoveContext<'a, S: Simd> {
     pub tensors: &'a [TensorStep<S::E>],
     /// Weight of the new point in the running mean.
     pub weight: S::E,
+    /// Logarithm of the factor of all learned step lengths.
+    pub pace: S::V,
     pub threads: usize,
 }
 
@@ -98,6 +100,8 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
     let (outs, w) = (out_count(context.net), &context.net.update);
     let Points { theta, phi, mean } = points;
     let weight = s.splat(context.weight);
+    let offset = s.add(s.splat(w.offset), context.pace);
+    let attended_offset = s.add(s.splat(w.attended_offset), context.pace);
     let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
     for job in jobs.iter().filter(|job| !is_held(context.tensors, job.tensor)) {
         for span in context.plan.spans(job) {
@@ -108,14 +112,14 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
             let mut step: Row<S> = Zeroable::zeroed();
             if !phi.is_empty() {
                 let length = context.inverse[2 * job.tensor + 1];
-                update::step(s, w, w.attended_offset, &out[1], l, length, &mut step, span.cols);
+                update::step(s, w, attended_offset, &out[1], l, length, &mut step, span.cols);
                 for c in 0..span.cols {
                     step[c] = s.sub(point[c], step[c]);
                 }
                 store_row::<S>(&step, &mut phi[at.clone()]);
             }
             let length = context.inverse[2 * job.tensor];
-            update::step(s, w, w.offset, &out[0], l, length, &mut step, span.cols);
+            update::step(s, w, offset, &out[0], l, length, &mut step, span.cols);
             for c in 0..span.cols {
                 point[c] = s.sub(point[c], step[c]);
             }

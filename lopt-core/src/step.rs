@@ -43,7 +43,8 @@ pub struct Moved<'a, E> {
 }
 
 /// Runs one step; `grads` are taken at the attended point, which is `point` if the step is done
-/// again, and else still stands in `moved`.
+/// again, and else still stands in `moved`. `pace`: logarithm of the factor of all learned step
+/// lengths, per lane.
 #[inline(always)]
 pub fn forward<S: Simd>(
     s: S,
@@ -53,6 +54,7 @@ pub fn forward<S: Simd>(
     work: &mut Work<S::E>,
     grads: &[S::E],
     point: Option<&[S::E]>,
+    pace: &[S::E],
     moved: Moved<'_, S::E>,
 ) {
     let Work { kept, kept_shape, sums, parameter_bias, bias_rows, scratch } = work;
@@ -113,7 +115,8 @@ pub fn forward<S: Simd>(
 
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
-    let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, threads };
+    let pace = s.load(pace);
+    let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, pace, threads };
     let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
     moves::move_parameters(s, &context, points);
 

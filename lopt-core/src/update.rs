@@ -74,12 +74,12 @@ pub(crate) fn inverse_length<S: Simd>(s: S, kind: Normalization, squares: S::V, 
     }
 }
 
-/// The step `exp(l + offset) d / |d|`, to be subtracted from theta.
+/// The step `exp(l + offset) d / |d|`, to be subtracted from theta; in `offset` is the log pace, too.
 #[inline(always)]
 pub(crate) fn step<S: Simd>(
     s: S,
     w: &UpdateWeights<S::E>,
-    offset: S::E,
+    offset: S::V,
     d: &Row<S>,
     l: &Row<S>,
     inverse: S::V,
@@ -87,7 +87,6 @@ pub(crate) fn step<S: Simd>(
     cols: usize,
 ) {
     let cols = cols.min(TILE);
-    let offset = s.splat(offset);
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);
         out[c] = if w.learned_rate { s.mul(s.exp(s.add(l[c], offset)), unit) } else { unit };
@@ -101,7 +100,7 @@ pub(crate) fn step<S: Simd>(
 pub(crate) fn step_adjoint<S: Simd>(
     s: S,
     w: &UpdateWeights<S::E>,
-    offset: S::E,
+    offset: S::V,
     d: &Row<S>,
     l: &Row<S>,
     inverse: S::V,
@@ -111,7 +110,6 @@ pub(crate) fn step_adjoint<S: Simd>(
     cols: usize,
 ) -> S::V {
     let cols = cols.min(TILE);
-    let offset = s.splat(offset);
     let mut total = s.zero();
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
-/// Version 1 had another layout of states, so only its light checkpoints are still of use.
-const VERSION: u32 = 2;
-const LIGHT_VERSION: u32 = 1;
+/// Versions before had another layout of slots, so only their light checkpoints are still of use.
+const VERSION: u32 = 3;
+const LIGHT_VERSIONS: [u32; 2] = [1, 2];
 const MOST_BYTES: u64 = 1 << 30;
 /// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
 const LONGEST: usize = 1 << 28;
@@ -58,12 +58,14 @@ pub struct SlotState {
     pub steps: u64,
     /// Steps after which the run ends.
     pub life: u64,
+    /// Value of `steps` at which each lane's run began.
+    pub began: Vec<u64>,
     /// Batches taken per lane.
     pub batches: u64,
     /// Meta-training progress at which the run was drawn.
     pub progress: f64,
-    /// Flat parameters, attended point, scales, noise.
-    pub floats: [Vec<f32>; 4],
+    /// Flat parameters, attended point, mean of the iterates, scales, noise.
+    pub floats: [Vec<f32>; 5],
     /// Optimizer state: tiles, tensor, global, mean rates.
     pub state: [Vec<f32>; 4],
     /// First losses per lane.
@@ -148,19 +150,19 @@ impl Checkpoint {
     ///
     /// If they are damaged or are no checkpoint of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let (payload, light) = match unseal(bytes, MAGIC, VERSION) {
-            Err(SealError::Version { got: LIGHT_VERSION, .. }) => {
-                (unseal(bytes, MAGIC, LIGHT_VERSION)?, true)
+        let (payload, got) = match unseal(bytes, MAGIC, VERSION) {
+            Err(SealError::Version { got, .. }) if LIGHT_VERSIONS.contains(&got) => {
+                (unseal(bytes, MAGIC, got)?, got)
             }
-            other => (other?, false),
+            other => (other?, VERSION),
         };
-        let checkpoint: Self = wincode::config::deserialize_exact(payload, wire())
-            .map_err(|_| CheckpointError::Payload)?;
-        if light && !checkpoint.slots.is_empty() {
-            let (expected, got) = (VERSION, LIGHT_VERSION);
-            return Err(SealError::Version { expected, got }.into());
+        let old = SealError::Version { expected: VERSION, got };
+        match wincode::config::deserialize_exact(payload, wire()) {
+            Ok(Self { slots, .. }) if got != VERSION && !slots.is_empty() => Err(old.into()),
+            Ok(checkpoint) => Ok(checkpoint),
+            Err(_) if got != VERSION => Err(old.into()),
+            Err(_) => Err(CheckpointError::Payload),
         }
-        Ok(checkpoint)
     }
 }
 

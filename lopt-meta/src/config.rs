@@ -49,7 +49,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problems {
-    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, or empty to use
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`, or empty to use
     /// `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
@@ -120,6 +120,10 @@ pub struct MetaLossConfig {
     /// Whether the meta-loss is the logarithm of the relative loss (eq. 14) or that loss itself.
     #[serde(default = "log_by_default")]
     pub log: bool,
+    /// The meta-loss is that of the mean of the iterates with this eta, as pretrained weights hand it
+    /// out (8); 0 for that of the iterates.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub averaging: f64,
     /// Share of the weight that rises linearly over the unroll; the rest is uniform.
     pub ramp: f64,
     /// A lane whose loss exceeds this multiple of `f0` is parked until the unroll ends.
@@ -159,6 +163,10 @@ pub struct MetaOptimizerConfig {
     pub limit: f64,
     /// Decay of the moving average of psi that is evaluated and shipped.
     pub average: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn log_by_default() -> bool {
@@ -251,6 +259,10 @@ impl Recipe {
                 return Err(RecipeError::Fraction { name, value });
             }
         }
+        if !(self.meta_loss.averaging >= 0.0 && self.meta_loss.averaging.is_finite()) {
+            let (name, value) = ("meta_loss.averaging", self.meta_loss.averaging);
+            return Err(RecipeError::Negative { name, value });
+        }
         if self.problems.slots < self.problems.groups_per_update {
             return Err(RecipeError::Slots {
                 slots: self.problems.slots,
@@ -306,6 +318,14 @@ pub enum RecipeError {
     /// A fraction outside [0, 1].
     #[error("{name} is {value}, expected 0 to 1")]
     Fraction {
+        /// Field.
+        name: &'static str,
+        /// Value.
+        value: f64,
+    },
+    /// A number that must not be below zero.
+    #[error("{name} is {value}, expected 0 or more")]
+    Negative {
         /// Field.
         name: &'static str,
         /// Value.

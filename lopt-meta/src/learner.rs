@@ -110,8 +110,10 @@ impl Learner {
         level: Level,
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
-        // the rate weights are used from does not matter: training draws its own
-        let given = HierarchicalRnnConfig { initial_rate: config.initial_rate, ..weights.config };
+        // the rate weights are used from does not matter: training draws its own; and a new pace is
+        // for training to get used to
+        let HierarchicalRnnConfig { initial_rate, warmup, decay, .. } = config;
+        let given = HierarchicalRnnConfig { initial_rate, warmup, decay, ..weights.config };
         if config != given {
             return Err(TrainError::OtherOptimizer);
         }

@@ -30,6 +30,7 @@ pub mod checkpoint;
 pub mod config;
 mod crew;
 pub mod distributed;
+mod iterate_mean;
 pub mod l2l;
 pub mod learner;
 pub mod meta_loss;

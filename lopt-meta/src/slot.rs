@@ -7,13 +7,13 @@ use crate::checkpoint::SlotState;
 use crate::config::Recipe;
 use crate::objective::Objective;
 use crate::precision::Precision;
-use lopt_core::Layout;
 use lopt_core::buffer::Buffer;
 use lopt_core::network::Network;
 use lopt_core::plan::{Lanes, Plan};
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
 use lopt_core::simd::Element;
 use lopt_core::state::State;
+use lopt_core::{HierarchicalRnnConfig, Layout};
 use lopt_problems::{AnyProblem, Array, BatchStream, Entry, Instance};
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub struct Slot<P: Precision> {
     pub steps: u64,
     /// Steps after which the run ends.
     pub life: u64,
+    /// Value of `steps` at which each lane's run began.
+    pub began: Vec<u64>,
     /// The problem.
     pub problem: Arc<dyn AnyProblem>,
     /// Its layout.
@@ -47,6 +49,8 @@ pub struct Slot<P: Precision> {
     pub theta: Buffer<P::E>,
     /// Attended point, flat; empty without attention.
     pub phi: Buffer<P::E>,
+    /// Running mean of the parameters, flat; empty if the meta-loss is that of the iterates.
+    pub mean: Buffer<P::E>,
     /// State of the optimizer.
     pub state: State<P::E>,
     /// `1 / k` per lane.
@@ -113,8 +117,10 @@ impl<P: Precision> Slot<P> {
             draw,
             steps: 0,
             life: life as u64 + 1,
+            began: vec![0; P::LANES],
             theta: Buffer::zeros(scalars),
             phi: Buffer::zeros(if net.config.attention { scalars } else { 0 }),
+            mean: Buffer::zeros(if recipe.meta_loss.averaging > 0.0 { scalars } else { 0 }),
             state: State::new(net, &plan),
             inverse: vec![P::E::from_f64(1.0); P::LANES],
             noise: vec![zero; P::LANES],
@@ -162,13 +168,14 @@ impl<P: Precision> Slot<P> {
                 log_rates[i * P::LANES + lane] = P::E::from_f64(rate);
             }
         }
-        if !self.phi.is_empty() {
+        for other in [&mut self.phi, &mut self.mean].into_iter().filter(|point| !point.is_empty()) {
             for i in 0..init.len() {
-                self.phi[i * P::LANES + lane] = self.theta[i * P::LANES + lane];
+                other[i * P::LANES + lane] = self.theta[i * P::LANES + lane];
             }
         }
         self.first_loss[lane] = f64::NAN;
         self.fresh[lane] = true;
+        self.began[lane] = self.steps;
     }
 
     /// Starts one lane's run again from a new point: after it diverged.
@@ -185,6 +192,13 @@ impl<P: Precision> Slot<P> {
     pub fn unroll_length(&self, recipe: &Recipe) -> usize {
         let mut rng = stream(recipe.seed, &[self.id, self.draw, purpose::UNROLL, self.steps]);
         recipe.lengths.unroll(unit(&mut rng))
+    }
+
+    /// Log pace of every lane, `n` steps from here.
+    #[must_use]
+    pub fn log_paces(&self, config: &HierarchicalRnnConfig, n: usize) -> Vec<P::E> {
+        let now = self.steps + n as u64;
+        self.began.iter().map(|&began| P::E::from_f64(config.log_pace(now - began))).collect()
     }
 
     /// Random numbers of one inner step.
@@ -219,11 +233,13 @@ impl<P: Precision> Slot<P> {
             draw: self.draw,
             steps: self.steps,
             life: self.life,
+            began: self.began.clone(),
             batches: self.batches_taken,
             progress: self.progress,
             floats: [
                 self.theta.to_vec(),
                 self.phi.to_vec(),
+                self.mean.to_vec(),
                 self.inverse.clone(),
                 self.noise.clone(),
             ],
@@ -246,22 +262,27 @@ impl<P: Precision> Slot<P> {
         P: Precision<E = f32>,
     {
         let mut slot = Self::start(recipe, entries, net, id, saved.draw, saved.progress);
-        let [theta, phi, inverse, noise] = &saved.floats;
+        let [theta, phi, mean, inverse, noise] = &saved.floats;
         let fits = theta.len() == slot.theta.len()
             && phi.len() == slot.phi.len()
+            && mean.len() == slot.mean.len()
             && [inverse.len(), noise.len(), saved.first_loss.len(), saved.fresh.len()]
-                == [P::LANES; 4];
+                == [P::LANES; 4]
+            && saved.began.len() == P::LANES
+            && saved.began.iter().all(|&began| began <= saved.steps);
         if !fits || !slot.state.load([0, 1, 2, 3].map(|i| &saved.state[i][..])) {
             return None;
         }
         slot.theta.copy_from_slice(theta);
         slot.phi.copy_from_slice(phi);
+        slot.mean.copy_from_slice(mean);
         slot.inverse.clone_from(inverse);
         slot.noise.clone_from(noise);
         slot.first_loss.clone_from(&saved.first_loss);
         slot.fresh.clone_from(&saved.fresh);
         slot.steps = saved.steps;
         slot.life = saved.life;
+        slot.began.clone_from(&saved.began);
         for _ in 0..saved.batches {
             slot.next_rows();
         }

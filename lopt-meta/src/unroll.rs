@@ -5,6 +5,7 @@
 //! step, at the point where the gradient was taken and on the same batch.
 
 use crate::config::Recipe;
+use crate::iterate_mean;
 use crate::meta_loss::{relative, step_weights};
 use crate::objective::Packed;
 use crate::perturbation::{add_parameter_noise, perturb_gradient};
@@ -115,6 +116,7 @@ pub fn unroll_weighted<P: Precision>(
         }
         let ((mut record, mut after), mut points) = trace.step(net, &slot.plan, n);
         evaluate(recipe, slot, batch, &mut points, &mut lanes, weights, n);
+        let pace = &slot.log_paces(&net.config, n)[..];
         let Slot { plan, theta, phi, state, .. } = &mut *slot;
         let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)), tensors: &[] };
         let memory = if recorded {
@@ -123,9 +125,10 @@ pub fn unroll_weighted<P: Precision>(
             Memory::InPlace(state)
         };
         let (work, grads, point) = (&mut work, &*points.grads, Some(&*points.point));
-        let call = Forward { net, plan, memory, work, grads, point, moved };
+        let call = Forward { net, plan, memory, work, grads, point, pace, moved };
         P::E::forward(precision.level(), call);
         add_parameter_noise(slot, n);
+        iterate_mean::advance(slot, recipe.meta_loss.averaging, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);
     // a mean logarithm above zero: it stood above its start
@@ -155,16 +158,19 @@ fn evaluate<P: Precision>(
     weights: &[f64],
     n: usize,
 ) {
-    let attention = !slot.phi.is_empty();
-    let Slot { objective, theta, phi, inverse, full_batch, .. } = &mut *slot;
+    let (attention, averaged) = (!slot.phi.is_empty(), !slot.mean.is_empty());
+    let Slot { objective, theta, phi, mean, inverse, full_batch, .. } = &mut *slot;
     let point: &[P::E] = if attention { phi } else { theta };
+    let shown: &[P::E] = if averaged { mean } else { theta };
     let last = n == weights.len();
     let loss_batch = if *full_batch { None } else { Some(batch) };
-    let losses = objective.gradient(theta, inverse, loss_batch, points.loss_gradient);
+    let losses = objective.gradient(shown, inverse, loss_batch, points.loss_gradient);
+    let mut iterate_losses = None;
     if !last {
         points.point.copy_from_slice(point);
-        if attention || *full_batch {
-            objective.gradient(point, inverse, Some(batch), points.grads);
+        if attention || averaged || *full_batch {
+            let losses = objective.gradient(point, inverse, Some(batch), points.grads);
+            iterate_losses = averaged.then_some(losses);
         } else {
             points.grads.copy_from_slice(points.loss_gradient);
         }
@@ -182,7 +188,9 @@ fn evaluate<P: Precision>(
         let (loss, slope) = relative(&recipe.meta_loss, f, f0);
         // a minibatch of some problems can be negative, and then has no logarithm
         let priced = loss.is_finite() && f0.is_finite() && finite[lane];
-        let lost = f > recipe.meta_loss.parked_above * f0.max(1e-6);
+        // a mean follows late where the iterates blow up
+        let worst = iterate_losses.as_ref().map_or(f, |losses| f.max(losses[lane].into()));
+        let lost = worst > recipe.meta_loss.parked_above * f0.max(1e-6);
         let parked_before = lanes.parked[lane];
         lanes.parked[lane] |= lost || !priced;
         let weight = match (lanes.parked[lane], n) {
@@ -233,6 +241,7 @@ fn park<P: Precision>(
     };
     clear(&mut slot.theta);
     clear(&mut slot.phi);
+    clear(&mut slot.mean);
     clear(points.point);
     clear(points.grads);
     if without_slope {

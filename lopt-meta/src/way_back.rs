@@ -1,6 +1,7 @@
 //! The reverse sweep of an unroll: the adjoint of every step and one Hessian-vector product per step.
 
 use crate::config::{MetaLossConfig, Recipe};
+use crate::iterate_mean;
 use crate::objective::Packed;
 use crate::perturbation::mask;
 use crate::precision::Precision;
@@ -52,7 +53,10 @@ pub(crate) fn way_back<P: Precision>(
     gradient.fill(P::E::from_f64(0.0));
     let second = recipe.meta_loss.second_derivatives;
     let attention = net.config.attention;
-    add_slope::<P>(&mut adjoint.theta, trace.points(steps).loss_gradient, &sweep.slopes[steps]);
+    let (averaged, eta) = (!slot.mean.is_empty(), recipe.meta_loss.averaging);
+    let mut adj_mean = vec![P::E::from_f64(0.0); slot.mean.len()];
+    let shown = if averaged { &mut adj_mean[..] } else { &mut adjoint.theta[..] };
+    add_slope::<P>(shown, trace.points(steps).loss_gradient, &sweep.slopes[steps]);
     let mut batch = None;
     let mut at_hand = trace.segment_of(steps - 1);
     for n in (0..steps).rev() {
@@ -67,13 +71,16 @@ pub(crate) fn way_back<P: Precision>(
                     Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero), tensors: &[] };
                 let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
                 let point = Some(&*points.point);
-                let call = Forward { net, plan, memory, work, grads, point, moved };
+                let pace = &slot.log_paces(&net.config, m)[..];
+                let call = Forward { net, plan, memory, work, grads, point, pace, moved };
                 P::E::forward(precision.level(), call);
             }
         }
+        iterate_mean::adjoint(slot, eta, n, &mut adj_mean, &mut adjoint.theta);
         let ((record, after), points) = trace.step(net, &slot.plan, n);
         let (grads, point) = (&*points.grads, &*points.point);
-        let step = BackwardStep { record: &record, after: &after, grads, point };
+        let pace = &slot.log_paces(&net.config, n)[..];
+        let step = BackwardStep { record: &record, after: &after, grads, point, pace };
         let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
         let call = Backward { net, plan, step, adjoint, gradient, limit };
         P::E::backward(precision.level(), call);
@@ -94,7 +101,8 @@ pub(crate) fn way_back<P: Precision>(
             // phi_0 is theta_0: nothing before the unroll is differentiated
             adjoint.phi.fill(P::E::from_f64(0.0));
         }
-        add_slope::<P>(&mut adjoint.theta, points.loss_gradient, &sweep.slopes[n]);
+        let shown = if averaged { &mut adj_mean[..] } else { &mut adjoint.theta[..] };
+        add_slope::<P>(shown, points.loss_gradient, &sweep.slopes[n]);
     }
     let fresh: Vec<P::E> =
         sweep.fresh.iter().map(|&f| P::E::from_f64(f64::from(u8::from(f)))).collect();

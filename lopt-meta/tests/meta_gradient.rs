@@ -115,6 +115,10 @@ fn every_configuration() {
                 ..HierarchicalRnnConfig::paper()
             },
         ),
+        (
+            "rising and falling steps",
+            HierarchicalRnnConfig { warmup: 4.0, decay: 2.0, ..HierarchicalRnnConfig::paper() },
+        ),
         ("tensor rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Tensor, ..r() }),
         ("no rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Off, ..r() }),
         ("global mean", HierarchicalRnnConfig { global_input: GlobalInput::MeanOfTensors, ..r() }),
@@ -149,6 +153,9 @@ fn every_configuration() {
         check(name, &plain, &config, quadratic, 5);
         check(&format!("{name}, many tensors"), &plain, &config, &sum, 3);
     }
+    let averaged = recipe(|recipe| recipe.meta_loss.averaging = 8.0);
+    check("mean of the iterates", &averaged, &r(), quadratic, 5);
+    check("mean, attention", &averaged, &HierarchicalRnnConfig::paper(), &sum, 4);
     let without_logarithm = recipe(|recipe| recipe.meta_loss.log = false);
     check("no logarithm", &without_logarithm, &r(), quadratic, 5);
 }

@@ -132,6 +132,8 @@ impl DeviceOptimizer {
             Some(_) => (state.inner.arg(), params()),
             None => (params(), fixed.nothing.arg()),
         };
+        // `steps` counts the one under way
+        let pace = self.config.log_pace(self.steps.saturating_sub(1)) as f32;
         let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (self.steps as f32 + eta));
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
@@ -148,8 +150,8 @@ impl DeviceOptimizer {
                 state.phi.arg(),
                 mean,
                 work.squares.arg(),
-                self.scalars.offset,
-                self.scalars.attended_offset,
+                self.scalars.offset + pace,
+                self.scalars.attended_offset + pace,
                 weight,
                 moved,
                 self.shape,

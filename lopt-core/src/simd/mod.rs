@@ -134,6 +134,13 @@ pub trait Simd: Copy + Send + Sync + Debug + 'static {
     fn rows(self, data: &[Self::E]) -> &[Row<Self>] {
         bytemuck::cast_slice(data)
     }
+    /// One vector from as many elements.
+    #[inline(always)]
+    fn load(self, values: &[Self::E]) -> Self::V {
+        let mut vector = self.zero();
+        bytemuck::cast_slice_mut(std::slice::from_mut(&mut vector)).copy_from_slice(values);
+        vector
+    }
     /// Runs a kernel inside a function compiled for this level.
     fn run<K: Kernel<Self::E>>(self, kernel: K) -> K::Output;
 }

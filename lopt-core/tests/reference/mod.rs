@@ -61,7 +61,7 @@ impl<'a, N: Number> Reference<'a, N> {
             hidden: initial(&l.tensor_initial, c.tensor_hidden),
         };
         let tensors = theta.iter().zip(log_rate).map(tensor).collect();
-        State { tensors, global: initial(&l.global_initial, c.global_hidden) }
+        State { tensors, global: initial(&l.global_initial, c.global_hidden), steps: 0 }
     }
 
     /// One step; `grads` is flat, taken at the attended parameters.
@@ -78,6 +78,7 @@ impl<'a, N: Number> Reference<'a, N> {
                 &state.global,
                 problem_mean,
                 problem_square,
+                self.config.log_pace(state.steps),
             ));
             rest = others;
         }
@@ -87,7 +88,7 @@ impl<'a, N: Number> Reference<'a, N> {
             GlobalInput::LastTensor => tensors[tensors.len() - 1].hidden.clone(),
         };
         let global = self.gru(&self.layout.global, &input, &state.global, None);
-        State { tensors, global }
+        State { tensors, global, steps: state.steps + 1 }
     }
 
     fn step_tensor(
@@ -97,6 +98,7 @@ impl<'a, N: Number> Reference<'a, N> {
         global: &[N],
         problem_mean: N,
         problem_square: N,
+        log_pace: f64,
     ) -> Tensor<N> {
         let l = &self.layout;
         let from_tensor = self.affine(&l.tensor_to_parameter, &old.hidden);
@@ -124,7 +126,7 @@ impl<'a, N: Number> Reference<'a, N> {
         for e in &mut elements {
             e.direction = e.direction / direction_length;
             e.attended_direction = e.attended_direction / attended_length;
-            self.advance(e);
+            self.advance(e, log_pace);
         }
 
         // (11)
@@ -240,12 +242,13 @@ impl<'a, N: Number> Reference<'a, N> {
         }
     }
 
-    /// Moves parameter and attended point, both from the old parameter, (5), (6), (9), (19).
-    fn advance(&self, e: &mut Element<N>) {
+    /// Moves parameter and attended point, both from the old parameter, (5), (6), (9), (19). All
+    /// learned step lengths are times the pace.
+    fn advance(&self, e: &mut Element<N>, log_pace: f64) {
         let old = e.theta;
         let (mut rate, mut attended_rate) = (old.like(1.0), old.like(1.0));
         if self.config.dynamic_output_scale {
-            let l = e.clipped_log_rate;
+            let l = e.clipped_log_rate.plus(log_pace);
             let offset = || self.psi[self.layout.step_offset.start];
             let (shift, attended_shift) = match self.config.step_offset {
                 StepOffset::None => (old.like(0.0), old.like(0.0)),

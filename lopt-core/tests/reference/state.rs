@@ -41,6 +41,8 @@ pub(crate) struct State<N> {
     pub(crate) tensors: Vec<Tensor<N>>,
     /// `h_G`.
     pub(crate) global: Vec<N>,
+    /// Steps so far.
+    pub(crate) steps: u64,
 }
 
 impl<N: Copy> State<N> {
@@ -78,6 +80,10 @@ impl<N: Copy> State<N> {
             elements: t.elements.iter().map(element).collect(),
             hidden: all(&t.hidden),
         };
-        State { tensors: self.tensors.iter().map(tensor).collect(), global: all(&self.global) }
+        State {
+            tensors: self.tensors.iter().map(tensor).collect(),
+            global: all(&self.global),
+            steps: self.steps,
+        }
     }
 }

@@ -76,6 +76,10 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
             },
         ),
         (
+            "paper, steps that rise and fall",
+            HierarchicalRnnConfig { warmup: 3.0, decay: 2.0, ..paper() },
+        ),
+        (
             "paper, no gradient shortcut",
             HierarchicalRnnConfig { gradient_shortcut: false, ..paper() },
         ),
