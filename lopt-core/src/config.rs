@@ -173,7 +173,8 @@ impl HierarchicalRnnConfig {
     }
 
     /// The configuration of our recommended weights: no second point to hold, squashed inputs
-    /// scaled by the next shorter timescale, log rates kept within nine decades either way of one.
+    /// scaled by the next shorter timescale, log rates kept within nine decades either way of one,
+    /// steps that rise over the first 50 and fall with time.
     #[must_use]
     pub fn recommended() -> Self {
         Self {
@@ -186,6 +187,8 @@ impl HierarchicalRnnConfig {
             parameter_scale: true,
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
+            warmup: 50.0,
+            decay: 1000.0,
             ..Self::released()
         }
     }

@@ -128,7 +128,7 @@ pub fn unroll_weighted<P: Precision>(
         let call = Forward { net, plan, memory, work, grads, point, pace, moved };
         P::E::forward(precision.level(), call);
         add_parameter_noise(slot, n);
-        iterate_mean::advance(slot, recipe.meta_loss.averaging, n);
+        iterate_mean::advance(slot, &recipe.meta_loss, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);
     // a mean logarithm above zero: it stood above its start
