@@ -64,8 +64,8 @@ pub struct SlotState {
     pub batches: u64,
     /// Meta-training progress at which the run was drawn.
     pub progress: f64,
-    /// Flat parameters, attended point, mean of the iterates, scales, noise.
-    pub floats: [Vec<f32>; 5],
+    /// Flat parameters, attended point, scales, noise.
+    pub floats: [Vec<f32>; 4],
     /// Optimizer state: tiles, tensor, global, mean rates.
     pub state: [Vec<f32>; 4],
     /// First losses per lane.

@@ -120,14 +120,10 @@ pub struct MetaLossConfig {
     /// Whether the meta-loss is the logarithm of the relative loss (eq. 14) or that loss itself.
     #[serde(default = "log_by_default")]
     pub log: bool,
-    /// The meta-loss is that of the mean of the iterates with this eta, as pretrained weights hand it
-    /// out (8); 0 for that of the iterates.
+    /// The meta-loss is that of the mean of the unroll's iterates with this eta, as pretrained weights
+    /// hand out that of the whole run (8); 0 for that of the iterates.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub averaging: f64,
-    /// Share of the instances for which it is; what is done to the mean of a long run is too little to
-    /// keep the iterates from running away, so the others keep to their iterates.
-    #[serde(default = "whole", skip_serializing_if = "is_whole")]
-    pub averaging_share: f64,
     /// Share of the weight that rises linearly over the unroll; the rest is uniform.
     pub ramp: f64,
     /// A lane whose loss exceeds this multiple of `f0` is parked until the unroll ends.
@@ -171,14 +167,6 @@ pub struct MetaOptimizerConfig {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
-}
-
-fn whole() -> f64 {
-    1.0
-}
-
-fn is_whole(value: &f64) -> bool {
-    *value == 1.0
 }
 
 fn log_by_default() -> bool {
@@ -263,7 +251,6 @@ impl Recipe {
             ("perturb.rescale_probability", self.perturb.rescale_probability),
             ("perturb.noise_probability", self.perturb.noise_probability),
             ("meta_loss.ramp", self.meta_loss.ramp),
-            ("meta_loss.averaging_share", self.meta_loss.averaging_share),
             ("meta_optimizer.beta1", self.meta_optimizer.beta1),
             ("meta_optimizer.beta2", self.meta_optimizer.beta2),
             ("meta_optimizer.average", self.meta_optimizer.average),

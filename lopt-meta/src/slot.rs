@@ -49,7 +49,7 @@ pub struct Slot<P: Precision> {
     pub theta: Buffer<P::E>,
     /// Attended point, flat; empty without attention.
     pub phi: Buffer<P::E>,
-    /// Running mean of the parameters, flat; empty if the meta-loss is that of the iterates.
+    /// Mean of the unroll's parameters, flat; empty if the meta-loss is that of the iterates.
     pub mean: Buffer<P::E>,
     /// State of the optimizer.
     pub state: State<P::E>,
@@ -168,9 +168,9 @@ impl<P: Precision> Slot<P> {
                 log_rates[i * P::LANES + lane] = P::E::from_f64(rate);
             }
         }
-        for other in [&mut self.phi, &mut self.mean].into_iter().filter(|point| !point.is_empty()) {
+        if !self.phi.is_empty() {
             for i in 0..init.len() {
-                other[i * P::LANES + lane] = self.theta[i * P::LANES + lane];
+                self.phi[i * P::LANES + lane] = self.theta[i * P::LANES + lane];
             }
         }
         self.first_loss[lane] = f64::NAN;
@@ -239,7 +239,6 @@ impl<P: Precision> Slot<P> {
             floats: [
                 self.theta.to_vec(),
                 self.phi.to_vec(),
-                self.mean.to_vec(),
                 self.inverse.clone(),
                 self.noise.clone(),
             ],
@@ -262,10 +261,9 @@ impl<P: Precision> Slot<P> {
         P: Precision<E = f32>,
     {
         let mut slot = Self::start(recipe, entries, net, id, saved.draw, saved.progress);
-        let [theta, phi, mean, inverse, noise] = &saved.floats;
+        let [theta, phi, inverse, noise] = &saved.floats;
         let fits = theta.len() == slot.theta.len()
             && phi.len() == slot.phi.len()
-            && mean.len() == slot.mean.len()
             && [inverse.len(), noise.len(), saved.first_loss.len(), saved.fresh.len()]
                 == [P::LANES; 4]
             && saved.began.len() == P::LANES
@@ -275,7 +273,6 @@ impl<P: Precision> Slot<P> {
         }
         slot.theta.copy_from_slice(theta);
         slot.phi.copy_from_slice(phi);
-        slot.mean.copy_from_slice(mean);
         slot.inverse.clone_from(inverse);
         slot.noise.clone_from(noise);
         slot.first_loss.clone_from(&saved.first_loss);

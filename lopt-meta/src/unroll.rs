@@ -92,6 +92,7 @@ pub fn unroll_weighted<P: Precision>(
         losses: vec![0.0; P::LANES],
         parked: vec![false; P::LANES],
     };
+    iterate_mean::begin(slot);
     let trace = &mut workspace.trace;
     let shape = StateShape::new(net, &slot.plan);
     let mut rows = Vec::with_capacity(steps + 1);
@@ -128,7 +129,7 @@ pub fn unroll_weighted<P: Precision>(
         let call = Forward { net, plan, memory, work, grads, point, pace, moved };
         P::E::forward(precision.level(), call);
         add_parameter_noise(slot, n);
-        iterate_mean::advance(slot, &recipe.meta_loss, n);
+        iterate_mean::advance(slot, recipe.meta_loss.averaging, n);
     }
     trace.state_after(steps, &shape).copy_to(&mut slot.state);
     // a mean logarithm above zero: it stood above its start

@@ -53,7 +53,7 @@ pub(crate) fn way_back<P: Precision>(
     gradient.fill(P::E::from_f64(0.0));
     let second = recipe.meta_loss.second_derivatives;
     let attention = net.config.attention;
-    let averaged = !slot.mean.is_empty();
+    let (averaged, eta) = (!slot.mean.is_empty(), recipe.meta_loss.averaging);
     let mut adj_mean = vec![P::E::from_f64(0.0); slot.mean.len()];
     let shown = if averaged { &mut adj_mean[..] } else { &mut adjoint.theta[..] };
     add_slope::<P>(shown, trace.points(steps).loss_gradient, &sweep.slopes[steps]);
@@ -76,7 +76,7 @@ pub(crate) fn way_back<P: Precision>(
                 P::E::forward(precision.level(), call);
             }
         }
-        iterate_mean::adjoint(slot, &recipe.meta_loss, n, &mut adj_mean, &mut adjoint.theta);
+        iterate_mean::adjoint::<P>(eta, n, &mut adj_mean, &mut adjoint.theta);
         let ((record, after), points) = trace.step(net, &slot.plan, n);
         let (grads, point) = (&*points.grads, &*points.point);
         let pace = &slot.log_paces(&net.config, n)[..];
