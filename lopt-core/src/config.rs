@@ -4,6 +4,7 @@
 //! of Wichrowska et al. 2017, `released()` what the code published with it does (quirks included),
 //! `appendix_d()` the changes of its appendix D. `recommended()` is what our own weights use.
 
+use crate::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -111,6 +112,8 @@ pub struct HierarchicalRnnConfig {
     pub warmup: f64,
     /// Learned step lengths are divided by `1 + n / decay` after n steps; 0: never.
     pub decay: f64,
+    /// With `parameter_scale`, the largest step falls as `1 / (1 + n / largest_decay)`; 0: never.
+    pub largest_decay: f64,
 }
 
 impl HierarchicalRnnConfig {
@@ -145,6 +148,7 @@ impl HierarchicalRnnConfig {
             initial_rate: (1e-6, 1e-2),
             warmup: 0.0,
             decay: 0.0,
+            largest_decay: 0.0,
         }
     }
 
@@ -189,6 +193,7 @@ impl HierarchicalRnnConfig {
             initial_rate: (1e-3, 1e-3),
             warmup: 50.0,
             decay: 1000.0,
+            largest_decay: 300.0,
             ..Self::released()
         }
     }
@@ -222,8 +227,15 @@ impl HierarchicalRnnConfig {
     pub fn log_pace(&self, n: u64) -> f64 {
         let n = n as f64;
         let rising = if n + 1.0 < self.warmup { ((n + 1.0) / self.warmup).ln() } else { 0.0 };
-        let falling = if self.decay > 0.0 { (n / self.decay).ln_1p() } else { 0.0 };
-        rising - falling
+        rising - log_fall(n, self.decay)
+    }
+
+    /// Logarithm of the largest step after `n` steps, relative to the size of the parameters. Log rates
+    /// above it are cut off with a straight-through gradient, before the pace: where gradients are
+    /// mostly noise, a network that sees small steps do no harm raises its rates, whatever the pace.
+    #[must_use]
+    pub fn log_largest(&self, n: u64) -> f64 {
+        LARGEST_LOG_STEP - log_fall(n as f64, self.largest_decay)
     }
 
     /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
@@ -257,7 +269,9 @@ impl HierarchicalRnnConfig {
         if !(low > 0.0 && low <= high && high.is_finite()) {
             return Err(ConfigError::InitialRate { low, high });
         }
-        for (field, value) in [("warmup", self.warmup), ("decay", self.decay)] {
+        for (field, value) in
+            [("warmup", self.warmup), ("decay", self.decay), ("largest_decay", self.largest_decay)]
+        {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(ConfigError::Pace { field, value });
             }
@@ -267,6 +281,11 @@ impl HierarchicalRnnConfig {
         }
         Ok(())
     }
+}
+
+/// `ln(1 + n / decay)`, or zero if there is no decay.
+fn log_fall(n: f64, decay: f64) -> f64 {
+    if decay > 0.0 { (n / decay).ln_1p() } else { 0.0 }
 }
 
 /// A configuration that no optimizer can be built from.

@@ -26,6 +26,15 @@ pub trait Engine: Element {
     fn finish(level: Level, call: Finish<'_, Self>);
 }
 
+/// What time does to step lengths, one value per lane of a vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace<'a, E> {
+    /// [`log_pace`](crate::HierarchicalRnnConfig::log_pace).
+    pub log: &'a [E],
+    /// [`log_largest`](crate::HierarchicalRnnConfig::log_largest).
+    pub log_largest: &'a [E],
+}
+
 /// Arguments of a step.
 #[derive(Debug)]
 pub struct Forward<'a, 'r, E: Element> {
@@ -41,9 +50,8 @@ pub struct Forward<'a, 'r, E: Element> {
     pub grads: &'a [E],
     /// Attended point, flat; `None` where it stands in `moved`.
     pub point: Option<&'a [E]>,
-    /// Logarithm of the factor of all learned step lengths, one per lane of a vector; see
-    /// [`log_pace`](crate::HierarchicalRnnConfig::log_pace).
-    pub pace: &'a [E],
+    /// What time does to step lengths.
+    pub pace: Pace<'a, E>,
     /// Parameters and what moves with them.
     pub moved: Moved<'a, E>,
 }

@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::config::HierarchicalRnnConfig;
-use crate::engine::{Engine, Forward};
+use crate::engine::{Engine, Forward, Pace};
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
@@ -45,7 +45,8 @@ impl ExactHierarchicalRnn {
         if attention && self.steps == 0 {
             self.phi.copy_from_slice(theta);
         }
-        let pace = [self.network.config.log_pace(self.steps)];
+        let config = &self.network.config;
+        let (pace, largest) = ([config.log_pace(self.steps)], [config.log_largest(self.steps)]);
         self.steps += 1;
         let phi = if attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
@@ -55,7 +56,7 @@ impl ExactHierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
-            pace: &pace,
+            pace: Pace { log: &pace, log_largest: &largest },
             moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &[] },
         };
         f64::forward(Level::Portable, call);

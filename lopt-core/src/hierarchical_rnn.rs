@@ -2,7 +2,7 @@
 
 use crate::compact::CompactTiles;
 use crate::config::HierarchicalRnnConfig;
-use crate::engine::{Engine, Forward};
+use crate::engine::{Engine, Forward, Pace};
 pub use crate::exact::ExactHierarchicalRnn;
 use crate::flush::FlushToZero;
 use crate::layout::Layout;
@@ -261,7 +261,9 @@ impl HierarchicalRnn {
         if self.steps == 0 && !self.attended.is_empty() {
             self.attended.copy_from_slice(params);
         }
-        let pace = [self.network.config.log_pace(self.steps) as f32; Portable::LANES];
+        let config = &self.network.config;
+        let pace = [config.log_pace(self.steps) as f32; Portable::LANES];
+        let largest = [config.log_largest(self.steps) as f32; Portable::LANES];
         self.steps += 1;
         let phi = &mut self.attended[..];
         let moved = match self.averaging {
@@ -278,7 +280,7 @@ impl HierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
-            pace: &pace,
+            pace: Pace { log: &pace, log_largest: &largest },
             moved,
         };
         f32::forward(self.level, call);

@@ -23,6 +23,8 @@ pub(crate) struct JobContext<'a, S: Simd> {
     pub mean_rates: &'a [S::V],
     /// Squared sizes of the tensors' parameters, see [`scale`].
     pub squares: &'a [S::V],
+    /// Log of the largest step relative to them.
+    pub largest: S::V,
     pub grads: &'a [S::E],
     /// How each tensor takes part, or empty.
     pub tensors: &'a [TensorStep<S::E>],
@@ -136,7 +138,7 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         if net.config.parameter_scale {
             let elements = plan.tensors[job.tensor].elements;
             let size = scale::log_scale(s, context.squares[job.tensor], elements);
-            let largest = s.add(size, s.constant(scale::LARGEST_LOG_STEP));
+            let largest = s.add(size, context.largest);
             reference.log_scale = size;
             reference.most = s.select_gt(most, largest, largest, most);
         }

@@ -5,6 +5,7 @@
 //! Tensor and Global RNN take their step (spec section 2.3).
 
 use crate::config::RelativeRate;
+use crate::engine::Pace;
 use crate::jobs::{self, JobContext, JobParts, Tiles};
 use crate::moves::{self, MoveContext};
 use crate::network::Network;
@@ -43,8 +44,7 @@ pub struct Moved<'a, E> {
 }
 
 /// Runs one step; `grads` are taken at the attended point, which is `point` if the step is done
-/// again, and else still stands in `moved`. `pace`: logarithm of the factor of all learned step
-/// lengths, per lane.
+/// again, and else still stands in `moved`. `pace`: what time does to step lengths.
 #[inline(always)]
 pub fn forward<S: Simd>(
     s: S,
@@ -54,7 +54,7 @@ pub fn forward<S: Simd>(
     work: &mut Work<S::E>,
     grads: &[S::E],
     point: Option<&[S::E]>,
-    pace: &[S::E],
+    pace: Pace<'_, S::E>,
     moved: Moved<'_, S::E>,
 ) {
     let Work { kept, kept_shape, sums, parameter_bias, bias_rows, scratch } = work;
@@ -98,8 +98,18 @@ pub fn forward<S: Simd>(
         scale::mean_squares(s, plan, scratch.len(), point, sums, squares);
     }
     let tensors = moved.tensors;
-    let context =
-        JobContext::<S> { net, plan, biases, mean_rates, squares, grads, tensors, scratch };
+    let largest = s.load(pace.log_largest);
+    let context = JobContext::<S> {
+        net,
+        plan,
+        biases,
+        mean_rates,
+        squares,
+        largest,
+        grads,
+        tensors,
+        scratch,
+    };
     let record = old.map(|old| (rows(old.tiles), rows_mut::<S>(&mut *kept.tiles)));
     let state = match compact {
         Some(tiles) => Tiles::Compact(tiles.begin_step()),
@@ -115,7 +125,7 @@ pub fn forward<S: Simd>(
 
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
-    let pace = s.load(pace);
+    let pace = s.load(pace.log);
     let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, pace, threads };
     let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
     moves::move_parameters(s, &context, points);

@@ -112,8 +112,9 @@ impl Learner {
         let config = recipe.optimizer_config()?;
         // the rate weights are used from does not matter: training draws its own; and a new pace is
         // for training to get used to
-        let HierarchicalRnnConfig { initial_rate, warmup, decay, .. } = config;
-        let given = HierarchicalRnnConfig { initial_rate, warmup, decay, ..weights.config };
+        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, .. } = config;
+        let given =
+            HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, ..weights.config };
         if config != given {
             return Err(TrainError::OtherOptimizer);
         }

@@ -194,11 +194,13 @@ impl<P: Precision> Slot<P> {
         recipe.lengths.unroll(unit(&mut rng))
     }
 
-    /// Log pace of every lane, `n` steps from here.
+    /// Log pace and log of the largest step of every lane, `n` steps from here.
     #[must_use]
-    pub fn log_paces(&self, config: &HierarchicalRnnConfig, n: usize) -> Vec<P::E> {
-        let now = self.steps + n as u64;
-        self.began.iter().map(|&began| P::E::from_f64(config.log_pace(now - began))).collect()
+    pub fn paces(&self, config: &HierarchicalRnnConfig, n: usize) -> [Vec<P::E>; 2] {
+        let ages = || self.began.iter().map(|&began| self.steps + n as u64 - began);
+        let paces = ages().map(|age| P::E::from_f64(config.log_pace(age)));
+        let largest = ages().map(|age| P::E::from_f64(config.log_largest(age)));
+        [paces.collect(), largest.collect()]
     }
 
     /// Random numbers of one inner step.

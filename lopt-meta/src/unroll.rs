@@ -15,7 +15,7 @@ use crate::trace::{StepPoints, Trace};
 use crate::way_back::{Sweep, way_back};
 use lopt_core::adjoint::Adjoint;
 use lopt_core::buffer::Buffer;
-use lopt_core::engine::{Engine, Forward};
+use lopt_core::engine::{Engine, Forward, Pace};
 use lopt_core::flush::FlushToZero;
 use lopt_core::network::Network;
 use lopt_core::simd::Element;
@@ -117,7 +117,8 @@ pub fn unroll_weighted<P: Precision>(
         }
         let ((mut record, mut after), mut points) = trace.step(net, &slot.plan, n);
         evaluate(recipe, slot, batch, &mut points, &mut lanes, weights, n);
-        let pace = &slot.log_paces(&net.config, n)[..];
+        let [log, log_largest] = &slot.paces(&net.config, n);
+        let pace = Pace { log, log_largest };
         let Slot { plan, theta, phi, state, .. } = &mut *slot;
         let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)), tensors: &[] };
         let memory = if recorded {

@@ -10,7 +10,7 @@ use crate::unroll::Workspace;
 use lopt_core::adjoint::Adjoint;
 use lopt_core::backward::BackwardStep;
 use lopt_core::buffer::Buffer;
-use lopt_core::engine::{Backward, Engine, Finish, Forward};
+use lopt_core::engine::{Backward, Engine, Finish, Forward, Pace};
 use lopt_core::network::Network;
 use lopt_core::simd::Element;
 use lopt_core::state::Work;
@@ -71,7 +71,8 @@ pub(crate) fn way_back<P: Precision>(
                     Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero), tensors: &[] };
                 let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
                 let point = Some(&*points.point);
-                let pace = &slot.log_paces(&net.config, m)[..];
+                let [log, log_largest] = &slot.paces(&net.config, m);
+                let pace = Pace { log, log_largest };
                 let call = Forward { net, plan, memory, work, grads, point, pace, moved };
                 P::E::forward(precision.level(), call);
             }
@@ -79,7 +80,7 @@ pub(crate) fn way_back<P: Precision>(
         iterate_mean::adjoint::<P>(eta, n, &mut adj_mean, &mut adjoint.theta);
         let ((record, after), points) = trace.step(net, &slot.plan, n);
         let (grads, point) = (&*points.grads, &*points.point);
-        let pace = &slot.log_paces(&net.config, n)[..];
+        let [pace, _] = &slot.paces(&net.config, n);
         let step = BackwardStep { record: &record, after: &after, grads, point, pace };
         let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
         let call = Backward { net, plan, step, adjoint, gradient, limit };

@@ -73,6 +73,8 @@ impl DeviceOptimizer {
     pub(super) fn parameter_pass(&self, grads: &Handle) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
         let at = &self.scalars;
+        // `steps` counts the one under way
+        let largest = self.config.log_largest(self.steps.saturating_sub(1)) as f32;
         let (groups, threads) =
             (CubeCount::Static(self.groups, 1, 1), CubeDim::new_1d(LANES as u32));
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
@@ -94,6 +96,7 @@ impl DeviceOptimizer {
                 at.parameters,
                 at.momentum,
                 at.max_log_rate,
+                largest,
                 self.shape,
             );
         }

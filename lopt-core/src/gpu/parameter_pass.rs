@@ -11,7 +11,6 @@ use cubecl::prelude::*;
 /// See `scale.rs`.
 const BORROWED: f32 = 0.01;
 const FLOOR: f32 = 1e-4;
-const LARGEST_LOG_STEP: f32 = -std::f32::consts::LN_2;
 /// See `readout.rs`.
 const FIXED_GRADIENT_DECAY: f32 = 0.89;
 const FIXED_RMS_DECAY: f32 = 0.93;
@@ -34,6 +33,7 @@ pub(super) fn parameter_pass(
     parameters: f32,
     momentum: f32,
     max_log_rate: f32,
+    log_largest: f32,
     #[comptime] s: Shape,
 ) {
     let lane = UNIT_POS as usize;
@@ -88,7 +88,7 @@ pub(super) fn parameter_pass(
         }
         let size = own / elements + fma(all, BORROWED / parameters, FLOOR);
         log_scale = 0.5 * ln(size) - 0.25 * ln(elements);
-        let largest = log_scale + LARGEST_LOG_STEP;
+        let largest = log_scale + log_largest;
         most = select(most > largest, largest, most);
     }
     sync_cube();

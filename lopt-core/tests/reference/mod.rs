@@ -78,7 +78,7 @@ impl<'a, N: Number> Reference<'a, N> {
                 &state.global,
                 problem_mean,
                 problem_square,
-                self.config.log_pace(state.steps),
+                state.steps,
             ));
             rest = others;
         }
@@ -98,7 +98,7 @@ impl<'a, N: Number> Reference<'a, N> {
         global: &[N],
         problem_mean: N,
         problem_square: N,
-        log_pace: f64,
+        steps: u64,
     ) -> Tensor<N> {
         let l = &self.layout;
         let from_tensor = self.affine(&l.tensor_to_parameter, &old.hidden);
@@ -119,14 +119,14 @@ impl<'a, N: Number> Reference<'a, N> {
             self.accumulate(e, g);
             e.inputs = self.inputs(e, reference_rate, log_scale);
             e.hidden = self.gru(&l.parameter, &e.inputs, &e.hidden, Some(&bias)); // (10)
-            self.read_out(e, log_scale);
+            self.read_out(e, log_scale.value() + self.config.log_largest(steps));
         }
         let direction_length = self.length(elements.iter().map(|e| e.direction));
         let attended_length = self.length(elements.iter().map(|e| e.attended_direction));
         for e in &mut elements {
             e.direction = e.direction / direction_length;
             e.attended_direction = e.attended_direction / attended_length;
-            self.advance(e, log_pace);
+            self.advance(e, self.config.log_pace(steps));
         }
 
         // (11)
@@ -198,7 +198,7 @@ impl<'a, N: Number> Reference<'a, N> {
     }
 
     /// From the new hidden state to directions, decays and log rate, (7), (8), (13).
-    fn read_out(&self, e: &mut Element<N>, log_scale: N) {
+    fn read_out(&self, e: &mut Element<N>, log_largest: f64) {
         let (c, l) = (self.config, &self.layout);
         let zero = e.theta.like(0.0);
         let direction = |weight: &Range<usize>, shortcut: &Range<usize>| {
@@ -222,7 +222,7 @@ impl<'a, N: Number> Reference<'a, N> {
         if c.dynamic_output_scale {
             let wanted = e.log_rate + linear(&l.log_rate_weight, &l.log_rate_bias);
             let largest = match c.parameter_scale {
-                true => c.max_log_rate.min(log_scale.value() + 0.5_f64.ln()),
+                true => c.max_log_rate.min(log_largest),
                 false => c.max_log_rate,
             };
             e.clipped_log_rate = wanted.clip_straight_through(-c.max_log_rate, largest);

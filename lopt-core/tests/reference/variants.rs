@@ -77,7 +77,13 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
         ),
         (
             "paper, steps that rise and fall",
-            HierarchicalRnnConfig { warmup: 3.0, decay: 2.0, ..paper() },
+            HierarchicalRnnConfig {
+                warmup: 3.0,
+                decay: 2.0,
+                largest_decay: 1.0,
+                parameter_scale: true,
+                ..paper()
+            },
         ),
         (
             "paper, no gradient shortcut",
