@@ -19,7 +19,7 @@ pub fn weights_decode(data: &[u8]) {
 pub fn checkpoint_decode(data: &[u8]) {
     let _ = Checkpoint::from_bytes(data);
     // versions before the last in their light form only
-    for version in [1, 2, 3] {
+    for version in [1, 2, 4] {
         let _ = Checkpoint::from_bytes(&seal(data, b"LOPTCKPT", version));
     }
 }
