@@ -3,6 +3,9 @@
 use lopt_core::config::{GlobalInput, HierarchicalRnnConfig, Normalization};
 use lopt_core::config::{RelativeRate, StepOffset};
 
+/// Cuts steps off, with a straight-through gradient, which is not that of differences.
+pub(crate) const LARGEST_FALLS: &str = "paper, largest step that falls";
+
 /// `(name, configuration)`.
 pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
     let paper = HierarchicalRnnConfig::paper;
@@ -80,10 +83,14 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
             HierarchicalRnnConfig {
                 warmup: 3.0,
                 decay: 2.0,
-                largest_decay: 1.0,
+                largest_decay: 50.0,
                 parameter_scale: true,
                 ..paper()
             },
+        ),
+        (
+            LARGEST_FALLS,
+            HierarchicalRnnConfig { largest_decay: 1.0, parameter_scale: true, ..paper() },
         ),
         (
             "paper, no gradient shortcut",
