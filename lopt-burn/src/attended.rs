@@ -1,6 +1,5 @@
 //! The module at the point where the gradient is to be taken.
 
-use crate::error::Error;
 use std::ops::Deref;
 
 /// A module at the attended point, on loan until [`apply`](crate::LearnedOptimizer::apply).
@@ -14,17 +13,6 @@ pub struct Attended<M> {
     pub(crate) module: M,
     /// Which step it belongs to.
     pub(crate) round: u64,
-}
-
-impl<M> Attended<M> {
-    /// Gives the module back, if it was lent in this round.
-    pub(crate) fn returned_in(self, round: u64) -> Result<M, Error> {
-        if self.round == round {
-            Ok(self.module)
-        } else {
-            Err(Error::Stale { expected: round, got: self.round })
-        }
-    }
 }
 
 impl<M> Deref for Attended<M> {

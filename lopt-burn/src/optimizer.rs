@@ -128,10 +128,13 @@ impl LearnedOptimizer {
         gradients: GradientsParams,
         loss: impl Into<Option<f32>>,
     ) -> Result<M, Error> {
-        let attended = attended.returned_in(self.round)?;
+        let (expected, got) = (self.round, attended.round);
+        if expected != got {
+            return Err(Error::Stale { expected, got });
+        }
         self.check(&module)?;
         self.has_gradient.fill(false);
-        for (slot, data) in gather::gradients(&self.roster, &attended, &gradients)? {
+        for (slot, data) in gather::gradients(&self.roster, &attended.module, &gradients)? {
             gather::copy(data, &mut self.grads[self.roster.layout().range(slot)])?;
             self.has_gradient[slot] = true;
         }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use lopt_core::simd::Level;
 use lopt_meta::distributed::DistributedError;
 use lopt_meta::distributed::aggregator::aggregate;
-use lopt_meta::distributed::exchange::{MOMENT, send};
 use lopt_meta::distributed::mpi::MpiTransport;
 use lopt_meta::distributed::protocol::Message;
 use lopt_meta::distributed::server::{Limits, Server, Standing};
@@ -220,7 +219,10 @@ impl Service<'_> {
             let (began, cpu) = (Instant::now(), cpu_time());
             let answer = self.server.handle(rank, &bytes, now);
             for reply in answer.replies {
-                send(self.transport, rank, &reply).map_err(refused)?;
+                let bytes = reply
+                    .encode()
+                    .map_err(|source| refused(DistributedError::Protocol { rank: 0, source }))?;
+                self.transport.send(rank, bytes).map_err(|error| refused(error.into()))?;
             }
             if answer.report.is_some() {
                 self.span = Some((self.span.map_or(began, |(first, _)| first), began));
@@ -336,3 +338,6 @@ fn cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(now).unwrap_or_default()
 }
+
+/// How long one look for messages takes; a request to end is noticed as soon.
+const MOMENT: Duration = Duration::from_millis(100);

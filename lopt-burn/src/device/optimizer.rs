@@ -144,10 +144,13 @@ impl DeviceOptimizer {
         attended: Attended<M>,
         gradients: GradientsParams,
     ) -> Result<M, Error> {
-        let attended = attended.returned_in(self.round)?;
+        let (expected, got) = (self.round, attended.round);
+        if expected != got {
+            return Err(Error::Stale { expected, got });
+        }
         self.check(&module)?;
         let device = Some(&self.device);
-        let grads = Buffers::of(&self.roster, &attended, Some(&gradients), device)?;
+        let grads = Buffers::of(&self.roster, &attended.module, Some(&gradients), device)?;
         for (has, tensor) in self.has_gradient.iter_mut().zip(&grads.tensors) {
             *has = tensor.is_some();
         }
