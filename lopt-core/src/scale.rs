@@ -6,7 +6,8 @@
 //! at zero counts as one of size 0.01. The last term is for steps that agree in sign: of a square
 //! layer's inputs, `sqrt(N_t)` add up where random weights cancel to `N_t^(1/4)`, so that wide layers
 //! want smaller steps (Yang & Hu 2021). Log rates are held below `log_scale_t` + [`LARGEST_LOG_STEP`],
-//! with a straight-through gradient: no initial rate can overwrite a model before the network acts.
+//! with a straight-through gradient: no initial rate can overwrite a model before the network acts. With
+//! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
