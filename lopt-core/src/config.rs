@@ -2,7 +2,7 @@
 //!
 //! Three constructors are fixed points of the literature. `paper()` follows equations (1) to (14)
 //! of Wichrowska et al. 2017, `released()` what the code published with it does (quirks included),
-//! `appendix_d()` the changes of its appendix D. `recommended()` is what our own weights are trained with.
+//! `appendix_d()` the changes of its appendix D. `recommended()` is what our own weights use.
 
 use crate::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
@@ -176,10 +176,8 @@ impl HierarchicalRnnConfig {
         }
     }
 
-    /// The configuration our own weights are trained with: no second point to hold, squashed inputs
-    /// scaled by the next shorter timescale, log rates kept within nine decades either way of one,
-    /// steps that rise over the first 50 and fall with time. The embedded `recommended` are older
-    /// than these last three switches and have them at zero; the embedded `steady` have all of it.
+    /// The configuration of our recommended weights: no second point to hold, squashed inputs
+    /// scaled by the next shorter timescale, log rates kept within nine decades either way of one.
     #[must_use]
     pub fn recommended() -> Self {
         Self {
@@ -192,9 +190,6 @@ impl HierarchicalRnnConfig {
             parameter_scale: true,
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
-            warmup: 50.0,
-            decay: 1000.0,
-            largest_decay: 300.0,
             ..Self::released()
         }
     }
