@@ -49,7 +49,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problems {
-    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`, or empty to use
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`, `uncertain`, or empty to use
     /// `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
@@ -62,7 +62,8 @@ pub struct Problems {
     pub slots: usize,
     /// Groups per meta-update.
     pub groups_per_update: usize,
-    /// The meta-loss uses the whole data set rather than the training batch.
+    /// The meta-loss uses the whole data set rather than the training batch, whose logarithm rewards
+    /// networks that are wrong, but certain (`docs/meta-training.md`).
     pub full_batch: bool,
 }
 

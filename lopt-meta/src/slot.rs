@@ -101,9 +101,9 @@ impl<P: Precision> Slot<P> {
         let mut rngs: Vec<Rng> = (0..P::LANES).map(lane_rng).collect();
         let instances: Vec<Instance> = rngs.iter_mut().map(|r| problem.instance(r)).collect();
         let arrays: Vec<_> = instances.iter().map(|i| i.constants.clone()).collect();
-        let whole = recipe
-            .problems
-            .full_batch
+        // without rows the batch is everything, and one evaluation does
+        let full_batch = recipe.problems.full_batch && instances[0].dataset.is_some();
+        let whole = full_batch
             .then(|| -> Vec<_> { instances.iter().map(|i| problem.batch(i, None)).collect() });
         let objective = Objective::new(problem.clone(), &arrays, whole.as_deref());
         let batch_stream = |(lane, instance): (usize, &Instance)| {
@@ -127,7 +127,7 @@ impl<P: Precision> Slot<P> {
             first_loss: vec![f64::NAN; P::LANES],
             fresh: vec![true; P::LANES],
             objective,
-            full_batch: recipe.problems.full_batch,
+            full_batch,
             instances,
             batches,
             batches_taken: 0,

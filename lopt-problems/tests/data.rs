@@ -66,10 +66,23 @@ fn sequences_tell_their_labels() {
     }
 }
 
+/// Between neighbours on the line a label that is decided changes once, a drawn one often.
+#[test]
+fn drawn_labels_differ_between_equals() {
+    let recipe = Recipe::DrawnLabels { features: 1, classes: 2, rows: 2000 };
+    let data = recipe.make(&mut stream(7, &[]));
+    let mut rows: Vec<(f32, usize)> =
+        data.features.values.iter().copied().zip(data.labels.iter().copied()).collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let changes = rows.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+    assert!((200..1200).contains(&changes), "{changes}");
+}
+
 #[test]
 fn every_class_occurs() {
     for (recipe, classes) in [
         (Recipe::Teacher { features: 20, classes: 10, rows: 2048 }, 10),
+        (Recipe::DrawnLabels { features: 12, classes: 6, rows: 2048 }, 6),
         (Recipe::Clusters { features: 16, classes: 8, rows: 2048 }, 8),
         (Recipe::Spirals { rows: 400 }, 2),
         (Recipe::Digits { size: 12, rows: 500 }, 10),

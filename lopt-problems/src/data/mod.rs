@@ -74,6 +74,16 @@ pub enum Recipe {
         /// Number of examples.
         rows: usize,
     },
+    /// Normal inputs whose label is drawn, with the probabilities of a random linear model: nobody can
+    /// foretell them all.
+    DrawnLabels {
+        /// Features per example.
+        features: usize,
+        /// Number of classes.
+        classes: usize,
+        /// Number of examples.
+        rows: usize,
+    },
     /// Three overlapping normal clusters per class.
     Clusters {
         /// Features per example.
@@ -160,6 +170,9 @@ impl Recipe {
             Self::Teacher { features, classes, rows } => {
                 teacher::tanh_teacher(features, classes, rows, rng)
             }
+            Self::DrawnLabels { features, classes, rows } => {
+                teacher::drawn_labels(features, classes, rows, rng)
+            }
             Self::Clusters { features, classes, rows } => {
                 clusters::overlapping(features, classes, rows, rng)
             }
@@ -187,6 +200,7 @@ impl Recipe {
             | Self::Binary { features, .. }
             | Self::Symmetric { features, .. }
             | Self::Teacher { features, .. }
+            | Self::DrawnLabels { features, .. }
             | Self::Clusters { features, .. } => vec![features],
             Self::NoisyParity => vec![random::PARITY_BITS],
             Self::Images { size, .. } => vec![size, size, images::CHANNELS],
@@ -206,6 +220,7 @@ impl Recipe {
             Self::Corners { .. } | Self::RandomMlp { .. } => 2,
             Self::NoisyParity | Self::Spirals { .. } => 2,
             Self::Teacher { classes, .. }
+            | Self::DrawnLabels { classes, .. }
             | Self::Clusters { classes, .. }
             | Self::Images { classes, .. }
             | Self::Rings { classes, .. }
@@ -224,6 +239,7 @@ impl Recipe {
             | Self::Binary { rows, .. }
             | Self::Symmetric { rows, .. }
             | Self::Teacher { rows, .. }
+            | Self::DrawnLabels { rows, .. }
             | Self::Clusters { rows, .. }
             | Self::Spirals { rows }
             | Self::Images { rows, .. }

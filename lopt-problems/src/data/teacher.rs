@@ -1,6 +1,6 @@
 //! Normal inputs with labels from a random network.
 
-use lopt_core::rng::{Rng, normal};
+use lopt_core::rng::{Rng, normal, unit};
 
 use crate::instance::{Array, Dataset};
 
@@ -47,6 +47,23 @@ pub(super) fn tanh_teacher(features: usize, classes: usize, rows: usize, rng: &m
     Dataset { features: Array::new([rows, features], inputs), labels, classes }
 }
 
+/// Labels with the probabilities of a random softmax regression.
+pub(super) fn drawn_labels(features: usize, classes: usize, rows: usize, rng: &mut Rng) -> Dataset {
+    let layer = layer(features, classes, LOGIT_DEVIATION / (features as f64).sqrt(), rng);
+    let inputs: Vec<f32> = (0..rows * features).map(|_| normal(rng) as f32).collect();
+    let label = |row: &[f32]| {
+        let weights: Vec<f32> = apply(&layer, row).into_iter().map(f32::exp).collect();
+        let mut left = unit(rng) as f32 * weights.iter().sum::<f32>();
+        let mut passed = |weight: &f32| {
+            left -= weight;
+            left < 0.0
+        };
+        weights.iter().position(&mut passed).unwrap_or(classes - 1)
+    };
+    let labels = inputs.chunks_exact(features).map(label).collect();
+    Dataset { features: Array::new([rows, features], inputs), labels, classes }
+}
+
 /// Weights `(inputs, outputs)`, one row per input.
 struct Layer {
     outputs: usize,
@@ -80,3 +97,6 @@ const MOST_ATTEMPTS: usize = 200;
 
 /// Hidden units of the tanh teacher.
 const TEACHER_HIDDEN: usize = 32;
+
+/// Deviation of the logits from which labels are drawn.
+const LOGIT_DEVIATION: f64 = 1.5;

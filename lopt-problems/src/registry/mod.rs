@@ -11,6 +11,7 @@ mod paper;
 mod released;
 mod sampled;
 mod test_set;
+mod uncertain_networks;
 mod wide;
 
 use std::path::Path;
@@ -67,12 +68,15 @@ pub enum Ensemble {
     /// [`Broad`](Self::Broad) and networks of four and five layers, more badly scaled ones, and some
     /// with exact gradients.
     Deep,
+    /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell.
+    Uncertain,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad` or `deep`.
+    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep` or
+    /// `uncertain`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
@@ -82,6 +86,7 @@ impl FromStr for Ensemble {
             "recommended" => Ok(Self::Recommended),
             "broad" => Ok(Self::Broad),
             "deep" => Ok(Self::Deep),
+            "uncertain" => Ok(Self::Uncertain),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -106,6 +111,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Deep => {
             let mut entries = training_ensemble(Ensemble::Broad);
             entries.extend(deep_networks::deep_network_list());
+            entries
+        }
+        Ensemble::Uncertain => {
+            let mut entries = training_ensemble(Ensemble::Deep);
+            entries.extend(uncertain_networks::uncertain_network_list());
             entries
         }
         Ensemble::WidePaperLarge => {
@@ -151,9 +161,7 @@ pub fn names() -> Vec<String> {
 fn without_files() -> Vec<Entry> {
     let mut entries = paper_list();
     entries.extend(released_list());
-    entries.extend(wide::wide_list());
-    entries.extend(networks::network_list());
-    entries.extend(hard_networks::hard_network_list());
+    entries.extend(training_ensemble(Ensemble::Uncertain));
     for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }

@@ -152,7 +152,7 @@ pub fn suite(suite: Suite, data_dir: Option<&Path>) -> Result<SuiteTasks, Proble
 ///
 /// The rest of the ensembles are no networks: quadratics, norms, bowls, functions of the literature,
 /// slow problems, sums and rescalings of them.
-pub const TRAINING_FAMILIES: [Family; 20] = [
+pub const TRAINING_FAMILIES: [Family; 23] = [
     Family { architecture: "softmax", data: "corners" },
     Family { architecture: "softmax-noisy", data: "corners" },
     Family { architecture: "softmax", data: "clusters" },
@@ -171,6 +171,9 @@ pub const TRAINING_FAMILIES: [Family; 20] = [
     Family { architecture: "mlp-relu-deep", data: "random-network" },
     Family { architecture: "mlp-tanh-deep", data: "random-network" },
     Family { architecture: "mlp-sigmoid-deep", data: "random-network" },
+    Family { architecture: "mlp-relu", data: "drawn-labels" },
+    Family { architecture: "mlp-tanh", data: "drawn-labels" },
+    Family { architecture: "mlp-sigmoid", data: "drawn-labels" },
     Family { architecture: "conv-relu", data: "gratings" },
     Family { architecture: "conv-tanh", data: "gratings" },
 ];
