@@ -43,10 +43,9 @@ pub struct Weights {
     pub record: TrainingRecord,
 }
 
-/// Names of the weights inside this crate: `recommended` for use; `steady`, whose steps rise at first
-/// and fall with time, safer where there is no guard and slower in the last digits; `paper` for
-/// comparison (the paper's optimizer, trained on the paper's list alone, which has no neural network).
-pub const EMBEDDED: &[&str] = &["recommended", "steady", "paper"];
+/// Names of the weights inside this crate: `recommended` for use, `paper` for comparison (the paper's
+/// optimizer, trained on the paper's list alone, which has no neural network).
+pub const EMBEDDED: &[&str] = &["recommended", "paper"];
 
 impl Weights {
     /// Weights that are part of this crate.
@@ -57,7 +56,6 @@ impl Weights {
     pub fn embedded(name: &str) -> Result<Self, WeightsError> {
         match name {
             "recommended" => Self::from_bytes(include_bytes!("../weights/recommended.lopt")),
-            "steady" => Self::from_bytes(include_bytes!("../weights/steady.lopt")),
             "paper" => Self::from_bytes(include_bytes!("../weights/paper.lopt")),
             _ => Err(WeightsError::UnknownName(name.to_owned())),
         }

@@ -167,9 +167,11 @@ fn bad_settings_are_refused_with_a_sentence() {
     assert_eq!(norm, "the clipping norm is 0, expected a positive number");
 }
 
-/// Weights that run away: the log rate only grows and the direction points uphill.
+/// Weights that run away: the log rate only grows and the direction points uphill, at full length from
+/// the first step.
 fn poisoned() -> Weights {
     let mut weights = Weights::embedded("recommended").unwrap();
+    (weights.config.warmup, weights.config.largest_decay) = (0.0, 0.0);
     weights.psi.iter_mut().for_each(|x| *x = -*x);
     weights
 }

@@ -68,7 +68,8 @@ pub enum Ensemble {
     /// [`Broad`](Self::Broad) and networks of four and five layers, more badly scaled ones, and some
     /// with exact gradients.
     Deep,
-    /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell.
+    /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell, of many rows
+    /// and of so few that they can all be fitted.
     Uncertain,
 }
 

@@ -1,5 +1,6 @@
-//! Small networks of several classes whose labels nobody can foretell: the noise of their batches
-//! stays, while that of a network that can fit all its rows ends with its loss.
+//! Small networks of several classes whose labels nobody can foretell. Where rows are many, the noise of
+//! the batches stays; where they are few, a network can fit them all, and the noise ends with the loss,
+//! as in most networks of practice.
 
 use super::Entry;
 use super::released::List;
@@ -20,7 +21,17 @@ const SIZES: [(usize, &[usize], usize, usize); 8] = [
 ];
 
 /// More rows than most of the networks have parameters.
-const ROWS: usize = 300;
+const MANY_ROWS: usize = 300;
+
+/// Features, hidden widths, classes, batch, rows: some ten parameters for every row.
+const FITTING_SIZES: [(usize, &[usize], usize, usize, usize); 6] = [
+    (10, &[24], 4, 4, 24),
+    (8, &[16, 12], 3, 2, 20),
+    (16, &[20], 6, 8, 40),
+    (12, &[28], 5, 1, 16),
+    (6, &[40], 3, 8, 30),
+    (20, &[18], 4, 16, 48),
+];
 
 /// Deviation of the noise that comes on top of every other size's gradient entries.
 const ADDED_NOISE: f64 = 0.05;
@@ -29,14 +40,20 @@ const ADDED_NOISE: f64 = 0.05;
 pub(super) fn uncertain_network_list() -> Vec<Entry> {
     let mut list = List(Vec::new());
     for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
-        for (i, (features, hidden, classes, batch)) in SIZES.into_iter().enumerate() {
-            let recipe = Recipe::DrawnLabels { features, classes, rows: ROWS };
+        let net = |features, hidden, classes, batch, rows, name: &str, i: usize| {
+            let recipe = Recipe::DrawnLabels { features, classes, rows };
             let net = Mlp::new(hidden, activation, Source::fresh(recipe), batch).plain();
-            let net = net.named(format!("net-uncertain-{i}-{}", activation.name()));
+            net.named(format!("net-{name}-{i}-{}", activation.name()))
+        };
+        for (i, (features, hidden, classes, batch)) in SIZES.into_iter().enumerate() {
+            let net = net(features, hidden, classes, batch, MANY_ROWS, "uncertain", i);
             list.add("network_uncertain", net.clone());
             if i % 2 == 0 {
                 list.add("network_uncertain", Noisy::new(net, ADDED_NOISE));
             }
+        }
+        for (i, (features, hidden, classes, batch, rows)) in FITTING_SIZES.into_iter().enumerate() {
+            list.add("network_fitting", net(features, hidden, classes, batch, rows, "fitting", i));
         }
     }
     list.0
