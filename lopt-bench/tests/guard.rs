@@ -67,7 +67,8 @@ fn poisoned_weights_end_no_worse_than_adam_with_the_guard() {
     let path = folder.path().join("poisoned.lopt");
     let mut weights = Weights::embedded("recommended").unwrap();
     // it climbs, at full length from the first step
-    (weights.config.warmup, weights.config.largest_decay) = (0.0, 0.0);
+    let config = &mut weights.config;
+    (config.warmup, config.decay, config.largest_decay) = (0.0, 0.0, 0.0);
     weights.psi.iter_mut().for_each(|x| *x = -*x);
     weights.write(&path).unwrap();
     let loss = |losses: &[(String, Option<f64>)], name: &str| {

@@ -178,7 +178,7 @@ impl HierarchicalRnnConfig {
 
     /// The configuration of our recommended weights: no second point to hold, squashed inputs
     /// scaled by the next shorter timescale, log rates kept within nine decades either way of one,
-    /// steps that rise over the first 50, a largest step that falls with time.
+    /// steps that rise over the first 50 and fall slowly with time, the largest step sooner.
     #[must_use]
     pub fn recommended() -> Self {
         Self {
@@ -192,6 +192,7 @@ impl HierarchicalRnnConfig {
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
             warmup: 50.0,
+            decay: 20_000.0,
             largest_decay: 300.0,
             ..Self::released()
         }

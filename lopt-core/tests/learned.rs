@@ -171,7 +171,8 @@ fn bad_settings_are_refused_with_a_sentence() {
 /// the first step.
 fn poisoned() -> Weights {
     let mut weights = Weights::embedded("recommended").unwrap();
-    (weights.config.warmup, weights.config.largest_decay) = (0.0, 0.0);
+    let config = &mut weights.config;
+    (config.warmup, config.decay, config.largest_decay) = (0.0, 0.0, 0.0);
     weights.psi.iter_mut().for_each(|x| *x = -*x);
     weights
 }
