@@ -108,9 +108,11 @@ fn bowl(p: &[f32]) -> (f32, Vec<f32>) {
 fn a_thousand_steps_end_together() {
     for name in ["recommended", "paper"] {
         let seen = drift(name, &layout(&[300, 7, 64]), bowl);
-        for [device, _] in seen {
-            assert!(device < 1e-3, "{name}: {seen:?}");
+        // on the way rounding grows where steps are long, between two levels of the CPU, too
+        for [device, levels] in seen {
+            assert!(device < 1e-3_f64.max(10.0 * levels), "{name}: {seen:?}");
         }
+        assert!(seen[2][0] < 1e-3, "{name}: {seen:?}");
     }
 }
 
