@@ -49,8 +49,8 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problems {
-    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`, `uncertain`, or empty to use
-    /// `names` only.
+    /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
+    /// `uncertain`, or empty to use `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
     #[serde(default)]
