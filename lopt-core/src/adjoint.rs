@@ -29,6 +29,8 @@ pub struct Adjoint<E: Element> {
     pub(crate) out: Buffer<E>,
     /// `[group][3 H_P]`: deltas of the Parameter RNN summed over each tensor.
     pub(crate) parameter_delta: Buffer<E>,
+    /// `3 H_P` vectors: the same of one tensor, while it is being summed.
+    pub(crate) delta_sum: Buffer<E>,
     /// `[group][H_P + F]`: adjoint of the Tensor RNN's input.
     pub(crate) tensor_input: Buffer<E>,
     pub(crate) pending: LevelPending<E>,
@@ -93,6 +95,7 @@ impl<E: Element> Adjoint<E> {
             log_scale: none(),
             out: none(),
             parameter_delta: none(),
+            delta_sum: Buffer::zeros(3 * c.parameter_hidden * plan.width),
             tensor_input: none(),
             pending: LevelPending {
                 parameter: Pending::new(

@@ -51,11 +51,12 @@ pub fn backward<S: Simd>(
     for (t, tensor) in plan.tensors.iter().enumerate() {
         let mut of_tensor = s.zero();
         let mut to_scale = s.zero();
-        let mut delta_sum = [s.zero(); 96];
+        let mut delta_sum = std::mem::take(&mut adj.delta_sum);
+        let sums = delta_sum.as_vectors_mut::<S>();
+        sums.fill(s.zero());
         for job in &plan.jobs[tensor.jobs.clone()] {
             for span in plan.spans(job) {
                 let elements = tensor.elements;
-                let sums = &mut delta_sum[..3 * net.parameter.hidden];
                 let owed = tile_adjoint(s, net, step, adj, &span, t, elements, sums, grad);
                 of_tensor = s.add(of_tensor, owed.0);
                 to_scale = s.add(to_scale, owed.1);
@@ -63,9 +64,10 @@ pub fn backward<S: Simd>(
         }
         let n = 3 * net.parameter.hidden;
         let rows = &mut adj.parameter_delta.as_rows_mut::<S>()[t / TILE * n..(t / TILE + 1) * n];
-        for (row, &v) in rows.iter_mut().zip(&delta_sum) {
+        for (row, &v) in rows.iter_mut().zip(&*sums) {
             row[t % TILE] = v;
         }
+        adj.delta_sum = delta_sum;
         to_mean = s.add(to_mean, of_tensor);
         // the size is subtracted from the log rate
         adj.log_scale.as_vectors_mut::<S>()[t] = s.sub(s.zero(), to_scale);

@@ -62,14 +62,14 @@ pub(crate) struct Gates<'a, S: Simd> {
 }
 
 /// One step of the cell for `cols` columns: from `x` to the new `hidden`. `old`: the hidden vector
-/// before the step, where it is kept; else it is overwritten. `bias`: `b + B`, `(3H)`.
+/// before the step, where it is kept; else it is overwritten. `bias`: `b + B`, `3H` rows.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
     w: &GruWeights<S::E>,
     x: &[Row<S>],
     old: Option<&[Row<S>]>,
-    bias: &[S::V],
+    bias: Start<'_, S>,
     out: &mut Gates<'_, S>,
     hidden: &mut [Row<S>],
     cols: usize,
@@ -77,7 +77,7 @@ pub(crate) fn forward<S: Simd>(
     let cols = cols.min(TILE);
     let n = w.hidden;
     let h = old.unwrap_or(&*hidden);
-    affine(s, &w.gates, 2 * n, [x, h], Start::Bias(&bias[..2 * n]), out.gates, cols);
+    affine(s, &w.gates, 2 * n, [x, h], bias, out.gates, cols);
     let (reset, update) = out.gates.split_at_mut(n);
     for ((reset, h), product) in reset.iter_mut().zip(h).zip(out.reset_hidden.iter_mut()) {
         for c in 0..cols {
@@ -86,8 +86,7 @@ pub(crate) fn forward<S: Simd>(
             product[c] = s.mul(r, h[c]);
         }
     }
-    let start = Start::Bias(&bias[2 * n..]);
-    affine(s, &w.candidate, n, [x, out.reset_hidden], start, out.candidate, cols);
+    affine(s, &w.candidate, n, [x, out.reset_hidden], bias.skip(2 * n), out.candidate, cols);
     for (j, (candidate, update)) in out.candidate.iter_mut().zip(update).enumerate() {
         for c in 0..cols {
             let (u, k) = (s.sigmoid(update[c]), s.tanh(candidate[c]));

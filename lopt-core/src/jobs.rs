@@ -7,7 +7,7 @@ use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Plan};
 use crate::scale;
-use crate::simd::{Element, Kernel, Row, Simd, TILE, prefetch};
+use crate::simd::{Element, Kernel, Row, Simd, TILE};
 use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::load_row;
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
@@ -131,7 +131,7 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
-        let bias = tensor_bias(s, context.biases, net.parameter_bias.len(), job.tensor);
+        let bias = tensor_bias::<S>(context.biases, net.parameter_bias.len(), job.tensor);
         let most = s.constant(net.config.max_log_rate);
         let mean_rate = context.mean_rates[job.tensor];
         let mut reference = Reference::<S> { mean_rate, log_scale: s.zero(), most };
@@ -145,12 +145,12 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let end = plan.tensors[job.tensor].scalars.end;
         for span in plan.spans(job) {
             let at = span.tile - first;
+            let mut ahead: &[Row<S>] = &[];
             let new = match &mut state {
                 Tiles::Rows(rows) => {
-                    if let Some(next) = rows.get((at + 1) * fields..(at + 2) * fields) {
-                        next.iter().flatten().for_each(prefetch);
-                    }
-                    &mut rows[at * fields..(at + 1) * fields]
+                    let (now, next) = rows[at * fields..].split_at_mut(fields);
+                    ahead = &next[..fields.min(next.len())];
+                    now
                 }
                 Tiles::Compact(part) => {
                     part.prefetch(net.fields().narrow(), at + 1);
@@ -179,19 +179,18 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
                 }
                 None => (None, &mut *spare),
             };
-            let bias = &bias[..];
             let (reset, read) = (&mut *reset_hidden, &mut *read);
             // a full tile has loops of a length known to the compiler
             if span.cols == TILE && tail.is_none() {
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, TILE,
-                    None, decays,
+                    None, decays, ahead,
                 );
             } else {
                 let cols = span.cols;
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, cols,
-                    tail, decays,
+                    tail, decays, ahead,
                 );
             }
             if let Tiles::Compact(part) = &mut state {

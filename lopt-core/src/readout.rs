@@ -94,11 +94,7 @@ pub(crate) fn forward<S: Simd>(
     cols: usize,
 ) {
     let cols = cols.min(TILE);
-    let mut bias = [s.zero(); MOST_OUTPUTS];
-    for (b, &value) in bias.iter_mut().zip(&w.bias) {
-        *b = s.splat(value);
-    }
-    affine(s, &w.weight, w.outputs.count, [hidden], Start::Bias(&bias), out, cols);
+    affine(s, &w.weight, w.outputs.count, [hidden], Start::Bias(&w.bias), out, cols);
     shortcut(s, &w.direction_shortcut, m, &mut out[0], cols);
     if let Some(row) = w.outputs.attention {
         shortcut(s, &w.attention_shortcut, m, &mut out[row], cols);
@@ -119,13 +115,9 @@ pub(crate) fn decays_of<S: Simd>(
 ) {
     let outputs = w.outputs;
     let first = outputs.before_decays();
-    let mut bias = [s.zero(); MOST_OUTPUTS];
-    for (b, &value) in bias.iter_mut().zip(&w.bias[first..]) {
-        *b = s.splat(value);
-    }
     if first < outputs.count {
-        let out = &mut out[first..outputs.count];
-        affine(s, &w.weight[first..], outputs.count, [hidden], Start::Bias(&bias), out, TILE);
+        let (out, bias) = (&mut out[first..outputs.count], Start::Bias(&w.bias[first..]));
+        affine(s, &w.weight[first..], outputs.count, [hidden], bias, out, TILE);
         sigmoids(s, out, TILE);
     }
     decays(s, outputs, out, gradient_decay, rms_decay, TILE);

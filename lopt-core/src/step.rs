@@ -159,7 +159,7 @@ fn reduce<S: Simd>(
     net: &Network<S::E>,
     plan: &Plan,
     tensors: &[TensorStep<S::E>],
-    sums: &[S::V],
+    sums: &mut [S::V],
     tensor_kept: &mut [Row<S>],
     inverse: &mut [S::V],
     mean_rate: &mut [S::V],
@@ -168,10 +168,10 @@ fn reduce<S: Simd>(
     let rows = level_rows(net.tensor.inputs, net.tensor.hidden);
     let mut rates = s.zero();
     for (t, tensor) in plan.tensors.iter().enumerate() {
-        let mut total = [s.zero(); 128];
-        let total = &mut total[..count];
-        for job in tensor.jobs.clone() {
-            for (a, &b) in total.iter_mut().zip(&sums[job * count..(job + 1) * count]) {
+        // into the sums of its first job
+        let (total, rest) = sums[tensor.jobs.start * count..].split_at_mut(count);
+        for of_job in rest.chunks_exact(count).take(tensor.jobs.len() - 1) {
+            for (a, &b) in total.iter_mut().zip(of_job) {
                 *a = s.add(*a, b);
             }
         }

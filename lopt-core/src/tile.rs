@@ -9,13 +9,27 @@ use bytemuck::Zeroable;
 
 /// What an affine map starts from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start<'a, V> {
+pub(crate) enum Start<'a, S: Simd> {
     /// Zero.
     Zero,
-    /// One vector per output row.
-    Bias(&'a [V]),
+    /// One number per output row.
+    Bias(&'a [S::E]),
+    /// One vector per output row: that column of rows.
+    Column(&'a [Row<S>], usize),
     /// What the output holds.
     Output,
+}
+
+impl<S: Simd> Start<'_, S> {
+    /// The start of the output rows from `rows` on.
+    #[inline(always)]
+    pub(crate) fn skip(self, rows: usize) -> Self {
+        match self {
+            Self::Bias(bias) => Self::Bias(&bias[rows..]),
+            Self::Column(bias, column) => Self::Column(&bias[rows..], column),
+            Self::Zero | Self::Output => self,
+        }
+    }
 }
 
 /// `out[r][c] = start + sum_i w[i * stride + r] * x[i][c]` for the first `cols` columns, where the
@@ -26,7 +40,7 @@ pub(crate) fn affine<S: Simd, const K: usize>(
     w: &[S::E],
     stride: usize,
     parts: [&[Row<S>]; K],
-    start: Start<'_, S::V>,
+    start: Start<'_, S>,
     out: &mut [Row<S>],
     cols: usize,
 ) {
@@ -40,7 +54,7 @@ struct Affine<'a, S: Simd, const K: usize> {
     w: &'a [S::E],
     stride: usize,
     parts: [&'a [Row<S>]; K],
-    start: Start<'a, S::V>,
+    start: Start<'a, S>,
     out: &'a mut [Row<S>],
     cols: usize,
 }
@@ -72,7 +86,7 @@ fn affine_columns<S: Simd, const K: usize, const C: usize>(
     w: &[S::E],
     stride: usize,
     parts: [&[Row<S>]; K],
-    start: Start<'_, S::V>,
+    start: Start<'_, S>,
     out: &mut [Row<S>],
     c: usize,
 ) {
@@ -102,7 +116,7 @@ fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
     w: &[S::E],
     stride: usize,
     parts: [&[Row<S>]; K],
-    start: Start<'_, S::V>,
+    start: Start<'_, S>,
     out: &mut [Row<S>],
     c: usize,
     r: usize,
@@ -113,7 +127,12 @@ fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
         Start::Zero => {}
         Start::Bias(bias) => {
             for i in 0..R {
-                acc[i] = [bias[r + i]; C];
+                acc[i] = [s.splat(bias[r + i]); C];
+            }
+        }
+        Start::Column(bias, column) => {
+            for i in 0..R {
+                acc[i] = [bias[r + i][column]; C];
             }
         }
         Start::Output => {
@@ -163,11 +182,13 @@ pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S
 #[inline(always)]
 pub(crate) fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
     let mut row: Row<S> = Zeroable::zeroed();
-    let to: &mut [S::E] = bytemuck::cast_slice_mut(&mut row);
-    if flat.len() == to.len() {
-        to.copy_from_slice(flat);
+    if flat.len() == TILE * S::LANES {
+        // a copy of the whole would be merged with the one below, into a call
+        for (to, from) in row.iter_mut().zip(flat.chunks_exact(S::LANES)) {
+            *to = bytemuck::pod_read_unaligned(bytemuck::cast_slice(from));
+        }
     } else {
-        to[..flat.len()].copy_from_slice(flat);
+        bytemuck::cast_slice_mut::<_, S::E>(&mut row)[..flat.len()].copy_from_slice(flat);
     }
     row
 }
@@ -175,10 +196,12 @@ pub(crate) fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
 /// Writes the first scalars of a row to a flat buffer.
 #[inline(always)]
 pub(crate) fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
-    let from: &[S::E] = bytemuck::cast_slice(row);
-    if flat.len() == from.len() {
-        flat.copy_from_slice(from);
+    if flat.len() == TILE * S::LANES {
+        for (to, from) in flat.chunks_exact_mut(S::LANES).zip(row) {
+            to.copy_from_slice(bytemuck::cast_slice(std::slice::from_ref(from)));
+        }
     } else {
+        let from: &[S::E] = bytemuck::cast_slice(row);
         flat.copy_from_slice(&from[..flat.len()]);
     }
 }

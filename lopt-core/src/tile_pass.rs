@@ -3,7 +3,8 @@
 use crate::buffer::Buffer;
 use crate::network::Network;
 use crate::readout::MOST_OUTPUTS;
-use crate::simd::{Element, Row, Simd, TILE};
+use crate::simd::{Element, Row, Simd, TILE, prefetch};
+use crate::tile::Start;
 use crate::{accumulators, features, gru, readout, update};
 
 /// Rows of one tile that one step fills.
@@ -78,6 +79,7 @@ pub(crate) struct Reference<S: Simd> {
 /// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
 /// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], `etabar'`; `tail` masks
 /// lanes of the last column that are padding. `decays`: whether the next decays are wanted.
+/// `ahead`: rows that are asked for meanwhile, a third at a time, as many as a core can wait for.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -86,7 +88,7 @@ pub(crate) fn forward<S: Simd>(
     new: &mut [Row<S>],
     kept: &mut [Row<S>],
     g: &Row<S>,
-    bias: &[S::V],
+    bias: Start<'_, S>,
     reference: &Reference<S>,
     reset_hidden: &mut [Row<S>],
     read: &mut [Row<S>],
@@ -95,8 +97,12 @@ pub(crate) fn forward<S: Simd>(
     cols: usize,
     tail: Option<S::V>,
     decays: bool,
+    ahead: &[Row<S>],
 ) {
     let cols = cols.min(TILE);
+    let (first, rest) = ahead.split_at(ahead.len() / 3);
+    let (second, third) = rest.split_at(rest.len() / 2);
+    first.iter().flatten().for_each(prefetch);
     let old = old.map(|old| net.fields().split(old));
     let new = net.fields().split_mut(new);
     let KeptRows { x, gates, candidate } = KeptRows::split_mut(net, kept);
@@ -109,9 +115,11 @@ pub(crate) fn forward<S: Simd>(
     accumulators::forward(s, net.scales, g, a, b, averages, avg, ms, cols);
     let Reference { mean_rate, log_scale, .. } = *reference;
     features::forward(s, net.inputs, avg, ms, rate, mean_rate, log_scale, x, cols);
+    second.iter().flatten().for_each(prefetch);
     let mut cell = gru::Gates::<S> { gates, candidate, reset_hidden };
     let hidden = old.map(|old| old.hidden);
     gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);
+    third.iter().flatten().for_each(prefetch);
     let outputs = net.readout.outputs;
     let read = &mut read[..if decays { outputs.count } else { outputs.before_decays() }];
     readout::forward(s, &net.readout, new.hidden, &x[..net.config.timescales], read, cols);

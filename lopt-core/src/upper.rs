@@ -22,46 +22,34 @@ pub(crate) fn parameter_biases<S: Simd>(
     biases: &mut [Row<S>],
 ) {
     let map = &net.global_to_parameter;
-    let start = send_down::<S>(s, &map.weight, &net.parameter_bias, global, down);
     let n = map.outputs;
+    let start = send_down::<S>(s, &map.weight, &net.parameter_bias, global, down);
     let map = &net.tensor_to_parameter;
     let groups = tensor.chunks_exact(map.inputs).zip(biases.chunks_exact_mut(n));
     for (group, (h, bias)) in groups.enumerate() {
         let cols = plan.group_columns(group);
-        affine(s, &map.weight, n, [h], Start::Bias(&start), bias, cols);
+        affine(s, &map.weight, n, [h], start, bias, cols);
     }
 }
 
-/// `bias + h_G W` as one vector per output.
+/// `bias + h_G W`, written to `down`.
 #[inline(always)]
-fn send_down<S: Simd>(
+fn send_down<'a, S: Simd>(
     s: S,
     weight: &[S::E],
     bias: &[S::E],
     global: &[Row<S>],
-    down: &mut [Row<S>],
-) -> [S::V; 192] {
-    let mut start = [s.zero(); 192];
-    for (v, &b) in start.iter_mut().zip(bias) {
-        *v = s.splat(b);
-    }
+    down: &'a mut [Row<S>],
+) -> Start<'a, S> {
     let down = &mut down[..bias.len()];
-    affine(s, weight, bias.len(), [global], Start::Bias(&start), down, 1);
-    for (v, row) in start.iter_mut().zip(down.iter()) {
-        *v = row[0];
-    }
-    start
+    affine(s, weight, bias.len(), [global], Start::Bias(bias), down, 1);
+    Start::Column(down, 0)
 }
 
-/// The bias vector of one tensor.
+/// The bias of one tensor, of `n` rows.
 #[inline(always)]
-pub(crate) fn tensor_bias<S: Simd>(s: S, rows: &[Row<S>], n: usize, tensor: usize) -> [S::V; 96] {
-    let mut bias = [s.zero(); 96];
-    let group = &rows[tensor / TILE * n..(tensor / TILE + 1) * n];
-    for (v, row) in bias.iter_mut().zip(group) {
-        *v = row[tensor % TILE];
-    }
-    bias
+pub(crate) fn tensor_bias<S: Simd>(rows: &[Row<S>], n: usize, tensor: usize) -> Start<'_, S> {
+    Start::Column(&rows[tensor / TILE * n..(tensor / TILE + 1) * n], tensor % TILE)
 }
 
 /// Hidden vectors of the Tensor RNNs and of the Global RNN.
@@ -94,7 +82,9 @@ pub(crate) fn forward<S: Simd>(
     let (ht, inputs) = (net.tensor.hidden, net.tensor.inputs);
     let old_global = old.map_or(&*global, |(_, global)| global);
     let start = send_down::<S>(s, &net.global_to_tensor.weight, &net.tensor_bias, old_global, down);
-    let mut total = [s.zero(); 64];
+    for row in global_kept[..ht].iter_mut() {
+        row[0] = s.zero();
+    }
     let last = plan.tensors.len() - 1;
     let kept = tensor_kept.chunks_exact_mut(level_rows(inputs, ht));
     for (group, (hidden, kept)) in tensor.chunks_exact_mut(ht).zip(kept).enumerate() {
@@ -106,20 +96,20 @@ pub(crate) fn forward<S: Simd>(
             rows[..ht].copy_from_slice(hidden);
             rows
         });
-        cell(s, &net.tensor, before, &start, kept, hidden, cols);
+        cell(s, &net.tensor, before, start, kept, hidden, cols);
         if let Some(rows) = to_hold {
             for (row, old) in hidden.iter_mut().zip(&rows) {
                 (0..cols).filter(|&c| held(c)).for_each(|c| row[c] = old[c]);
             }
         }
-        for (v, row) in total.iter_mut().zip(hidden.iter()) {
+        for (total, row) in global_kept.iter_mut().zip(hidden.iter()) {
             for c in 0..cols {
                 let counts = match net.config.global_input {
                     GlobalInput::MeanOfTensors => true,
                     GlobalInput::LastTensor => group * TILE + c == last,
                 };
                 if counts {
-                    *v = s.add(*v, row[c]);
+                    total[0] = s.add(total[0], row[c]);
                 }
             }
         }
@@ -128,15 +118,11 @@ pub(crate) fn forward<S: Simd>(
         GlobalInput::MeanOfTensors => s.constant(1.0 / plan.tensors.len() as f64),
         GlobalInput::LastTensor => s.constant(1.0),
     };
-    for (row, &v) in global_kept.iter_mut().zip(&total[..ht]) {
-        row[0] = s.mul(v, scale);
-    }
-    let mut start = [s.zero(); 192];
-    for (v, &b) in start.iter_mut().zip(&net.global.bias) {
-        *v = s.splat(b);
+    for row in global_kept[..ht].iter_mut() {
+        row[0] = s.mul(row[0], scale);
     }
     let before = old.map(|(_, global)| global);
-    cell(s, &net.global, before, &start, global_kept, global, 1);
+    cell(s, &net.global, before, Start::Bias(&net.global.bias), global_kept, global, 1);
 }
 
 #[inline(always)]
@@ -144,7 +130,7 @@ fn cell<S: Simd>(
     s: S,
     w: &gru::GruWeights<S::E>,
     before: Option<&[Row<S>]>,
-    bias: &[S::V],
+    bias: Start<'_, S>,
     kept: &mut [Row<S>],
     hidden: &mut [Row<S>],
     cols: usize,
@@ -152,5 +138,5 @@ fn cell<S: Simd>(
     let LevelRows { x, gates, candidate, reset_hidden } =
         LevelRows::split_mut(kept, w.inputs, w.hidden);
     let mut gates = gru::Gates::<S> { gates, candidate, reset_hidden };
-    gru::forward(s, w, x, before, &bias[..3 * w.hidden], &mut gates, hidden, cols);
+    gru::forward(s, w, x, before, bias, &mut gates, hidden, cols);
 }

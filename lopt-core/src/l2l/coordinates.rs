@@ -36,17 +36,16 @@ impl<E: Element> StackWeights<E> {
     }
 }
 
-/// The weights with their biases in every lane.
+/// The two layers and the readout, at one SIMD level.
 #[derive(Debug)]
 pub(super) struct Stack<'a, S: Simd> {
     w: &'a StackWeights<S::E>,
-    biases: [[S::V; GATES]; 2],
 }
 
 impl<'a, S: Simd> Stack<'a, S> {
     #[inline(always)]
-    pub(super) fn new(s: S, w: &'a StackWeights<S::E>) -> Self {
-        Self { w, biases: [w.first.bias_vectors(s), w.second.bias_vectors(s)] }
+    pub(super) fn new(w: &'a StackWeights<S::E>) -> Self {
+        Self { w }
     }
 
     /// One step from the state `old`: fills `trace`, whose last [`STATE`] rows are the new state,
@@ -65,9 +64,9 @@ impl<'a, S: Simd> Stack<'a, S> {
         let (first, second) = gates.split_at_mut(GATES);
         let (new_first, new_second) = new.split_at_mut(LAYER);
         let (old_first, old_second) = old.split_at(LAYER);
-        lstm::forward(s, &self.w.first, &self.biases[0], x, old_first, first, new_first);
+        lstm::forward(s, &self.w.first, x, old_first, first, new_first);
         let x = &new_first[HIDDEN..];
-        lstm::forward(s, &self.w.second, &self.biases[1], x, old_second, second, new_second);
+        lstm::forward(s, &self.w.second, x, old_second, second, new_second);
         let mut out = [s.splat(self.w.readout_bias); TILE];
         for (h, &w) in new_second[HIDDEN..].iter().zip(&self.w.readout) {
             for c in 0..TILE {

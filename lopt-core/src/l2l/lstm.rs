@@ -32,16 +32,6 @@ impl<E: Element> LstmWeights<E> {
         });
         Self { inputs: blocks.inputs, bias: bias.collect(), weight, transposed }
     }
-
-    /// The biases in every lane.
-    #[inline(always)]
-    pub(super) fn bias_vectors<S: Simd<E = E>>(&self, s: S) -> [S::V; GATES] {
-        let mut out = [s.zero(); GATES];
-        for (to, &b) in out.iter_mut().zip(&self.bias) {
-            *to = s.splat(b);
-        }
-        out
-    }
 }
 
 /// One step of a tile. `old` and `new`: `c`, then `h`, 20 rows each. `gates` receives the activated
@@ -50,14 +40,13 @@ impl<E: Element> LstmWeights<E> {
 pub(super) fn forward<S: Simd>(
     s: S,
     w: &LstmWeights<S::E>,
-    bias: &[S::V],
     x: &[Row<S>],
     old: &[Row<S>],
     gates: &mut [Row<S>],
     new: &mut [Row<S>],
 ) {
     let (c_old, h_old) = old.split_at(HIDDEN);
-    affine(s, &w.weight, GATES, [x, h_old], Start::Bias(bias), gates, TILE);
+    affine(s, &w.weight, GATES, [x, h_old], Start::Bias(&w.bias), gates, TILE);
     let (c_new, h_new) = new.split_at_mut(HIDDEN);
     for u in 0..HIDDEN {
         for c in 0..TILE {

@@ -158,7 +158,7 @@ impl<E: Element> Kernel<E> for Step<'_, E> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) {
         let Self { weights, state, params, grads } = self;
-        let stack = Stack::new(s, weights);
+        let stack = Stack::<S>::new(weights);
         let tile = TILE * S::LANES;
         let mut trace = [[s.zero(); TILE]; TRACE];
         let state: &mut [Row<S>] = bytemuck::cast_slice_mut(state);
@@ -189,7 +189,7 @@ impl<E: Element> Kernel<E> for Back<'_, E> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, s: S) -> Vec<f64> {
         let Self { weights, state, gradients, adjoints, span, way } = self;
-        let stack = Stack::new(s, weights);
+        let stack = Stack::<S>::new(weights);
         let tile = TILE * S::LANES;
         let start: &[Row<S>] = bytemuck::cast_slice(state);
         way.gradient.fill(E::from_f64(0.0));
