@@ -1,5 +1,6 @@
-//! Output folders and files, each written in full or not at all.
+//! Output folders, files and lines, each written in full or not at all.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,12 @@ impl OutputFolder {
         write_file(&path, bytes)?;
         Ok(path)
     }
+}
+
+/// Writes a line to standard error, in one piece: `mpirun` would mix pieces with those of others.
+/// A closed standard error must not end the work.
+pub fn say(line: impl Display) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Tries a temporary file beside `path`: before minutes of work, not after.

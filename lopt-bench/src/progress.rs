@@ -1,13 +1,14 @@
 //! What moves on the screen during a race: one bar per contender, or plain lines without a
 //! terminal. Everything goes to standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::output::say;
 use crate::report::number::loss_text;
 
 /// Progress of all runs of a race; shared by the threads.
@@ -79,12 +80,7 @@ impl RaceProgress {
                 let tenth = |count: usize| count * 10 / self.runs.max(1);
                 if tenth(finished) > tenth(finished - 1) {
                     let seconds = self.started.elapsed().as_secs_f64();
-                    // A closed standard error must not end the race.
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "race: {finished} of {} runs, {seconds:.0} s",
-                        self.runs
-                    );
+                    say(format_args!("race: {finished} of {} runs, {seconds:.0} s", self.runs));
                 }
             }
             Screen::Silent => {}

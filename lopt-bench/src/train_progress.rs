@@ -1,9 +1,11 @@
 //! The live line of `lopt train`: how far, how good, how fast, how long.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::say;
 
 /// What the trainer reports after an update of the meta-parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,8 +79,7 @@ impl TrainProgress {
         let due = self.last_line.is_none_or(|last| progress.elapsed >= last + PLAIN_INTERVAL);
         if due || progress.update == progress.updates {
             self.last_line = Some(progress.elapsed);
-            // A closed standard error must not end the training.
-            let _ = writeln!(std::io::stderr(), "{}", progress.line());
+            say(progress.line());
         }
     }
 

@@ -1,10 +1,12 @@
 //! What moves on the screen while an experiment runs.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::say;
 
 /// A bar on a terminal, otherwise a line per tenth.
 #[derive(Debug)]
@@ -39,13 +41,7 @@ impl BenchProgress {
         let tenth = |done: usize| done * 10 / self.count.max(1);
         if tenth(done) > tenth(done - 1) {
             let seconds = self.started.elapsed().as_secs_f64();
-            // A closed standard error must not end the experiment.
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: {done} of {}, {seconds:.0} s",
-                self.label,
-                self.count
-            );
+            say(format_args!("{}: {done} of {}, {seconds:.0} s", self.label, self.count));
         }
     }
 

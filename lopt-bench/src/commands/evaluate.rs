@@ -12,7 +12,7 @@ use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::learned::LearnedSource;
-use crate::output::OutputFolder;
+use crate::output::{OutputFolder, say};
 use crate::report::evaluation;
 use crate::suggest::near_names;
 
@@ -42,9 +42,8 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let mut runs: Vec<Vec<LearnedRun>> = Vec::new();
     for (index, task) in tasks.tasks.iter().enumerate() {
         runs.push(run_task(task, &learned, &args.rates, seeds(task.seeds), threads)?);
-        // A closed standard error must not end the evaluation.
         let (done, all) = (index + 1, tasks.tasks.len());
-        let _ = writeln!(std::io::stderr(), "evaluate: {done} of {all} tasks, {}", task.name);
+        say(format_args!("evaluate: {done} of {all} tasks, {}", task.name));
     }
     let names = (learned.label.as_str(), suite);
     let record = record(names, &tasks, &baselines, &runs, &args.rates);

@@ -22,6 +22,7 @@ use lopt_core::simd::Level;
 
 use crate::args::{Cli, Command, RaceArgs, WeightsCommand};
 use crate::error::CliError;
+use crate::output::say;
 
 /// Runs the command line of this process.
 ///
@@ -45,8 +46,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // Without standard error the exit code must do.
-            let _ = writeln!(io::stderr(), "error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,6 +1,6 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use lopt_core::simd::Level;
@@ -20,7 +20,7 @@ use crate::commands::fault_injection::Fault;
 use crate::commands::train::{Beginning, Session, Training, beginning, fault, recipe};
 use crate::error::CliError;
 use crate::interrupt;
-use crate::output::OutputFolder;
+use crate::output::{OutputFolder, say};
 use crate::run_lock::RunLock;
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
@@ -55,8 +55,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
             transport.abandon(0, true);
         }
         Err(error) => {
-            // Without standard error the exit code must do.
-            let _ = writeln!(io::stderr(), "error: {}{error}", of_rank(rank));
+            say(format_args!("error: {}{error}", of_rank(rank)));
             transport.abandon(error.exit_code().into(), rank == 0 || orphaned);
         }
     }
@@ -136,8 +135,7 @@ fn follow_or_aggregate(
     if below.is_empty() {
         return work(args, tree.above(rank), transport, fault);
     }
-    // A closed standard error must not end the training.
-    let mut note = |note| drop(writeln!(io::stderr(), "aggregator {rank}: {note}"));
+    let mut note = |note| say(format_args!("aggregator {rank}: {note}"));
     let limits = limits(args, below.len());
     aggregate(transport, &below, limits, &interrupt::asked, &mut note).map(|_| ())
 }
@@ -235,8 +233,7 @@ impl Service<'_> {
             self.server.look_around(now);
         }
         for note in self.server.take_notes() {
-            // A closed standard error must not end the training.
-            let _ = writeln!(io::stderr(), "{note}");
+            say(note);
         }
         Ok(report)
     }

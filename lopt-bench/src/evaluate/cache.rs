@@ -1,13 +1,12 @@
 //! Baselines on disk: one small file per task, so that a rerun takes minutes.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use lopt_problems::Task;
 
 use super::baselines::TaskBaselines;
 use crate::error::CliError;
-use crate::output::OutputFolder;
+use crate::output::{OutputFolder, say};
 
 /// A folder of baselines.
 #[derive(Debug, Clone)]
@@ -48,14 +47,12 @@ impl Cache {
         let mut text = serde_json::to_string(&computed)?;
         text.push('\n');
         OutputFolder::open(&self.folder)?.write(&name, text.as_bytes())?;
-        // A closed standard error must not end the evaluation.
-        let _ = writeln!(
-            std::io::stderr(),
+        say(format_args!(
             "baselines of {}: {:.0} core-seconds, {:.3} ms per step",
             task.name,
             computed.core_seconds,
             1e3 * computed.core_seconds / computed.steps.max(1) as f64
-        );
+        ));
         Ok(computed)
     }
 
