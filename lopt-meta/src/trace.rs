@@ -1,7 +1,7 @@
 //! Memory of an unroll: what every step leaves, and the records of one segment.
 //!
 //! A record holds everything the way back needs of a step, but is large. If all records of an
-//! unroll fit the cache they are kept; else only the state at the start of each segment is, and the
+//! unroll fit the shared cache they are kept; else only the state at the start of each segment is, and the
 //! way back runs the segment forward again from the gradients it was given. Same code, same bits.
 
 use lopt_core::buffer::Buffer;
@@ -11,9 +11,10 @@ use lopt_core::record::{RecordShape, StepRecord};
 use lopt_core::simd::Element;
 use lopt_core::state::{State, StateMut, StateShape};
 
-/// Bytes of records that are kept at once: what a core's own cache holds. Measured on Zen 4 (1 MiB
-/// of second-level cache), Quadratic(20): 1 MiB 1.0, 256 KiB 0.93, all records of an unroll 0.85.
-const RECORD_BYTES: usize = 1 << 20;
+/// Bytes up to which all records of an unroll are kept: half of a shared cache of 32 MiB.
+const WHOLE_BYTES: usize = 16 << 20;
+/// Bytes of records that are kept at once otherwise (`docs/performance.md` has the comparison).
+const SEGMENT_BYTES: usize = 4 << 20;
 
 /// What every step leaves, each flat `[P][lane]`.
 #[derive(Debug)]
@@ -55,8 +56,9 @@ impl<E: Element> Trace<E> {
         let record = RecordShape::new(net, plan).len();
         let state = StateShape::new(net, plan).len();
         self.sizes = [record, state, scalars];
-        let fit = RECORD_BYTES / (record * size_of::<E>());
-        self.segment = fit.clamp(1, steps.max(1));
+        let (steps, bytes) = (steps.max(1), record * size_of::<E>());
+        let whole = steps * bytes <= WHOLE_BYTES;
+        self.segment = if whole { steps } else { (SEGMENT_BYTES / bytes).clamp(1, steps) };
         let segments = steps.div_ceil(self.segment);
         for (buffer, len) in [
             (&mut self.records, (self.segment + 1) * record),
@@ -68,7 +70,8 @@ impl<E: Element> Trace<E> {
             }
         }
         // columns that pad a tile are never written, and would hand what lies there to checkpoints
-        self.records.fill(E::from_f64(0.0));
+        let end = self.end_of_records(steps);
+        self.records[end..end + state].fill(E::from_f64(0.0));
     }
 
     /// The segment of step `n`.
@@ -111,10 +114,15 @@ impl<E: Element> Trace<E> {
         StateMut::in_memory(&mut self.snapshots[at..], shape).copy_from(state);
     }
 
-    /// The state that step `n - 1` left in the records.
-    pub(crate) fn state_after(&mut self, n: usize, shape: &StateShape) -> StateMut<'_, E> {
-        let at = (n - (n - 1) / self.segment * self.segment) * self.sizes[0];
+    /// The state that the last of `steps` steps left in the records.
+    pub(crate) fn state_after(&mut self, steps: usize, shape: &StateShape) -> StateMut<'_, E> {
+        let at = self.end_of_records(steps);
         StateMut::in_memory(&mut self.records[at..], shape)
+    }
+
+    /// Where in the records that state lies.
+    fn end_of_records(&self, steps: usize) -> usize {
+        (steps - self.first_of(self.segment_of(steps - 1))) * self.sizes[0]
     }
 
     /// Puts the state at the start of a segment back.
