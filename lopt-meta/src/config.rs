@@ -50,7 +50,7 @@ pub struct Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Problems {
     /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
-    /// `uncertain`, or empty to use `names` only.
+    /// `uncertain`, `large`, or empty to use `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
     #[serde(default)]
@@ -81,9 +81,27 @@ pub struct Lengths {
     pub life_start: f64,
     /// Mean life at the end; in between it grows geometrically.
     pub life_end: f64,
+    /// Share of the slots whose runs are short: without them hardly one unroll is the first of its run.
+    #[serde(default)]
+    pub short_share: f64,
+    /// Mean life of short runs, from the beginning to the end of meta-training.
+    #[serde(default)]
+    pub short_life: f64,
 }
 
 impl Lengths {
+    /// Mean life of the runs of slot `id`. `progress`: how far meta-training is, 0 to 1.
+    #[must_use]
+    pub fn mean_life(&self, id: u64, progress: f64) -> f64 {
+        // spread evenly over the slots, as a meta-update takes neighbours
+        let short =
+            ((id + 1) as f64 * self.short_share).floor() > (id as f64 * self.short_share).floor();
+        if short {
+            return self.short_life;
+        }
+        self.life_start * (self.life_end / self.life_start).powf(progress)
+    }
+
     /// Length of an unroll, from a number drawn uniformly from [0, 1).
     #[must_use]
     pub fn unroll(&self, uniform: f64) -> usize {
@@ -237,6 +255,9 @@ impl Recipe {
                 self.lengths.life_end.max(self.lengths.life_start),
             ),
         )?;
+        if self.lengths.short_share > 0.0 {
+            range("lengths.short_life", (self.lengths.short_life, self.lengths.short_life))?;
+        }
         for (name, value) in [
             ("updates", self.updates),
             ("problems.slots", self.problems.slots as u64),
@@ -252,6 +273,7 @@ impl Recipe {
             ("perturb.rescale_probability", self.perturb.rescale_probability),
             ("perturb.noise_probability", self.perturb.noise_probability),
             ("meta_loss.ramp", self.meta_loss.ramp),
+            ("lengths.short_share", self.lengths.short_share),
             ("meta_optimizer.beta1", self.meta_optimizer.beta1),
             ("meta_optimizer.beta2", self.meta_optimizer.beta2),
             ("meta_optimizer.average", self.meta_optimizer.average),

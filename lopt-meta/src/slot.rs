@@ -88,8 +88,7 @@ impl<P: Precision> Slot<P> {
         let problem = entry.problem.clone();
         let layout = problem.layout();
         let plan = Plan::new(&layout, Lanes::Instances, P::LANES);
-        let lengths = &recipe.lengths;
-        let mean = lengths.life_start * (lengths.life_end / lengths.life_start).powf(progress);
+        let mean = recipe.lengths.mean_life(id, progress);
         let mut life = 1.0 - mean * (1.0 - unit(&mut rng)).ln();
         if draw == 0 {
             // first lives are cut at random points so that later ones are staggered

@@ -6,6 +6,7 @@
 mod deep_networks;
 mod hard_networks;
 mod image_tests;
+mod large_networks;
 mod networks;
 mod paper;
 mod released;
@@ -71,13 +72,15 @@ pub enum Ensemble {
     /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell, of many rows
     /// and of so few that they can all be fitted.
     Uncertain,
+    /// [`Uncertain`](Self::Uncertain) and wider networks, of up to 2800 parameters.
+    Large,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep` or
-    /// `uncertain`.
+    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
+    /// `uncertain` or `large`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
@@ -88,6 +91,7 @@ impl FromStr for Ensemble {
             "broad" => Ok(Self::Broad),
             "deep" => Ok(Self::Deep),
             "uncertain" => Ok(Self::Uncertain),
+            "large" => Ok(Self::Large),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -117,6 +121,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Uncertain => {
             let mut entries = training_ensemble(Ensemble::Deep);
             entries.extend(uncertain_networks::uncertain_network_list());
+            entries
+        }
+        Ensemble::Large => {
+            let mut entries = training_ensemble(Ensemble::Uncertain);
+            entries.extend(large_networks::large_network_list());
             entries
         }
         Ensemble::WidePaperLarge => {
@@ -162,7 +171,7 @@ pub fn names() -> Vec<String> {
 fn without_files() -> Vec<Entry> {
     let mut entries = paper_list();
     entries.extend(released_list());
-    entries.extend(training_ensemble(Ensemble::Uncertain));
+    entries.extend(training_ensemble(Ensemble::Large));
     for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }
