@@ -72,8 +72,7 @@ pub enum Ensemble {
     /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell, of many rows
     /// and of so few that they can all be fitted.
     Uncertain,
-    /// [`Deep`](Self::Deep), the networks of [`Uncertain`](Self::Uncertain) that can be fitted and a
-    /// third of the others, and wider networks, of up to 2800 parameters.
+    /// [`Uncertain`](Self::Uncertain) and wider networks, of up to 2800 parameters.
     Large,
 }
 
@@ -125,13 +124,7 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
             entries
         }
         Ensemble::Large => {
-            let mut entries = training_ensemble(Ensemble::Deep);
-            let (fitting, uncertain): (Vec<_>, Vec<_>) =
-                uncertain_networks::uncertain_network_list()
-                    .into_iter()
-                    .partition(|entry| entry.set == uncertain_networks::FITTING);
-            entries.extend(fitting);
-            entries.extend(uncertain.into_iter().step_by(3));
+            let mut entries = training_ensemble(Ensemble::Uncertain);
             entries.extend(large_networks::large_network_list());
             entries
         }
@@ -178,8 +171,7 @@ pub fn names() -> Vec<String> {
 fn without_files() -> Vec<Entry> {
     let mut entries = paper_list();
     entries.extend(released_list());
-    entries.extend(training_ensemble(Ensemble::Uncertain));
-    entries.extend(large_networks::large_network_list());
+    entries.extend(training_ensemble(Ensemble::Large));
     for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }

@@ -36,9 +36,6 @@ const FITTING_SIZES: [(usize, &[usize], usize, usize, usize); 6] = [
 /// Deviation of the noise that comes on top of every other size's gradient entries.
 const ADDED_NOISE: f64 = 0.05;
 
-/// The set of those of few rows.
-pub(super) const FITTING: &str = "network_fitting";
-
 /// All of them.
 pub(super) fn uncertain_network_list() -> Vec<Entry> {
     let mut list = List(Vec::new());
@@ -56,7 +53,7 @@ pub(super) fn uncertain_network_list() -> Vec<Entry> {
             }
         }
         for (i, (features, hidden, classes, batch, rows)) in FITTING_SIZES.into_iter().enumerate() {
-            list.add(FITTING, net(features, hidden, classes, batch, rows, "fitting", i));
+            list.add("network_fitting", net(features, hidden, classes, batch, rows, "fitting", i));
         }
     }
     list.0
