@@ -309,7 +309,7 @@ pub struct EvaluateArgs {
     /// Which tasks: quick, validation or test
     #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
     pub suite: Option<String>,
-    /// Instead: a training ensemble (paper, released, wide-paper, recommended, broad, deep, uncertain), beside Adam and
+    /// Instead: a training ensemble (paper, released, wide-paper, recommended, broad, deep, uncertain, large), beside Adam and
     /// RMSProp with their best single rates
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub ensemble: Option<String>,

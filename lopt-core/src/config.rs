@@ -191,8 +191,8 @@ impl HierarchicalRnnConfig {
             parameter_scale: true,
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
-            warmup: 50.0,
-            decay: 20_000.0,
+            warmup: 20.0,
+            decay: 80_000.0,
             largest_decay: 300.0,
             ..Self::released()
         }
