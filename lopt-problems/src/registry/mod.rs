@@ -72,7 +72,7 @@ pub enum Ensemble {
     /// [`Deep`](Self::Deep) and networks of several classes whose labels nobody can foretell, of many rows
     /// and of so few that they can all be fitted.
     Uncertain,
-    /// [`Uncertain`](Self::Uncertain) and wider networks, of up to 2800 parameters.
+    /// [`Uncertain`](Self::Uncertain) and wider networks, of up to 2452 parameters.
     Large,
 }
 
