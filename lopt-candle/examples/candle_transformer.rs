@@ -1,7 +1,7 @@
 //! A small transformer that looks a value up by its key, with ours and with AdamW(1e-3).
 //!
 //! Every sequence lists pairs of a key and a value and ends in one of the keys; the answer is the
-//! value that stood beside it. `cargo run -p lopt-candle --example transformer -- --steps N`
+//! value that stood beside it. `cargo run -p lopt-candle --example candle_transformer -- --steps N`
 //!
 //! Both contenders go through the same loop, written for [`candle_nn::Optimizer`].
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]

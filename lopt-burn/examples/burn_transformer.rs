@@ -1,7 +1,7 @@
 //! A small transformer that looks a value up by its key, with ours and with Adam(1e-3).
 //!
 //! Every sequence lists pairs of a key and a value and ends in one of the keys; the answer is the
-//! value that stood beside it. `cargo run -p lopt-burn --example transformer -- --steps N`
+//! value that stood beside it. `cargo run -p lopt-burn --example burn_transformer -- --steps N`
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
 use burn::module::{Module, Param};

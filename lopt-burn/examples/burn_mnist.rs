@@ -1,8 +1,8 @@
 //! A small convolutional network on MNIST or on generated digits, with ours and with Adam(1e-3).
 //!
 //! ```sh
-//! cargo run -p lopt-burn --example mnist_convnet                    # generated digits
-//! cargo run -p lopt-burn --example mnist_convnet -- --data DIR      # DIR holds MNIST's IDX files
+//! cargo run -p lopt-burn --example burn_mnist                    # generated digits
+//! cargo run -p lopt-burn --example burn_mnist -- --data DIR      # DIR holds MNIST's IDX files
 //! ```
 //! `LOPT_DATA` in the environment does what `--data` does; `--steps N` trains longer.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
