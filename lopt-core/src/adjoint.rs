@@ -114,7 +114,7 @@ impl<E: Element> Adjoint<E> {
                 ),
             },
             upper: UpperAdjoint {
-                global_xh: rows(c.tensor_hidden + c.global_hidden),
+                global_xh: rows(net.global.inputs + c.global_hidden),
                 global_delta: rows(3 * c.global_hidden),
                 tensor_xh: rows(net.tensor.inputs + c.tensor_hidden),
                 tensor_delta: none(),

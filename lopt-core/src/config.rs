@@ -114,6 +114,8 @@ pub struct HierarchicalRnnConfig {
     pub decay: f64,
     /// With `parameter_scale`, the largest step falls as `1 / (1 + n / largest_decay)`; 0: never.
     pub largest_decay: f64,
+    /// The Global RNN reads `n / (n + clock)` after n steps, beside the tensors; 0: it does not.
+    pub clock: f64,
 }
 
 impl HierarchicalRnnConfig {
@@ -149,6 +151,7 @@ impl HierarchicalRnnConfig {
             warmup: 0.0,
             decay: 0.0,
             largest_decay: 0.0,
+            clock: 0.0,
         }
     }
 
@@ -210,6 +213,12 @@ impl HierarchicalRnnConfig {
             + usize::from(self.parameter_scale)
     }
 
+    /// Number of inputs of the Global RNN: a tensor's hidden vector, and the clock after it.
+    #[must_use]
+    pub fn global_inputs(&self) -> usize {
+        self.tensor_hidden + usize::from(self.clock > 0.0)
+    }
+
     /// Mean squares kept per parameter: one more than timescales with `previous_scale`.
     #[must_use]
     pub fn mean_squares(&self) -> usize {
@@ -236,6 +245,13 @@ impl HierarchicalRnnConfig {
     #[must_use]
     pub fn log_largest(&self, n: u64) -> f64 {
         LARGEST_LOG_STEP - log_fall(n as f64, self.largest_decay)
+    }
+
+    /// What the clock reads after `n` steps: from 0 to 1, whatever the horizon; 0 without a clock.
+    #[must_use]
+    pub fn clock_reading(&self, n: u64) -> f64 {
+        let n = n as f64;
+        if self.clock > 0.0 { n / (n + self.clock) } else { 0.0 }
     }
 
     /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
@@ -269,9 +285,12 @@ impl HierarchicalRnnConfig {
         if !(low > 0.0 && low <= high && high.is_finite()) {
             return Err(ConfigError::InitialRate { low, high });
         }
-        for (field, value) in
-            [("warmup", self.warmup), ("decay", self.decay), ("largest_decay", self.largest_decay)]
-        {
+        for (field, value) in [
+            ("warmup", self.warmup),
+            ("decay", self.decay),
+            ("largest_decay", self.largest_decay),
+            ("clock", self.clock),
+        ] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(ConfigError::Pace { field, value });
             }

@@ -26,13 +26,15 @@ pub trait Engine: Element {
     fn finish(level: Level, call: Finish<'_, Self>);
 }
 
-/// What time does to step lengths, one value per lane of a vector.
+/// What depends on time, one value per lane of a vector.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace<'a, E> {
     /// [`log_pace`](crate::HierarchicalRnnConfig::log_pace).
     pub log: &'a [E],
     /// [`log_largest`](crate::HierarchicalRnnConfig::log_largest).
     pub log_largest: &'a [E],
+    /// [`clock_reading`](crate::HierarchicalRnnConfig::clock_reading).
+    pub clock: &'a [E],
 }
 
 /// Arguments of a step.
@@ -50,7 +52,7 @@ pub struct Forward<'a, 'r, E: Element> {
     pub grads: &'a [E],
     /// Attended point, flat; `None` where it stands in `moved`.
     pub point: Option<&'a [E]>,
-    /// What time does to step lengths.
+    /// What depends on time.
     pub pace: Pace<'a, E>,
     /// Parameters and what moves with them.
     pub moved: Moved<'a, E>,

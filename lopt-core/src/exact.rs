@@ -47,6 +47,7 @@ impl ExactHierarchicalRnn {
         }
         let config = &self.network.config;
         let (pace, largest) = ([config.log_pace(self.steps)], [config.log_largest(self.steps)]);
+        let clock = [config.clock_reading(self.steps)];
         self.steps += 1;
         let phi = if attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
@@ -56,7 +57,7 @@ impl ExactHierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
-            pace: Pace { log: &pace, log_largest: &largest },
+            pace: Pace { log: &pace, log_largest: &largest, clock: &clock },
             moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &[] },
         };
         f64::forward(Level::Portable, call);

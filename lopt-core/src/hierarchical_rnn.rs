@@ -264,6 +264,7 @@ impl HierarchicalRnn {
         let config = &self.network.config;
         let pace = [config.log_pace(self.steps) as f32; Portable::LANES];
         let largest = [config.log_largest(self.steps) as f32; Portable::LANES];
+        let clock = [config.clock_reading(self.steps) as f32; Portable::LANES];
         self.steps += 1;
         let phi = &mut self.attended[..];
         let moved = match self.averaging {
@@ -280,7 +281,7 @@ impl HierarchicalRnn {
             work: &mut self.work,
             grads,
             point: None,
-            pace: Pace { log: &pace, log_largest: &largest },
+            pace: Pace { log: &pace, log_largest: &largest, clock: &clock },
             moved,
         };
         f32::forward(self.level, call);

@@ -165,7 +165,7 @@ impl MetaLayout {
                 "global.candidate.weight",
                 "global.candidate.bias",
             ],
-            ht,
+            c.global_inputs(),
             hg,
         );
         let tensor_to_parameter =
@@ -236,6 +236,31 @@ impl MetaLayout {
     #[must_use]
     pub fn block(&self, name: &str) -> Option<&Block> {
         self.blocks.iter().find(|b| b.name == name)
+    }
+
+    /// psi of a network without a clock, made that of the same network with one, which it ignores yet.
+    ///
+    /// # Panics
+    ///
+    /// If `psi` does not fit `config` without its clock.
+    #[must_use]
+    pub fn with_clock(config: &HierarchicalRnnConfig, psi: &[f64]) -> Vec<f64> {
+        let given = Self::new(&HierarchicalRnnConfig { clock: 0.0, ..*config });
+        assert_eq!(psi.len(), given.len(), "psi does not fit the configuration without a clock");
+        let mut all = Vec::with_capacity(Self::new(config).len());
+        for block in &given.blocks {
+            let values = &psi[block.range.clone()];
+            if ["global.gates.weight", "global.candidate.weight"].contains(&block.name) {
+                let columns = block.shape[1];
+                let (inputs, hidden) = values.split_at(given.global.inputs * columns);
+                all.extend_from_slice(inputs);
+                all.resize(all.len() + columns, 0.0);
+                all.extend_from_slice(hidden);
+            } else {
+                all.extend_from_slice(values);
+            }
+        }
+        all
     }
 
     /// Draws initial meta-parameters by the released initialisers (spec sections 2.1 to 2.4).

@@ -44,7 +44,7 @@ pub struct Moved<'a, E> {
 }
 
 /// Runs one step; `grads` are taken at the attended point, which is `point` if the step is done
-/// again, and else still stands in `moved`. `pace`: what time does to step lengths.
+/// again, and else still stands in `moved`. `pace`: what depends on time.
 #[inline(always)]
 pub fn forward<S: Simd>(
     s: S,
@@ -125,7 +125,7 @@ pub fn forward<S: Simd>(
 
     let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
     let (mean, weight) = moved.mean;
-    let pace = s.load(pace.log);
+    let (pace, clock) = (s.load(pace.log), s.load(pace.clock));
     let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, pace, threads };
     let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
     moves::move_parameters(s, &context, points);
@@ -137,6 +137,7 @@ pub fn forward<S: Simd>(
         tensor_kept,
         global_kept: rows_mut::<S>(kept.global),
         down,
+        clock,
     };
     upper::forward(s, net, plan, tensors, rows);
 }

@@ -67,6 +67,8 @@ pub(crate) struct UpperRows<'a, S: Simd> {
     pub global_kept: &'a mut [Row<S>],
     /// Room for biases on their way down.
     pub down: &'a mut [Row<S>],
+    /// What the clock reads.
+    pub clock: S::V,
 }
 
 /// The two upper levels, from the states before the step.
@@ -78,7 +80,7 @@ pub(crate) fn forward<S: Simd>(
     tensors: &[TensorStep<S::E>],
     rows: UpperRows<'_, S>,
 ) {
-    let UpperRows { old, tensor, global, tensor_kept, global_kept, down } = rows;
+    let UpperRows { old, tensor, global, tensor_kept, global_kept, down, clock } = rows;
     let (ht, inputs) = (net.tensor.hidden, net.tensor.inputs);
     let old_global = old.map_or(&*global, |(_, global)| global);
     let start = send_down::<S>(s, &net.global_to_tensor.weight, &net.tensor_bias, old_global, down);
@@ -120,6 +122,9 @@ pub(crate) fn forward<S: Simd>(
     };
     for row in global_kept[..ht].iter_mut() {
         row[0] = s.mul(row[0], scale);
+    }
+    if net.global.inputs > ht {
+        global_kept[ht][0] = clock;
     }
     let before = old.map(|(_, global)| global);
     cell(s, &net.global, before, Start::Bias(&net.global.bias), global_kept, global, 1);

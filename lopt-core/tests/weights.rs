@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use lopt_core::meta_params::MetaLayout;
+use lopt_core::simd::Level;
 use lopt_core::weights::{EMBEDDED, TrainingRecord};
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, StepError, Weights};
+use lopt_core::{
+    HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, StepError, TensorShape, Weights,
+};
 
 fn weights() -> Weights {
     let config = HierarchicalRnnConfig::paper();
-    let count = lopt_core::meta_params::MetaLayout::new(&config).len();
+    let count = MetaLayout::new(&config).len();
     Weights {
         config,
         psi: (0..count).map(|i| (i as f32 * 0.1).sin()).collect(),
@@ -57,6 +61,31 @@ fn files_round_trip_and_damage_is_refused() {
 }
 
 #[test]
+fn a_clock_changes_nothing_until_it_is_trained() {
+    let given = Weights::embedded("recommended").unwrap();
+    let config = HierarchicalRnnConfig { clock: 10.0, ..given.config };
+    let psi = MetaLayout::with_clock(&config, &given.psi_f64());
+    assert_eq!(psi.len(), given.psi.len() + 3 * config.global_hidden);
+    let layout =
+        Layout::new(vec![TensorShape::new("a", [5]), TensorShape::new("b", [2, 3])]).unwrap();
+    let end = |config: &HierarchicalRnnConfig, psi: &[f64]| {
+        let mut optimizer = HierarchicalRnn::new(config, psi, &layout, Level::Portable);
+        let mut params = vec![1.0_f32; 11];
+        for _ in 0..30 {
+            let grads: Vec<f32> = params.iter().zip(1..).map(|(x, i)| x * i as f32).collect();
+            optimizer.step(&mut params, &grads).unwrap();
+        }
+        params
+    };
+    assert_eq!(end(&config, &psi), end(&given.config, &given.psi_f64()));
+    let mut heard = psi;
+    let row = MetaLayout::new(&config).global.gates_weight.start
+        + config.tensor_hidden * 2 * config.global_hidden;
+    heard[row..row + 2 * config.global_hidden].fill(1.0);
+    assert_ne!(end(&config, &heard), end(&given.config, &given.psi_f64()));
+}
+
+#[test]
 fn embedded_weights_train_a_quadratic() {
     for name in EMBEDDED {
         let weights = Weights::embedded(name).unwrap();
@@ -83,14 +112,8 @@ fn embedded_weights_train_a_quadratic() {
 fn averaging_follows_its_formula() {
     let weights = Weights::embedded("recommended").unwrap();
     let (layout, eta) = (Layout::single(4).unwrap(), 3.0_f32);
-    let plain = || {
-        HierarchicalRnn::new(
-            &weights.config,
-            &weights.psi_f64(),
-            &layout,
-            lopt_core::simd::Level::detect(),
-        )
-    };
+    let plain =
+        || HierarchicalRnn::new(&weights.config, &weights.psi_f64(), &layout, Level::detect());
     let (mut last, mut averaged) = (plain(), plain().with_averaging(eta));
     let (mut x, mut mean) = (vec![1.0_f32, -2.0, 0.5, 3.0], vec![1.0_f32, -2.0, 0.5, 3.0]);
     let mut expected = x.clone();

@@ -111,14 +111,21 @@ impl Learner {
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
         // the rate weights are used from does not matter: training draws its own; and a new pace is
-        // for training to get used to
+        // for training to get used to, as is a clock where there was none
         let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, .. } = config;
         let given =
             HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, ..weights.config };
-        if config != given {
-            return Err(TrainError::OtherOptimizer);
+        let psi = weights.psi_f64();
+        if config == given {
+            Ok(Self::at(recipe, config, psi, level))
+        } else if config == (HierarchicalRnnConfig { clock: config.clock, ..given })
+            && given.clock == 0.0
+        {
+            let psi = MetaLayout::with_clock(&config, &psi);
+            Ok(Self::at(recipe, config, psi, level))
+        } else {
+            Err(TrainError::OtherOptimizer)
         }
-        Ok(Self::at(recipe, config, weights.psi_f64(), level))
     }
 
     fn at(recipe: Recipe, config: HierarchicalRnnConfig, mut psi: Vec<f64>, level: Level) -> Self {

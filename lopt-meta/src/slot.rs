@@ -193,13 +193,18 @@ impl<P: Precision> Slot<P> {
         recipe.lengths.unroll(unit(&mut rng))
     }
 
-    /// Log pace and log of the largest step of every lane, `n` steps from here.
+    /// Log pace, log of the largest step, and clock of every lane, `n` steps from here.
     #[must_use]
-    pub fn paces(&self, config: &HierarchicalRnnConfig, n: usize) -> [Vec<P::E>; 2] {
-        let ages = || self.began.iter().map(|&began| self.steps + n as u64 - began);
-        let paces = ages().map(|age| P::E::from_f64(config.log_pace(age)));
-        let largest = ages().map(|age| P::E::from_f64(config.log_largest(age)));
-        [paces.collect(), largest.collect()]
+    pub fn paces(&self, config: &HierarchicalRnnConfig, n: usize) -> [Vec<P::E>; 3] {
+        let at = |value: &dyn Fn(u64) -> f64| {
+            let ages = self.began.iter().map(|&began| self.steps + n as u64 - began);
+            ages.map(|age| P::E::from_f64(value(age))).collect()
+        };
+        [
+            at(&|age| config.log_pace(age)),
+            at(&|age| config.log_largest(age)),
+            at(&|age| config.clock_reading(age)),
+        ]
     }
 
     /// Random numbers of one inner step.

@@ -117,8 +117,8 @@ pub fn unroll_weighted<P: Precision>(
         }
         let ((mut record, mut after), mut points) = trace.step(net, &slot.plan, n);
         evaluate(recipe, slot, batch, &mut points, &mut lanes, weights, n);
-        let [log, log_largest] = &slot.paces(&net.config, n);
-        let pace = Pace { log, log_largest };
+        let [log, log_largest, clock] = &slot.paces(&net.config, n);
+        let pace = Pace { log, log_largest, clock };
         let Slot { plan, theta, phi, state, .. } = &mut *slot;
         let moved = Moved { theta, phi, mean: (&mut [], P::E::from_f64(0.0)), tensors: &[] };
         let memory = if recorded {

@@ -71,8 +71,8 @@ pub(crate) fn way_back<P: Precision>(
                     Moved { theta: &mut [], phi: &mut [], mean: (&mut [], zero), tensors: &[] };
                 let (plan, work, grads) = (&slot.plan, &mut *work, &*points.grads);
                 let point = Some(&*points.point);
-                let [log, log_largest] = &slot.paces(&net.config, m);
-                let pace = Pace { log, log_largest };
+                let [log, log_largest, clock] = &slot.paces(&net.config, m);
+                let pace = Pace { log, log_largest, clock };
                 let call = Forward { net, plan, memory, work, grads, point, pace, moved };
                 P::E::forward(precision.level(), call);
             }
@@ -80,7 +80,7 @@ pub(crate) fn way_back<P: Precision>(
         iterate_mean::adjoint::<P>(eta, n, &mut adj_mean, &mut adjoint.theta);
         let ((record, after), points) = trace.step(net, &slot.plan, n);
         let (grads, point) = (&*points.grads, &*points.point);
-        let [pace, _] = &slot.paces(&net.config, n);
+        let [pace, ..] = &slot.paces(&net.config, n);
         let step = BackwardStep { record: &record, after: &after, grads, point, pace };
         let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
         let call = Backward { net, plan, step, adjoint, gradient, limit };

@@ -119,6 +119,7 @@ fn every_configuration() {
             "rising and falling steps",
             HierarchicalRnnConfig { warmup: 4.0, decay: 2.0, ..HierarchicalRnnConfig::paper() },
         ),
+        ("a clock", HierarchicalRnnConfig { clock: 3.0, ..HierarchicalRnnConfig::paper() }),
         ("tensor rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Tensor, ..r() }),
         ("no rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Off, ..r() }),
         ("global mean", HierarchicalRnnConfig { global_input: GlobalInput::MeanOfTensors, ..r() }),

@@ -105,6 +105,8 @@ impl DeviceOptimizer {
     /// `moves`: false for the biases of the Parameter RNN alone, after hidden vectors were replaced.
     pub(super) fn upper_pass(&self, moves: bool) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
+        // `steps` counts the one under way
+        let clock = self.config.clock_reading(self.steps.saturating_sub(1)) as f32;
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
@@ -121,6 +123,7 @@ impl DeviceOptimizer {
                 state.rows.arg(),
                 work.scratch.arg(),
                 self.scalars.parameters,
+                clock,
                 self.shape,
                 self.upper_at,
                 moves,

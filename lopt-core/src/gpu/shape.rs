@@ -15,6 +15,8 @@ pub(super) struct Shape {
     pub hidden: usize,
     pub tensor_hidden: usize,
     pub global_hidden: usize,
+    /// Inputs of the Global RNN.
+    pub global_inputs: usize,
     pub timescales: usize,
     pub mean_squares: usize,
     /// Inputs of the Parameter RNN.
@@ -74,6 +76,7 @@ impl Shape {
             hidden: c.parameter_hidden,
             tensor_hidden: c.tensor_hidden,
             global_hidden: c.global_hidden,
+            global_inputs: net.global.inputs,
             timescales: c.timescales,
             mean_squares: c.mean_squares(),
             features: c.features(),

@@ -23,6 +23,7 @@ pub(super) fn upper_pass(
     rows: &mut [f32],
     scratch: &mut [f32],
     parameters: f32,
+    clock: f32,
     #[comptime] s: Shape,
     #[comptime] at: UpperAt,
     #[comptime] moves: bool,
@@ -39,7 +40,7 @@ pub(super) fn upper_pass(
         mean_rates(tensors, rows, scratch, own, parameters, thread, s);
         tensor_rnn(weights, steps, hidden, scratch, own, count, thread, s, at);
         sync_storage();
-        global_rnn(weights, hidden, count, thread, s, at);
+        global_rnn(weights, hidden, count, clock, thread, s, at);
         sync_storage();
     }
     parameter_biases(weights, hidden, rows, count, thread, s, at);
@@ -228,25 +229,29 @@ fn global_rnn(
     weights: &[f32],
     hidden: &mut [f32],
     count: usize,
+    clock: f32,
     thread: usize,
     #[comptime] s: Shape,
     #[comptime] at: UpperAt,
 ) {
     let n = comptime!(s.global_hidden);
-    let inputs = comptime!(s.tensor_hidden);
-    let mut x = Shared::<[f32]>::new_slice(comptime!(s.tensor_hidden + s.global_hidden));
+    let inputs = comptime!(s.global_inputs);
+    let tensor = comptime!(s.tensor_hidden);
+    let mut x = Shared::<[f32]>::new_slice(comptime!(s.global_inputs + s.global_hidden));
     let mut gates = Shared::<[f32]>::new_slice(comptime!(2 * s.global_hidden));
-    if thread < inputs {
+    if thread < tensor {
         let first = comptime!(s.global_hidden) + thread;
         if comptime!(s.mean_of_tensors) {
             let mut sum = 0.0f32;
             for t in 0..count {
-                sum += hidden[first + t * inputs];
+                sum += hidden[first + t * tensor];
             }
             x[thread] = sum / f32::cast_from(count as u32);
         } else {
-            x[thread] = hidden[first + (count - 1) * inputs];
+            x[thread] = hidden[first + (count - 1) * tensor];
         }
+    } else if thread < inputs {
+        x[thread] = clock;
     }
     if thread < n {
         x[inputs + thread] = hidden[thread];
@@ -254,7 +259,7 @@ fn global_rnn(
     sync_cube();
     if thread < comptime!(2 * s.global_hidden) {
         let mut y = weights[comptime!(at.global_bias) + thread];
-        for i in 0..comptime!(s.tensor_hidden + s.global_hidden) {
+        for i in 0..comptime!(s.global_inputs + s.global_hidden) {
             y = fma(x[i], weights[comptime!(at.global) + i * 2 * n + thread], y);
         }
         gates[thread] = sigmoid(y);

@@ -83,10 +83,13 @@ impl<'a, N: Number> Reference<'a, N> {
             rest = others;
         }
         // (12)
-        let input = match self.config.global_input {
+        let mut input = match self.config.global_input {
             GlobalInput::MeanOfTensors => column_means(tensors.iter().map(|t| t.hidden.clone())),
             GlobalInput::LastTensor => tensors[tensors.len() - 1].hidden.clone(),
         };
+        if self.config.clock > 0.0 {
+            input.push(self.psi[0].like(self.config.clock_reading(state.steps)));
+        }
         let global = self.gru(&self.layout.global, &input, &state.global, None);
         State { tensors, global, steps: state.steps + 1 }
     }

@@ -92,6 +92,7 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
             LARGEST_FALLS,
             HierarchicalRnnConfig { largest_decay: 1.0, parameter_scale: true, ..paper() },
         ),
+        ("paper, a clock", HierarchicalRnnConfig { clock: 2.0, ..paper() }),
         (
             "paper, no gradient shortcut",
             HierarchicalRnnConfig { gradient_shortcut: false, ..paper() },
