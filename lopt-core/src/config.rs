@@ -116,6 +116,9 @@ pub struct HierarchicalRnnConfig {
     pub largest_decay: f64,
     /// The Global RNN reads `n / (n + clock)` after n steps, beside the tensors; 0: it does not.
     pub clock: f64,
+    /// With `parameter_scale`, tensors of more than `wide_from` elements count as less wide than
+    /// `N^(1/4)` says (`log_width`); 0: none does.
+    pub wide_from: f64,
 }
 
 impl HierarchicalRnnConfig {
@@ -152,6 +155,7 @@ impl HierarchicalRnnConfig {
             decay: 0.0,
             largest_decay: 0.0,
             clock: 0.0,
+            wide_from: 0.0,
         }
     }
 
@@ -254,6 +258,19 @@ impl HierarchicalRnnConfig {
         if self.clock > 0.0 { n / (n + self.clock) } else { 0.0 }
     }
 
+    /// Logarithm of what the size of `N` parameters is divided by: `N^(1/4)`, and from
+    /// W = `wide_from` elements on `W^(1/8) N^(1/8)`.
+    #[must_use]
+    pub fn log_width(&self, elements: f64) -> f64 {
+        let log = elements.ln();
+        log.min(0.5 * (log + self.log_wide_from())) / 4.0
+    }
+
+    /// Logarithm of `wide_from`; without one, that of a tensor larger than any.
+    pub(crate) fn log_wide_from(&self) -> f64 {
+        if self.wide_from > 0.0 { self.wide_from.ln() } else { 1e3 }
+    }
+
     /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
     #[must_use]
     pub fn state_floats(&self) -> usize {
@@ -290,6 +307,7 @@ impl HierarchicalRnnConfig {
             ("decay", self.decay),
             ("largest_decay", self.largest_decay),
             ("clock", self.clock),
+            ("wide_from", self.wide_from),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(ConfigError::Pace { field, value });
@@ -331,8 +349,8 @@ pub enum ConfigError {
         /// Upper end.
         high: f64,
     },
-    /// A number of steps that is none.
-    #[error("{field} is {value}, expected a number of steps, 0 for none")]
+    /// A number of steps or elements that is none.
+    #[error("{field} is {value}, expected a number, 0 for none")]
     Pace {
         /// Name of the field.
         field: &'static str,

@@ -136,8 +136,8 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
         let mean_rate = context.mean_rates[job.tensor];
         let mut reference = Reference::<S> { mean_rate, log_scale: s.zero(), most };
         if net.config.parameter_scale {
-            let elements = plan.tensors[job.tensor].elements;
-            let size = scale::log_scale(s, context.squares[job.tensor], elements);
+            let width = net.config.log_width(plan.tensors[job.tensor].elements);
+            let size = scale::log_scale(s, context.squares[job.tensor], width);
             let largest = s.add(size, context.largest);
             reference.log_scale = size;
             reference.most = s.select_gt(most, largest, largest, most);

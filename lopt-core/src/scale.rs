@@ -5,7 +5,8 @@
 //! elements `N_t`. Tensors that start at zero (biases) borrow from the others; a problem that starts
 //! at zero counts as one of size 0.01. The last term is for steps that agree in sign: of a square
 //! layer's inputs, `sqrt(N_t)` add up where random weights cancel to `N_t^(1/4)`, so that wide layers
-//! want smaller steps (Yang & Hu 2021). Log rates are held below `log_scale_t` + [`LARGEST_LOG_STEP`],
+//! want smaller steps (Yang & Hu 2021). That is too small for the widest: on MNIST steps of half the
+//! exponent train wide networks faster (`wide_from`, docs/meta-training-log.md). Log rates are held below `log_scale_t` + [`LARGEST_LOG_STEP`],
 //! with a straight-through gradient: no initial rate can overwrite a model before the network acts. With
 //! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
@@ -88,8 +89,8 @@ fn squares_of<S: Simd>(s: S, point: &[S::E]) -> S::V {
 
 /// `log_scale_t` from what [`mean_squares`] wrote.
 #[inline(always)]
-pub(crate) fn log_scale<S: Simd>(s: S, square: S::V, elements: f64) -> S::V {
-    s.fma(s.constant(0.5), s.ln(square), s.constant(-0.25 * elements.ln()))
+pub(crate) fn log_scale<S: Simd>(s: S, square: S::V, log_width: f64) -> S::V {
+    s.fma(s.constant(0.5), s.ln(square), s.constant(-log_width))
 }
 
 /// Adjoint of the whole: adds to `adj_point` (flat, in the shape of instances). `adj_log_scale`:

@@ -110,11 +110,18 @@ impl Learner {
         level: Level,
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
-        // the rate weights are used from does not matter: training draws its own; and a new pace is
-        // for training to get used to, as is a clock where there was none
-        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, .. } = config;
-        let given =
-            HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, ..weights.config };
+        // the rate weights are used from does not matter: training draws its own; and a new pace or
+        // width is for training to get used to, as is a clock where there was none
+        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, wide_from, .. } =
+            config;
+        let given = HierarchicalRnnConfig {
+            initial_rate,
+            warmup,
+            decay,
+            largest_decay,
+            wide_from,
+            ..weights.config
+        };
         let psi = weights.psi_f64();
         if config == given {
             Ok(Self::at(recipe, config, psi, level))

@@ -119,6 +119,14 @@ fn every_configuration() {
             "rising and falling steps",
             HierarchicalRnnConfig { warmup: 4.0, decay: 2.0, ..HierarchicalRnnConfig::paper() },
         ),
+        (
+            "wide from three",
+            HierarchicalRnnConfig {
+                parameter_scale: true,
+                wide_from: 3.0,
+                ..HierarchicalRnnConfig::paper()
+            },
+        ),
         ("a clock", HierarchicalRnnConfig { clock: 3.0, ..HierarchicalRnnConfig::paper() }),
         ("tensor rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Tensor, ..r() }),
         ("no rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Off, ..r() }),

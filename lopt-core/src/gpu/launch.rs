@@ -97,6 +97,7 @@ impl DeviceOptimizer {
                 at.momentum,
                 at.max_log_rate,
                 largest,
+                self.config.log_wide_from() as f32,
                 self.shape,
             );
         }

@@ -34,6 +34,7 @@ pub(super) fn parameter_pass(
     momentum: f32,
     max_log_rate: f32,
     log_largest: f32,
+    log_wide_from: f32,
     #[comptime] s: Shape,
 ) {
     let lane = UNIT_POS as usize;
@@ -87,7 +88,9 @@ pub(super) fn parameter_pass(
             all += partial[i + comptime!(LANES)];
         }
         let size = own / elements + fma(all, BORROWED / parameters, FLOOR);
-        log_scale = 0.5 * ln(size) - 0.25 * ln(elements);
+        let log = ln(elements);
+        let halved = 0.5 * (log + log_wide_from);
+        log_scale = 0.5 * ln(size) - 0.25 * select(halved > log, log, halved);
         let largest = log_scale + log_largest;
         most = select(most > largest, largest, most);
     }

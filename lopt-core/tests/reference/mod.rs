@@ -114,7 +114,8 @@ impl<'a, N: Number> Reference<'a, N> {
 
         let square = |e: &Element<N>| e.attended * e.attended;
         let size = mean(old.elements.iter().map(square)) + problem_square.times(0.01);
-        let width = (old.elements.len() as f64).ln() / 4.0;
+        let (n, wide) = (old.elements.len() as f64, self.config.wide_from);
+        let width = if wide > 0.0 && n > wide { (n * wide).ln() / 8.0 } else { n.ln() / 4.0 };
         let log_scale = size.plus(1e-4).ln().times(0.5).plus(-width);
 
         let mut elements = old.elements.clone();

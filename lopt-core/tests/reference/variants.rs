@@ -94,6 +94,10 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
         ),
         ("paper, a clock", HierarchicalRnnConfig { clock: 2.0, ..paper() }),
         (
+            "paper, wide from three",
+            HierarchicalRnnConfig { wide_from: 3.0, parameter_scale: true, ..paper() },
+        ),
+        (
             "paper, no gradient shortcut",
             HierarchicalRnnConfig { gradient_shortcut: false, ..paper() },
         ),
