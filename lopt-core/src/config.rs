@@ -185,7 +185,8 @@ impl HierarchicalRnnConfig {
 
     /// The configuration of our recommended weights: no second point to hold, squashed inputs
     /// scaled by the next shorter timescale, log rates kept within nine decades either way of one,
-    /// steps that rise over the first 50 and fall slowly with time, the largest step sooner.
+    /// steps that rise over the first 20 and fall slowly with time, the largest step sooner, a clock,
+    /// and wide tensors.
     #[must_use]
     pub fn recommended() -> Self {
         Self {
@@ -199,8 +200,10 @@ impl HierarchicalRnnConfig {
             max_log_rate: 16.0,
             initial_rate: (1e-3, 1e-3),
             warmup: 20.0,
-            decay: 80_000.0,
+            decay: 2000.0,
             largest_decay: 300.0,
+            clock: 2000.0,
+            wide_from: 100.0,
             ..Self::released()
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::meta_params::MetaLayout;
+use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::{EMBEDDED, TrainingRecord};
 use lopt_core::{
@@ -62,10 +63,15 @@ fn files_round_trip_and_damage_is_refused() {
 
 #[test]
 fn a_clock_changes_nothing_until_it_is_trained() {
-    let given = Weights::embedded("recommended").unwrap();
-    let config = HierarchicalRnnConfig { clock: 10.0, ..given.config };
-    let psi = MetaLayout::with_clock(&config, &given.psi_f64());
-    assert_eq!(psi.len(), given.psi.len() + 3 * config.global_hidden);
+    let given = HierarchicalRnnConfig {
+        clock: 0.0,
+        zero_init_rate: false,
+        ..HierarchicalRnnConfig::recommended()
+    };
+    let plain = MetaLayout::new(&given).initialize(&given, &mut stream(3, &[]));
+    let config = HierarchicalRnnConfig { clock: 10.0, ..given };
+    let psi = MetaLayout::with_clock(&config, &plain);
+    assert_eq!(psi.len(), plain.len() + 3 * config.global_hidden);
     let layout =
         Layout::new(vec![TensorShape::new("a", [5]), TensorShape::new("b", [2, 3])]).unwrap();
     let end = |config: &HierarchicalRnnConfig, psi: &[f64]| {
@@ -77,12 +83,12 @@ fn a_clock_changes_nothing_until_it_is_trained() {
         }
         params
     };
-    assert_eq!(end(&config, &psi), end(&given.config, &given.psi_f64()));
+    assert_eq!(end(&config, &psi), end(&given, &plain));
     let mut heard = psi;
     let row = MetaLayout::new(&config).global.gates_weight.start
         + config.tensor_hidden * 2 * config.global_hidden;
     heard[row..row + 2 * config.global_hidden].fill(1.0);
-    assert_ne!(end(&config, &heard), end(&given.config, &given.psi_f64()));
+    assert_ne!(end(&config, &heard), end(&given, &plain));
 }
 
 #[test]

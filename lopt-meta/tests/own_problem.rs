@@ -20,7 +20,7 @@ fn the_page_shows_the_example() {
 
 #[test]
 fn own_weights_are_better_than_the_embedded_ones_and_adam() {
-    let scores = example::train_and_compare(120, 40).unwrap();
+    let scores = example::train_and_compare(300, 40).unwrap();
     let own = scores[0].1;
     for (name, score) in &scores[1..] {
         assert!(own < score - 0.5, "{own}, {name}: {score}");
