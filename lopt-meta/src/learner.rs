@@ -122,17 +122,15 @@ impl Learner {
             wide_from,
             ..weights.config
         };
-        let psi = weights.psi_f64();
-        if config == given {
-            Ok(Self::at(recipe, config, psi, level))
-        } else if config == (HierarchicalRnnConfig { clock: config.clock, ..given })
-            && given.clock == 0.0
-        {
-            let psi = MetaLayout::with_clock(&config, &psi);
-            Ok(Self::at(recipe, config, psi, level))
-        } else {
-            Err(TrainError::OtherOptimizer)
+        let new_clock = given.clock == 0.0 && config.clock > 0.0;
+        let given =
+            if new_clock { HierarchicalRnnConfig { clock: config.clock, ..given } } else { given };
+        if config != given {
+            return Err(TrainError::OtherOptimizer);
         }
+        let psi = weights.psi_f64();
+        let psi = if new_clock { MetaLayout::with_clock(&config, &psi) } else { psi };
+        Ok(Self::at(recipe, config, psi, level))
     }
 
     fn at(recipe: Recipe, config: HierarchicalRnnConfig, mut psi: Vec<f64>, level: Level) -> Self {
