@@ -25,6 +25,8 @@ pub struct Adjoint<E: Element> {
     pub grads: Buffer<E>,
     /// `[tensor]` vectors: adjoints of the log sizes.
     pub(crate) log_scale: Buffer<E>,
+    /// `[tensor]` vectors: see [`fade::adjoint`](crate::fade::adjoint).
+    pub(crate) fade: Buffer<E>,
     /// `[tile][out]`: adjoints of direction, \[attended direction\], log rate.
     pub(crate) out: Buffer<E>,
     /// `[group][3 H_P]`: deltas of the Parameter RNN summed over each tensor.
@@ -93,6 +95,7 @@ impl<E: Element> Adjoint<E> {
             phi: none(),
             grads: none(),
             log_scale: none(),
+            fade: none(),
             out: none(),
             parameter_delta: none(),
             delta_sum: Buffer::zeros(3 * c.parameter_hidden * plan.width),
@@ -143,6 +146,7 @@ impl<E: Element> Adjoint<E> {
             (&mut self.phi, scalars),
             (&mut self.grads, scalars),
             (&mut self.log_scale, plan.tensors.len() * plan.width),
+            (&mut self.fade, plan.tensors.len() * plan.width),
             (&mut self.out, plan.tiles * out_count(net) * row),
             (&mut self.parameter_delta, groups * 3 * c.parameter_hidden * row),
             (&mut self.tensor_input, groups * net.tensor.inputs * row),

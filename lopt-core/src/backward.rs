@@ -13,7 +13,7 @@ use crate::simd::{Element, Row, Simd, TILE};
 use crate::state::StateMut;
 use crate::tile::{column_sums, copy_columns, load_row, store_row};
 use crate::tile_pass::{KeptRows, kept_count, out_count};
-use crate::{accumulators, features, gru, readout, scale, update, upper_adjoint};
+use crate::{accumulators, fade, features, gru, readout, scale, update, upper_adjoint};
 use bytemuck::Zeroable;
 
 /// One step of an unroll as the way back sees it.
@@ -130,6 +130,7 @@ fn update_adjoint<S: Simd>(
     let offset = s.add(s.splat(w.offset), pace);
     let attended_offset = s.add(s.splat(w.attended_offset), pace);
     let inverse = bytemuck::cast_slice::<S::E, S::V>(record.kept.inverse);
+    let fades = bytemuck::cast_slice::<S::E, S::V>(record.kept.fade);
     let record_out = s.rows(record.kept.out);
     let attention = net.config.attention;
     for (t, tensor) in plan.tensors.iter().enumerate() {
@@ -150,6 +151,7 @@ fn update_adjoint<S: Simd>(
                     d,
                     &out[l_row],
                     inverse[2 * t],
+                    fades[2 * t],
                     &theta,
                     adj_d,
                     &mut l[0],
@@ -166,6 +168,7 @@ fn update_adjoint<S: Simd>(
                         d,
                         &out[l_row],
                         inverse[2 * t + 1],
+                        fades[2 * t],
                         &phi,
                         adj_d,
                         &mut l[0],
@@ -179,6 +182,8 @@ fn update_adjoint<S: Simd>(
                 }
             }
         }
+        adj.fade.as_vectors_mut::<S>()[t] =
+            fade::adjoint(s, fades[2 * t + 1], s.add(totals[0], totals[1]), tensor.elements);
         let way = usize::from(net.config.step_offset == StepOffset::Attention);
         for c in &mut grad[net.layout.step_offset.clone()] {
             *c = s.add(*c, totals[way]);
@@ -326,6 +331,12 @@ fn tile_adjoint<S: Simd>(
         now.rms_decay,
         cols,
     );
+    if net.config.fades() {
+        let faded = adj.fade.as_vectors::<S>()[tensor];
+        for c in 0..cols {
+            adj_g[c] = s.fma(faded, g[c], adj_g[c]);
+        }
+    }
     store_row::<S>(&adj_g, &mut adj.grads[span.scalars.clone()]);
     owed
 }

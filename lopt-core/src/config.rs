@@ -119,6 +119,9 @@ pub struct HierarchicalRnnConfig {
     /// With `parameter_scale`, tensors of more than `wide_from` elements count as less wide than
     /// `N^(1/4)` says (`log_width`); 0: none does.
     pub wide_from: f64,
+    /// Learned steps of a tensor whose gradient has an RMS of r are multiplied by
+    /// `r^2 / (r^2 + least_gradient^2)`: gradients far below it are rounding errors; 0: none is.
+    pub least_gradient: f64,
 }
 
 impl HierarchicalRnnConfig {
@@ -156,6 +159,7 @@ impl HierarchicalRnnConfig {
             largest_decay: 0.0,
             clock: 0.0,
             wide_from: 0.0,
+            least_gradient: 0.0,
         }
     }
 
@@ -204,6 +208,7 @@ impl HierarchicalRnnConfig {
             largest_decay: 300.0,
             clock: 2000.0,
             wide_from: 100.0,
+            least_gradient: 3e-8,
             ..Self::released()
         }
     }
@@ -274,6 +279,11 @@ impl HierarchicalRnnConfig {
         if self.wide_from > 0.0 { self.wide_from.ln() } else { 1e3 }
     }
 
+    /// Whether steps fade with the gradient.
+    pub(crate) fn fades(&self) -> bool {
+        self.dynamic_output_scale && self.least_gradient > 0.0
+    }
+
     /// Floats of state per parameter beside the parameter itself (spec: 21, with attention 22).
     #[must_use]
     pub fn state_floats(&self) -> usize {
@@ -311,6 +321,7 @@ impl HierarchicalRnnConfig {
             ("largest_decay", self.largest_decay),
             ("clock", self.clock),
             ("wide_from", self.wide_from),
+            ("least_gradient", self.least_gradient),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(ConfigError::Pace { field, value });
@@ -352,7 +363,7 @@ pub enum ConfigError {
         /// Upper end.
         high: f64,
     },
-    /// A number of steps or elements that is none.
+    /// A number of steps or elements, or a size, that is none.
     #[error("{field} is {value}, expected a number, 0 for none")]
     Pace {
         /// Name of the field.

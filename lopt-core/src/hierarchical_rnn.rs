@@ -297,13 +297,14 @@ impl HierarchicalRnn {
     #[must_use]
     pub fn step_sizes(&self) -> Vec<f32> {
         let (outs, row) = (out_count(&self.network), TILE * Portable::LANES);
-        let KeptView { out, inverse } = KeptView::new(&self.work.kept, &self.work.kept_shape);
+        let KeptView { out, inverse, fade } = KeptView::new(&self.work.kept, &self.work.kept_shape);
         let w = &self.network.update;
         let pace = self.network.config.log_pace(self.steps.saturating_sub(1)) as f32;
         let offset = w.offset + pace;
         let mut squares = vec![0.0_f64; self.layout.tensor_count()];
         for job in &self.plan.jobs {
-            let length = f64::from(inverse[2 * job.tensor * Portable::LANES]);
+            let at = 2 * job.tensor * Portable::LANES;
+            let length = f64::from(inverse[at]) * f64::from(fade[at]);
             for span in self.plan.spans(job) {
                 let tile = &out[span.tile * outs * row..(span.tile + 1) * outs * row];
                 let (d, l) = (&tile[..row], &tile[(outs - 1) * row..]);

@@ -95,6 +95,7 @@ mod compact;
 pub mod config;
 pub mod engine;
 mod exact;
+mod fade;
 mod features;
 pub mod flush;
 #[cfg(feature = "cubecl")]

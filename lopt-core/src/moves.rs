@@ -17,6 +17,8 @@ pub(crate) struct MoveContext<'a, S: Simd> {
     pub plan: &'a Plan,
     pub out: &'a [Row<S>],
     pub inverse: &'a [S::V],
+    /// `[tensor][factor, slope]`.
+    pub fade: &'a [S::V],
     /// How each tensor takes part, or empty.
     pub tensors: &'a [TensorStep<S::E>],
     /// Weight of the new point in the running mean.
@@ -104,6 +106,7 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
     let attended_offset = s.add(s.splat(w.attended_offset), context.pace);
     let Some(first) = jobs.first().map(|j| j.scalars.start) else { return };
     for job in jobs.iter().filter(|job| !is_held(context.tensors, job.tensor)) {
+        let fade = context.fade[2 * job.tensor];
         for span in context.plan.spans(job) {
             let out = &context.out[span.tile * outs..(span.tile + 1) * outs];
             let l = &out[outs - 1];
@@ -111,14 +114,14 @@ fn move_jobs<S: Simd>(s: S, context: &MoveContext<'_, S>, jobs: &[Job], points: 
             let mut point = load_row::<S>(&theta[at.clone()]);
             let mut step: Row<S> = Zeroable::zeroed();
             if !phi.is_empty() {
-                let length = context.inverse[2 * job.tensor + 1];
+                let length = s.mul(context.inverse[2 * job.tensor + 1], fade);
                 update::step(s, w, attended_offset, &out[1], l, length, &mut step, span.cols);
                 for c in 0..span.cols {
                     step[c] = s.sub(point[c], step[c]);
                 }
                 store_row::<S>(&step, &mut phi[at.clone()]);
             }
-            let length = context.inverse[2 * job.tensor];
+            let length = s.mul(context.inverse[2 * job.tensor], fade);
             update::step(s, w, offset, &out[0], l, length, &mut step, span.cols);
             for c in 0..span.cols {
                 point[c] = s.sub(point[c], step[c]);

@@ -9,7 +9,7 @@ use crate::tile_pass::{kept_count, out_count};
 /// Sizes of the parts of [`Kept`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeptShape {
-    parts: [usize; 6],
+    parts: [usize; 7],
 }
 
 impl KeptShape {
@@ -24,6 +24,7 @@ impl KeptShape {
             level_rows(net.global.inputs, net.global.hidden) * row,
             plan.tensors.len() * 2 * plan.width,
             plan.tensors.len() * plan.width,
+            plan.tensors.len() * 2 * plan.width,
         ];
         Self { parts }
     }
@@ -47,6 +48,8 @@ pub(crate) struct Kept<'a, E> {
     pub inverse: &'a mut [E],
     /// `[tensor]` vectors: squared sizes, see [`scale`](crate::scale).
     pub squares: &'a mut [E],
+    /// `[tensor][factor, slope]` vectors, see [`fade`](crate::fade).
+    pub fade: &'a mut [E],
 }
 
 /// What tells how far the last step went.
@@ -55,13 +58,15 @@ pub(crate) struct KeptView<'a, E> {
     /// As in [`Kept`].
     pub out: &'a [E],
     pub inverse: &'a [E],
+    pub fade: &'a [E],
 }
 
 impl<'a, E> KeptView<'a, E> {
     pub(crate) fn new(memory: &'a [E], shape: &KeptShape) -> Self {
-        let [tiles, out, tensor, global, inverse, _] = shape.parts;
-        let after = tiles + out + tensor + global;
-        Self { out: &memory[tiles..tiles + out], inverse: &memory[after..after + inverse] }
+        let [tiles, out, tensor, global, inverse, squares, fade] = shape.parts;
+        let (out, rest) = memory[tiles..].split_at(out);
+        let (inverse, rest) = rest[tensor + global..].split_at(inverse);
+        Self { out, inverse, fade: &rest[squares..squares + fade] }
     }
 }
 
@@ -74,9 +79,9 @@ pub(crate) fn cut<'a, E>(rest: &mut &'a mut [E], n: usize) -> &'a mut [E] {
 
 impl<'a, E> Kept<'a, E> {
     pub(crate) fn in_memory(mut memory: &'a mut [E], shape: &KeptShape) -> Self {
-        let [tiles, out, tensor, global, inverse, squares] =
+        let [tiles, out, tensor, global, inverse, squares, fade] =
             shape.parts.map(|n| cut(&mut memory, n));
-        Self { tiles, out, tensor, global, inverse, squares }
+        Self { tiles, out, tensor, global, inverse, squares, fade }
     }
 }
 

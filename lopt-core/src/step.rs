@@ -6,6 +6,7 @@
 
 use crate::config::RelativeRate;
 use crate::engine::Pace;
+use crate::fade::Fade;
 use crate::jobs::{self, JobContext, JobParts, Tiles};
 use crate::moves::{self, MoveContext};
 use crate::network::Network;
@@ -76,6 +77,7 @@ pub fn forward<S: Simd>(
                 global: &mut *kept.global,
                 inverse: &mut *kept.inverse,
                 squares: &mut *kept.squares,
+                fade: &mut *kept.fade,
             };
             (Some(&*state), (after, None), kept)
         }
@@ -119,14 +121,17 @@ pub fn forward<S: Simd>(
     jobs::parameter_rnn(s, &context, parts);
 
     let inverse: &mut [S::V] = bytemuck::cast_slice_mut(kept.inverse);
+    let fade: &mut [S::V] = bytemuck::cast_slice_mut(kept.fade);
     let tensor_kept = rows_mut::<S>(kept.tensor);
     let rates = bytemuck::cast_slice_mut(new.mean_rate);
-    reduce(s, net, plan, tensors, sums, tensor_kept, inverse, rates);
+    reduce(s, net, plan, tensors, sums, tensor_kept, inverse, fade, rates);
 
-    let (out, inverse, threads) = (rows(kept.out), &*inverse, scratch.len());
+    let (out, inverse, fade) = (rows(kept.out), &*inverse, &*fade);
+    let threads = scratch.len();
     let (mean, weight) = moved.mean;
     let (pace, clock) = (s.load(pace.log), s.load(pace.clock));
-    let context = MoveContext::<S> { net, plan, out, inverse, tensors, weight, pace, threads };
+    let context =
+        MoveContext::<S> { net, plan, out, inverse, fade, tensors, weight, pace, threads };
     let points = moves::Points { theta: moved.theta, phi: moved.phi, mean };
     moves::move_parameters(s, &context, points);
 
@@ -152,8 +157,8 @@ fn rows_mut<S: Simd>(data: &mut [S::E]) -> &mut [Row<S>] {
     bytemuck::cast_slice_mut(data)
 }
 
-/// Sums of jobs become means (the inputs of the Tensor RNNs) and inverse lengths of tensors, and
-/// the reference log rate.
+/// Sums of jobs become means (the inputs of the Tensor RNNs), inverse lengths of tensors, what their
+/// steps fade to, and the reference log rate.
 #[inline(always)]
 fn reduce<S: Simd>(
     s: S,
@@ -163,6 +168,7 @@ fn reduce<S: Simd>(
     sums: &mut [S::V],
     tensor_kept: &mut [Row<S>],
     inverse: &mut [S::V],
+    fade: &mut [S::V],
     mean_rate: &mut [S::V],
 ) {
     let count = sum_count(net);
@@ -194,6 +200,13 @@ fn reduce<S: Simd>(
             inverse[2 * t + way] = update::inverse_length(s, kind, total[at], tensor.elements);
             at += 1;
         }
+        let mut of_tensor = Fade::none(s);
+        if net.config.fades() {
+            let least = net.config.least_gradient;
+            of_tensor = Fade::new(s, least, total[at], tensor.elements);
+            at += 1;
+        }
+        (fade[2 * t], fade[2 * t + 1]) = (of_tensor.factor, of_tensor.slope);
         if let Some(step) = tensors.get(t) {
             let factor = if step.held { S::E::from_f64(0.0) } else { step.multiplier };
             for way in &mut inverse[2 * t..=2 * t + usize::from(net.config.attention)] {

@@ -77,7 +77,7 @@ pub(crate) struct Reference<S: Simd> {
 /// Forward pass of one tile, to the fields `new`; `old`: those before the step, where they are kept.
 ///
 /// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
-/// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], `etabar'`; `tail` masks
+/// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], \[`g^2`\], `etabar'`; `tail` masks
 /// lanes of the last column that are padding. `decays`: whether the next decays are wanted.
 /// `ahead`: rows that are asked for meanwhile, a third at a time, as many as a core can wait for.
 #[inline(always)]
@@ -149,6 +149,10 @@ pub(crate) fn forward<S: Simd>(
         sums[at] = add_squares(s, row, sums[at], cols, tail);
         at += 1;
     }
+    if net.config.fades() {
+        sums[at] = add_squares(s, g, sums[at], cols, tail);
+        at += 1;
+    }
     sums[at] = add_columns(s, new.log_rate, sums[at], cols, tail);
 }
 
@@ -183,7 +187,7 @@ fn add_squares<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Opti
 /// Number of vectors in `sums` of [`forward`].
 pub(crate) fn sum_count<E>(net: &Network<E>) -> usize {
     let c = &net.config;
-    c.parameter_hidden + c.features() + 2 + usize::from(c.attention)
+    c.parameter_hidden + c.features() + 2 + usize::from(c.attention) + usize::from(c.fades())
 }
 
 /// Number of rows in `out` of [`forward`].

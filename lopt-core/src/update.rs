@@ -94,8 +94,8 @@ pub(crate) fn step<S: Simd>(
 }
 
 /// First half of the adjoint of [`step`]: from the adjoint of the parameters after the step to that
-/// of the unit direction (`adj_d`) and of `l` (added to `adj_l`). Returns `sum_c adj_unit * unit`,
-/// which is also the adjoint of the offset.
+/// of the unit direction (`adj_d`) and of `l` (added to `adj_l`); `fade`: factor of the step. Returns
+/// `sum_c adj_unit * unit`, which is also the adjoint of the offset and of the factor's logarithm.
 #[inline(always)]
 pub(crate) fn step_adjoint<S: Simd>(
     s: S,
@@ -104,6 +104,7 @@ pub(crate) fn step_adjoint<S: Simd>(
     d: &Row<S>,
     l: &Row<S>,
     inverse: S::V,
+    fade: S::V,
     adj_theta: &Row<S>,
     adj_d: &mut Row<S>,
     adj_l: &mut Row<S>,
@@ -113,7 +114,7 @@ pub(crate) fn step_adjoint<S: Simd>(
     let mut total = s.zero();
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);
-        let back = s.sub(s.zero(), adj_theta[c]);
+        let back = s.mul(s.sub(s.zero(), adj_theta[c]), fade);
         let adj_unit = if w.learned_rate { s.mul(back, s.exp(s.add(l[c], offset))) } else { back };
         let product = s.mul(adj_unit, unit);
         adj_d[c] = adj_unit;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTWGTS";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// No weights file is larger: 100,000 meta-parameters are under half a megabyte.
 const MOST_BYTES: u64 = 4 << 20;
 

@@ -134,6 +134,34 @@ fn multipliers_scale_the_step() {
     close(&one_step(&LearnedOptimizerConfig::new().with_schedule(warmup), 1.0).0, 0.25, 0..398);
 }
 
+/// How far noise of a size takes the parameters from their start over 1000 steps, root mean square.
+fn walk(least_gradient: f64, size: f64) -> f32 {
+    let layout = layout();
+    let mut weights = Weights::embedded("recommended").unwrap();
+    weights.config.least_gradient = least_gradient;
+    let mut optimizer = LearnedOptimizerConfig::new().with_weights(weights).init(&layout).unwrap();
+    let (first, mut params) = (start(&layout), start(&layout));
+    let mut rng = stream(8, &[]);
+    for _ in 0..1000 {
+        let noise: Vec<f32> = params.iter().map(|_| (size * normal(&mut rng)) as f32).collect();
+        optimizer.step(&mut params, &noise).unwrap();
+    }
+    let squares = params.iter().zip(&first).map(|(a, b)| (a - b).powi(2));
+    (squares.sum::<f32>() / params.len() as f32).sqrt()
+}
+
+#[test]
+fn rounding_errors_are_not_followed() {
+    let least = Weights::embedded("recommended").unwrap().config.least_gradient;
+    let (faded, followed) = (walk(least, 1e-11), walk(0.0, 1e-11));
+    assert!(followed > 1e-3, "{followed}");
+    assert!(faded < 1e-3 * followed, "{faded} beside {followed}");
+    // a gradient that is nothing moves nothing, and one of a usual size is followed as ever
+    assert_eq!(walk(least, 0.0), 0.0);
+    let (usual, ever) = (walk(least, 1e-3), walk(0.0, 1e-3));
+    assert!((usual / ever - 1.0).abs() < 0.01, "{usual} beside {ever}");
+}
+
 #[test]
 fn weight_decay_shrinks_what_it_should() {
     let layout = layout();

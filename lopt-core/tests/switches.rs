@@ -11,7 +11,7 @@ use reference::number::{Number, Taped};
 use reference::state::State;
 use reference::two_tensors::{TwoTensors, psi, start};
 use reference::unroll::{Floor, Order, Problem, meta_loss, unroll};
-use reference::variants::{LARGEST_FALLS, variants};
+use reference::variants::{LARGEST_FALLS, STEPS_FADE, variants};
 
 const STEPS: usize = 4;
 
@@ -82,10 +82,10 @@ fn meta_gradients_agree_with_finite_differences() {
     }
 }
 
-/// No input sees the size of the loss: only the tiny epsilons do.
+/// No input sees the size of the loss: only the tiny epsilons do, and one that is not tiny here.
 #[test]
 fn the_scale_of_the_loss_does_not_matter() {
-    for (name, config) in variants() {
+    for (name, config) in variants().into_iter().filter(|(name, _)| *name != STEPS_FADE) {
         let psi = psi(&config);
         let (one, other) = (run(&config, &psi, &Scaled(1.0)), run(&config, &psi, &Scaled(1e3)));
         for (a, b) in one[STEPS].theta().into_iter().zip(other[STEPS].theta()) {

@@ -110,16 +110,16 @@ impl Learner {
         level: Level,
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
-        // the rate weights are used from does not matter: training draws its own; and a new pace or
-        // width is for training to get used to, as is a clock where there was none
-        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, wide_from, .. } =
-            config;
+        // the rate weights are used from does not matter: training draws its own; and a new pace width
+        // or fading is for training to get used to, as is a clock where there was none
+        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, .. } = config;
         let given = HierarchicalRnnConfig {
             initial_rate,
             warmup,
             decay,
             largest_decay,
-            wide_from,
+            wide_from: config.wide_from,
+            least_gradient: config.least_gradient,
             ..weights.config
         };
         let new_clock = given.clock == 0.0 && config.clock > 0.0;

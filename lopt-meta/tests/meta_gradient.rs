@@ -127,6 +127,10 @@ fn every_configuration() {
                 ..HierarchicalRnnConfig::paper()
             },
         ),
+        (
+            "steps that fade",
+            HierarchicalRnnConfig { least_gradient: 20.0, ..HierarchicalRnnConfig::paper() },
+        ),
         ("a clock", HierarchicalRnnConfig { clock: 3.0, ..HierarchicalRnnConfig::paper() }),
         ("tensor rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Tensor, ..r() }),
         ("no rate", HierarchicalRnnConfig { relative_rate: RelativeRate::Off, ..r() }),

@@ -108,6 +108,7 @@ impl DeviceOptimizer {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
         // `steps` counts the one under way
         let clock = self.config.clock_reading(self.steps.saturating_sub(1)) as f32;
+        let least_square = self.config.least_gradient.powi(2) as f32;
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
@@ -125,6 +126,7 @@ impl DeviceOptimizer {
                 work.scratch.arg(),
                 self.scalars.parameters,
                 clock,
+                least_square,
                 self.shape,
                 self.upper_at,
                 moves,

@@ -44,6 +44,10 @@ pub(super) fn move_pass(
     let scalars = jobs[entry + 4] as usize;
     let row = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 1);
     let held = steps[2 * tensor + 1] > 0.5;
+    let mut fade = 1.0f32;
+    if comptime!(s.fades) {
+        fade = tensors[row + 2];
+    }
     let mut total = 0.0f32;
     let mut local = lane;
     while local < scalars {
@@ -67,11 +71,11 @@ pub(super) fn move_pass(
                     }
                 }
                 if comptime!(s.attention) {
-                    let unit = out[out_at + comptime!(LANES)] * tensors[row + 1];
+                    let unit = out[out_at + comptime!(LANES)] * (tensors[row + 1] * fade);
                     next = point - attended_rate * unit;
                     phi[at] = next;
                 }
-                point -= rate * (out[out_at] * tensors[row]);
+                point -= rate * (out[out_at] * (tensors[row] * fade));
                 theta[at] = point;
                 if comptime!(!s.attention) {
                     next = point;

@@ -139,6 +139,9 @@ pub(super) fn parameter_pass(
                     out[out_at + comptime!(LANES)] = d;
                     total[comptime!(s.hidden + s.features + 1)] += d * d;
                 }
+                if comptime!(s.fades) {
+                    total[comptime!(s.sums - 2)] += g * g;
+                }
                 let mut next = rate;
                 if comptime!(s.read_rate != NONE) {
                     let wanted = rate + read(&h, &w, comptime!(s.read_rate), s);

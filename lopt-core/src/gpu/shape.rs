@@ -36,6 +36,8 @@ pub(super) struct Shape {
     pub relative: Relative,
     pub mean_of_tensors: bool,
     pub learned_rate: bool,
+    /// Steps fade with the gradient.
+    pub fades: bool,
     pub log_mean_squares: bool,
     pub extreme_indicator: bool,
     pub rate_shortcut: bool,
@@ -100,6 +102,7 @@ impl Shape {
             },
             mean_of_tensors: c.global_input == GlobalInput::MeanOfTensors,
             learned_rate: c.dynamic_output_scale,
+            fades: c.fades(),
             log_mean_squares: c.log_mean_squares,
             extreme_indicator: c.extreme_indicator,
             rate_shortcut: c.rate_shortcut,
@@ -138,9 +141,10 @@ impl Shape {
     }
 
     /// Floats in the table of what the upper pass tells the others of each tensor: biases of the
-    /// Parameter RNN, mean log rate, inverse length of direction and attended direction.
+    /// Parameter RNN, mean log rate, inverse length of direction and attended direction, factor of the
+    /// steps.
     pub(super) fn tensor_row(self) -> usize {
-        3 * self.hidden + 3
+        3 * self.hidden + 4
     }
 
     /// Floats of the upper pass per tensor that no other pass sees: inputs, gates, sum of rates.

@@ -11,6 +11,7 @@ const LENGTH_EPSILON: f32 = 1e-16;
 
 /// * `hidden`: Global RNN, then `[tensor][H_T]`; `rows`: [`Shape::tensor_row`] floats per tensor.
 /// * `scratch`: `[chunk][sum]`, then [`Shape::scratch_row`] floats per tensor.
+/// * `least_square`: square of `least_gradient`, see `fade.rs`.
 /// * `moves`: false to write nothing but the biases, from the hidden vectors as they are.
 #[cube(launch_unchecked)]
 pub(super) fn upper_pass(
@@ -24,6 +25,7 @@ pub(super) fn upper_pass(
     scratch: &mut [f32],
     parameters: f32,
     clock: f32,
+    least_square: f32,
     #[comptime] s: Shape,
     #[comptime] at: UpperAt,
     #[comptime] moves: bool,
@@ -35,7 +37,7 @@ pub(super) fn upper_pass(
         let own = chunk_count * comptime!(s.sums);
         add_jobs(sums, chunks, scratch, thread, s);
         sync_storage();
-        add_chunks(tensors, steps, rows, scratch, own, thread, s);
+        add_chunks(tensors, steps, rows, scratch, own, least_square, thread, s);
         sync_storage();
         mean_rates(tensors, rows, scratch, own, parameters, thread, s);
         tensor_rnn(weights, steps, hidden, scratch, own, count, thread, s, at);
@@ -71,7 +73,7 @@ fn add_jobs(
     }
 }
 
-/// `[chunk][sum]` to the inputs of the Tensor RNNs, inverse lengths and sums of rates.
+/// `[chunk][sum]` to the inputs of the Tensor RNNs, inverse lengths, fading and sums of rates.
 #[cube]
 fn add_chunks(
     tensors: &[u32],
@@ -79,6 +81,7 @@ fn add_chunks(
     rows: &mut [f32],
     scratch: &mut [f32],
     own: usize,
+    least_square: f32,
     thread: usize,
     #[comptime] s: Shape,
 ) {
@@ -99,6 +102,10 @@ fn add_chunks(
             scratch[row + sum] = total / elements;
         } else if sum == comptime!(s.sums - 1) {
             scratch[row + comptime!(s.scratch_row() - 1)] = total;
+        } else if comptime!(s.fades) && sum == comptime!(s.sums - 2) {
+            let square = total / elements;
+            let at = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 3);
+            rows[at] = square / (square + least_square);
         } else {
             let mut inverse = 1.0f32;
             if comptime!(s.length == Length::Rms) {

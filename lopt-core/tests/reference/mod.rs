@@ -127,10 +127,11 @@ impl<'a, N: Number> Reference<'a, N> {
         }
         let direction_length = self.length(elements.iter().map(|e| e.direction));
         let attended_length = self.length(elements.iter().map(|e| e.attended_direction));
+        let fade = self.fade(grads);
         for e in &mut elements {
             e.direction = e.direction / direction_length;
             e.attended_direction = e.attended_direction / attended_length;
-            self.advance(e, self.config.log_pace(steps));
+            self.advance(e, self.config.log_pace(steps), fade);
         }
 
         // (11)
@@ -246,9 +247,16 @@ impl<'a, N: Number> Reference<'a, N> {
         }
     }
 
+    /// Factor of the steps of a tensor with these gradients.
+    fn fade(&self, grads: &[N]) -> N {
+        let square = mean(grads.iter().map(|&g| g * g));
+        let least = self.config.least_gradient.powi(2);
+        if least > 0.0 { square / square.plus(least) } else { square.like(1.0) }
+    }
+
     /// Moves parameter and attended point, both from the old parameter, (5), (6), (9), (19). All
-    /// learned step lengths are times the pace.
-    fn advance(&self, e: &mut Element<N>, log_pace: f64) {
+    /// learned step lengths are times the pace and the tensor's fade.
+    fn advance(&self, e: &mut Element<N>, log_pace: f64, fade: N) {
         let old = e.theta;
         let (mut rate, mut attended_rate) = (old.like(1.0), old.like(1.0));
         if self.config.dynamic_output_scale {
@@ -259,7 +267,8 @@ impl<'a, N: Number> Reference<'a, N> {
                 StepOffset::Parameter => (offset(), old.like(0.0)),
                 StepOffset::Attention => (old.like(0.0), offset()),
             };
-            (rate, attended_rate) = ((l + shift).exp(), (l + attended_shift).exp());
+            rate = (l + shift).exp() * fade;
+            attended_rate = (l + attended_shift).exp() * fade;
         }
         e.theta = old - rate * e.direction;
         e.attended = match self.config.attention {

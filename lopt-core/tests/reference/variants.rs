@@ -5,6 +5,8 @@ use lopt_core::config::{RelativeRate, StepOffset};
 
 /// Cuts steps off, with a straight-through gradient, which is not that of differences.
 pub(crate) const LARGEST_FALLS: &str = "paper, largest step that falls";
+/// Where steps depend on the size of the loss.
+pub(crate) const STEPS_FADE: &str = "paper, steps that fade";
 
 /// `(name, configuration)`.
 pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
@@ -97,6 +99,7 @@ pub(crate) fn variants() -> Vec<(&'static str, HierarchicalRnnConfig)> {
             "paper, wide from three",
             HierarchicalRnnConfig { wide_from: 3.0, parameter_scale: true, ..paper() },
         ),
+        (STEPS_FADE, HierarchicalRnnConfig { least_gradient: 0.7, ..paper() }),
         (
             "paper, no gradient shortcut",
             HierarchicalRnnConfig { gradient_shortcut: false, ..paper() },
