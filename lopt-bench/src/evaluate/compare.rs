@@ -5,7 +5,7 @@ use lopt_problems::Task;
 use super::baselines::{SeedBaselines, TaskBaselines};
 use super::cross_family::mean_log_losses;
 use super::curve::{grid, step_of};
-use super::learned::LearnedRun;
+use super::learned::{LONGEST, LearnedRun};
 use super::run::Mark;
 use super::setting::{Pace, RATES, USUAL_RATE};
 
@@ -95,19 +95,17 @@ pub fn compare(
     }
 }
 
-/// Whether the loss went on falling from 5 to 25 horizons; `None` if the run was not to go there.
-pub fn still_falling(learned: &LearnedRun) -> Option<bool> {
-    if !learned.multiples.contains(&25) {
-        return None;
-    }
-    let (middle, end) = (learned.run.mark(5), learned.run.mark(25));
-    Some(match (middle, end) {
+/// Whether the loss went on falling from 5 to 25 horizons, 1 or 0 for each of the runs that were to go there.
+pub fn still_falling(runs: &[LearnedRun]) -> Vec<f64> {
+    let falls = |learned: &LearnedRun| match (learned.run.mark(5), learned.run.mark(LONGEST)) {
         // What is solved to single precision cannot fall.
         (Some(middle), Some(end)) => {
             end.exact < middle.exact || end.exact <= SOLVED * learned.initial
         }
         _ => false,
-    })
+    };
+    let long = runs.iter().filter(|learned| learned.long);
+    long.map(|learned| f64::from(u8::from(falls(learned)))).collect()
 }
 
 /// Diverged, or above the start.

@@ -16,13 +16,20 @@ pub struct LearnedRun {
     pub rate: Option<f64>,
     /// Seed.
     pub seed: usize,
-    /// The multiples of the horizon that it was to reach.
+    /// The multiples of the horizon at which it is compared with Adam.
     pub multiples: Vec<usize>,
     /// Loss on the fixed rows at the start.
     pub initial: f64,
+    /// Whether it was to reach [`LONGEST`] horizons.
+    pub long: bool,
     /// What it gave.
     pub run: Run,
 }
+
+/// Multiple of the horizon at which it is asked whether the loss still falls.
+pub const LONGEST: usize = 25;
+/// Seeds that go there; there is an Adam for the first only.
+const LONG_SEEDS: usize = 3;
 
 /// Runs the weights on the first `seeds` seeds of a task: from their own rate as far as the task
 /// goes, from the others over one horizon.
@@ -47,10 +54,12 @@ pub fn run_task(
             multiple == 1 || rate.is_none() && multiple <= task.longest && seed < seeds_at(multiple)
         };
         let multiples: Vec<usize> = MULTIPLES.into_iter().filter(wanted).collect();
-        let steps = task.steps * multiples.last().copied().unwrap_or(1);
+        let long = rate.is_none() && task.longest >= LONGEST && seed < LONG_SEEDS;
+        let last = if long { LONGEST } else { multiples.last().copied().unwrap_or(1) };
+        let steps = task.steps * last;
         let mut optimizer = learned.build(&layout, rate)?;
         let run = run(task, &starts[seed], &mut *optimizer, steps, f64::INFINITY);
-        Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, run })
+        Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, long, run })
     })?
     .into_iter()
     .collect()

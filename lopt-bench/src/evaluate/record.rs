@@ -95,12 +95,7 @@ pub fn record(
         comparisons(task, baselines, &learned[index], cross[index])
     };
     let all: Vec<Vec<Comparison>> = (0..suite.tasks.len()).map(of_task).collect();
-    let falling: Vec<Vec<f64>> = learned
-        .iter()
-        .map(|runs| {
-            runs.iter().filter_map(still_falling).map(|yes| f64::from(u8::from(yes))).collect()
-        })
-        .collect();
+    let falling: Vec<Vec<f64>> = learned.iter().map(|runs| still_falling(runs)).collect();
     let falling = estimate(&falling, mean);
     let at = |multiple| Figures::new(&all, |c| c.rate.is_none() && c.multiple == multiple);
     let from = |rate: Option<f64>| Figures::new(&all, |c| c.rate == rate && c.multiple == 1);

@@ -8,6 +8,7 @@ use super::baselines::TaskBaselines;
 use super::compare::{Comparison, Opponents, still_falling};
 use super::learned::LearnedRun;
 use super::setting::{Pace, USUAL_RATE, rates};
+use super::statistics::mean;
 
 /// One task at one horizon. Losses are geometric means over seeds, `None` if one diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,8 +51,8 @@ pub struct TaskRecord {
     pub runs: usize,
     /// Our loss from every other initial rate, in the order asked for.
     pub losses_by_rate: Vec<Option<f64>>,
-    /// Whether the loss still falls at 25 horizons.
-    pub still_falling_at_25x: Option<bool>,
+    /// Part of the long runs whose loss still falls at 25 horizons.
+    pub still_falling_at_25x: Option<f64>,
 }
 
 /// Puts together what the runs of a task say.
@@ -74,6 +75,7 @@ pub fn task_record(
     };
     let average =
         |value: fn(&Comparison) -> f64| of(None).map(value).sum::<f64>() / seeds.max(1) as f64;
+    let falling = still_falling(learned);
     TaskRecord {
         task: task.name.to_owned(),
         family: task.family.to_string(),
@@ -94,7 +96,7 @@ pub fn task_record(
         failures: all.iter().filter(|c| c.failed).count(),
         runs: all.len(),
         losses_by_rate: asked.iter().map(|&rate| ours(Some(rate))).collect(),
-        still_falling_at_25x: learned.iter().find_map(still_falling),
+        still_falling_at_25x: (!falling.is_empty()).then(|| mean(&[&falling])),
     }
 }
 

@@ -116,8 +116,8 @@ fn task_row(task: &TaskRecord) -> Vec<String> {
     ];
     row.extend(task.losses_by_rate.iter().map(|&value| loss(value)));
     row.push(format!("{}/{}", task.failures, task.runs));
-    let falling = task.still_falling_at_25x.map(|yes| if yes { "yes" } else { "no" });
-    row.push(falling.unwrap_or("-").to_owned());
+    let falling = task.still_falling_at_25x.map(|part| format!("{:.0}%", 100.0 * part));
+    row.push(falling.unwrap_or("-".to_owned()));
     row
 }
 
