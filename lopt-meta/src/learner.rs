@@ -110,14 +110,13 @@ impl Learner {
         level: Level,
     ) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
-        // the rate weights are used from does not matter: training draws its own; and a new pace width
+        // the rate weights are used from does not matter: training draws its own; and a new pace, width
         // or fading is for training to get used to, as is a clock where there was none
-        let HierarchicalRnnConfig { initial_rate, warmup, decay, largest_decay, .. } = config;
         let given = HierarchicalRnnConfig {
-            initial_rate,
-            warmup,
-            decay,
-            largest_decay,
+            initial_rate: config.initial_rate,
+            warmup: config.warmup,
+            decay: config.decay,
+            largest_decay: config.largest_decay,
             wide_from: config.wide_from,
             least_gradient: config.least_gradient,
             ..weights.config
