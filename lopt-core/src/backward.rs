@@ -249,10 +249,10 @@ fn tile_adjoint<S: Simd>(
         adj_read[row] = adj_out[1];
     }
     if let Some(row) = outputs.gradient_decay {
-        adj_read[row] = *now.gradient_decay;
+        adj_read[row] = *now.gradient_gain;
     }
     if let Some(row) = outputs.rms_decay {
-        adj_read[row] = *now.rms_decay;
+        adj_read[row] = *now.rms_gain;
     }
     if let Some(row) = outputs.log_rate {
         let l = &s.rows(record.kept.out)[span.tile * outs + outs - 1];
@@ -287,8 +287,8 @@ fn tile_adjoint<S: Simd>(
     for (row, up) in adj_x.iter_mut().zip(&to_mean[hp..]) {
         *row = [s.mul(up[tensor % TILE], share); TILE];
     }
-    let decays = [new.gradient_decay, new.rms_decay];
-    readout::adjoint(s, &net.readout, decays, adj_read, adj_hidden, adj_x, cols);
+    let gains = [new.gradient_gain, new.rms_gain];
+    readout::adjoint(s, &net.readout, gains, adj_read, adj_hidden, adj_x, cols);
     let adj_xh = t.xh.as_rows_mut::<S>();
     let (gates, candidate) = (kept.gates, kept.candidate);
     gru::adjoint(s, &net.parameter, old.hidden, gates, candidate, adj_hidden, adj_xh, delta, cols);
@@ -319,16 +319,16 @@ fn tile_adjoint<S: Simd>(
         s,
         net.scales,
         &g,
-        old.gradient_decay,
-        old.rms_decay,
+        old.gradient_gain,
+        old.rms_gain,
         old.averages,
         old.mean_squares,
         new.averages,
         now.averages,
         now.mean_squares,
         &mut adj_g,
-        now.gradient_decay,
-        now.rms_decay,
+        now.gradient_gain,
+        now.rms_gain,
         cols,
     );
     if net.config.fades() {

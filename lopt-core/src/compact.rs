@@ -2,7 +2,7 @@
 //!
 //! Averages and mean squares, which may have any size, are kept in bfloat16; hidden vectors, which a
 //! GRU holds between -1 and 1 (or where they began), in fixed point, units of 2^-14 up to 2; log
-//! rates in `f32`. The decays are not kept, they are read out of the hidden vector again. Every step
+//! rates in `f32`. The gains are not kept, they are read out of the hidden vector again. Every step
 //! unpacks a tile into rows of the thread, goes on as ever, and packs. An average with a decay near
 //! one moves by less than half a unit of eight bits, so rounding is by chance: up or down as a hash
 //! of step, parameter and field says, which no number of threads changes.
@@ -138,7 +138,7 @@ impl<'a> CompactPart<'a> {
                 *row = [s.splat(value); TILE];
             }
             averages.fill([s.zero(); TILE]);
-            rest[1..].fill([s.zero(); TILE]);
+            rest[1..].fill([s.constant(1.0); TILE]);
             return;
         }
         let halves = &self.halves[at * narrow * TILE_PARAMETERS..][..narrow * TILE_PARAMETERS];
@@ -151,10 +151,10 @@ impl<'a> CompactPart<'a> {
         for (to, &half) in averages.iter_mut().zip(bfloats) {
             *to = from_bfloat(half);
         }
-        let (gradient_decay, rms_decay) = rest[1..].split_at_mut(1);
+        let (gradient_gain, rms_gain) = rest[1..].split_at_mut(1);
         let hidden = &numbers[..fields.hidden];
-        let [a, b] = [&mut gradient_decay[0], &mut rms_decay[0]];
-        readout::decays_of(s, &net.readout, hidden, read, a, b);
+        let [a, b] = [&mut gradient_gain[0], &mut rms_gain[0]];
+        readout::gains_of(s, &net.readout, hidden, read, a, b);
     }
 
     /// Keeps the fields of tile `at` of the run, which is number `tile` of all.

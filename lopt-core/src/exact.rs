@@ -65,7 +65,7 @@ impl ExactHierarchicalRnn {
     }
 
     /// One field of the per-parameter state, `[P]`: hidden units first, then averages, mean
-    /// squares, log rate, gradient decay and mean-square decay.
+    /// squares, log rate, and the gains (one less the decay) of averages and mean squares.
     #[must_use]
     pub fn field(&self, index: usize) -> Vec<f64> {
         let n = self.network.fields().count();

@@ -127,7 +127,7 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let spare = kept.as_rows_mut::<S>();
     let (reset_hidden, read) = (reset_hidden.as_rows_mut::<S>(), outputs.as_rows_mut::<S>());
     let JobParts { mut record, mut state, out, sums: all_sums } = parts;
-    let decays = matches!(state, Tiles::Rows(_));
+    let gains = matches!(state, Tiles::Rows(_));
     let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
@@ -184,13 +184,13 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             if span.cols == TILE && tail.is_none() {
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, TILE,
-                    None, decays, ahead,
+                    None, gains, ahead,
                 );
             } else {
                 let cols = span.cols;
                 tile_pass::forward(
                     s, net, old, new, kept, &g, bias, &reference, reset, read, out, sums, cols,
-                    tail, decays, ahead,
+                    tail, gains, ahead,
                 );
             }
             if let Tiles::Compact(part) = &mut state {

@@ -115,7 +115,8 @@ impl<E: Element> Network<E> {
 }
 
 /// Rows of the per-parameter state: hidden vector, gradient averages and mean squares change with
-/// the gradient; log rate and the two decays are read out for the next step.
+/// the gradient; log rate and the two gains are read out for the next step. A gain is one less a decay,
+/// which `f32` keeps to 6e-8 of itself, where that of a decay near one would be 6e-8 of one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields {
     pub hidden: usize,
@@ -152,8 +153,8 @@ impl Fields {
             averages,
             mean_squares,
             log_rate: &rest[0],
-            gradient_decay: &rest[1],
-            rms_decay: &rest[2],
+            gradient_gain: &rest[1],
+            rms_gain: &rest[2],
         }
     }
 
@@ -164,14 +165,14 @@ impl Fields {
         let (averages, rest) = rest.split_at_mut(self.averages);
         let (mean_squares, rest) = rest.split_at_mut(self.mean_squares);
         let (log_rate, rest) = rest.split_at_mut(1);
-        let (gradient_decay, rms_decay) = rest.split_at_mut(1);
+        let (gradient_gain, rms_gain) = rest.split_at_mut(1);
         FieldRowsMut {
             hidden,
             averages,
             mean_squares,
             log_rate: &mut log_rate[0],
-            gradient_decay: &mut gradient_decay[0],
-            rms_decay: &mut rms_decay[0],
+            gradient_gain: &mut gradient_gain[0],
+            rms_gain: &mut rms_gain[0],
         }
     }
 }
@@ -183,8 +184,8 @@ pub(crate) struct FieldRows<'a, R> {
     pub averages: &'a [R],
     pub mean_squares: &'a [R],
     pub log_rate: &'a R,
-    pub gradient_decay: &'a R,
-    pub rms_decay: &'a R,
+    pub gradient_gain: &'a R,
+    pub rms_gain: &'a R,
 }
 
 /// The fields of one tile, to be changed.
@@ -194,6 +195,6 @@ pub(crate) struct FieldRowsMut<'a, R> {
     pub averages: &'a mut [R],
     pub mean_squares: &'a mut [R],
     pub log_rate: &'a mut R,
-    pub gradient_decay: &'a mut R,
-    pub rms_decay: &'a mut R,
+    pub gradient_gain: &'a mut R,
+    pub rms_gain: &'a mut R,
 }

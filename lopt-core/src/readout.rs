@@ -42,7 +42,7 @@ pub(crate) struct ReadoutWeights<E> {
 
 impl Outputs {
     /// How many come before the decays, which are the last.
-    pub(crate) fn before_decays(&self) -> usize {
+    pub(crate) fn before_gains(&self) -> usize {
         self.rms_decay.or(self.gradient_decay).unwrap_or(self.count)
     }
 }
@@ -82,7 +82,7 @@ impl<E: Element> ReadoutWeights<E> {
     }
 }
 
-/// Writes `count` rows: direction, [attended direction], [Deta], [decays, through the sigmoid]; the
+/// Writes `count` rows: direction, [attended direction], [Deta], [gains]; the
 /// last ones only where `out` has room for them.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
@@ -99,36 +99,37 @@ pub(crate) fn forward<S: Simd>(
     if let Some(row) = w.outputs.attention {
         shortcut(s, &w.attention_shortcut, m, &mut out[row], cols);
     }
-    let first = w.outputs.before_decays().min(out.len());
-    sigmoids(s, &mut out[first..], cols);
+    let first = w.outputs.before_gains().min(out.len());
+    complements(s, &mut out[first..], cols);
 }
 
-/// The decays alone, as [`forward`] and [`decays`] give them; `out`: room for `count` rows.
+/// The gains alone, as [`forward`] and [`gains`] give them; `out`: room for `count` rows.
 #[inline(always)]
-pub(crate) fn decays_of<S: Simd>(
+pub(crate) fn gains_of<S: Simd>(
     s: S,
     w: &ReadoutWeights<S::E>,
     hidden: &[Row<S>],
     out: &mut [Row<S>],
-    gradient_decay: &mut Row<S>,
-    rms_decay: &mut Row<S>,
+    gradient_gain: &mut Row<S>,
+    rms_gain: &mut Row<S>,
 ) {
     let outputs = w.outputs;
-    let first = outputs.before_decays();
+    let first = outputs.before_gains();
     if first < outputs.count {
         let (out, bias) = (&mut out[first..outputs.count], Start::Bias(&w.bias[first..]));
         affine(s, &w.weight[first..], outputs.count, [hidden], bias, out, TILE);
-        sigmoids(s, out, TILE);
+        complements(s, out, TILE);
     }
-    decays(s, outputs, out, gradient_decay, rms_decay, TILE);
+    gains(s, outputs, out, gradient_gain, rms_gain, TILE);
 }
 
+/// From the logits of decays to gains.
 #[inline(always)]
-fn sigmoids<S: Simd>(s: S, rows: &mut [Row<S>], cols: usize) {
+fn complements<S: Simd>(s: S, rows: &mut [Row<S>], cols: usize) {
     let cols = cols.min(TILE);
     for row in rows {
         for c in 0..cols {
-            row[c] = s.sigmoid(row[c]);
+            row[c] = s.sigmoid(s.sub(s.zero(), row[c]));
         }
     }
 }
@@ -144,35 +145,35 @@ fn shortcut<S: Simd>(s: S, v: &[S::E], m: &[Row<S>], out: &mut Row<S>, cols: usi
     }
 }
 
-/// Stores the decays of the next step: read out, or fixed.
+/// Stores the gains of the next step: read out, or fixed.
 #[inline(always)]
-pub(crate) fn decays<S: Simd>(
+pub(crate) fn gains<S: Simd>(
     s: S,
     outputs: Outputs,
     out: &[Row<S>],
-    gradient_decay: &mut Row<S>,
-    rms_decay: &mut Row<S>,
+    gradient_gain: &mut Row<S>,
+    rms_gain: &mut Row<S>,
     cols: usize,
 ) {
     // beyond the columns in use `out` holds what the thread did last, which must not get into a state
     for c in 0..cols.min(TILE) {
-        let fixed = s.constant(FIXED_GRADIENT_DECAY);
-        gradient_decay[c] = outputs.gradient_decay.map_or(fixed, |row| out[row][c]);
-        let fixed = s.constant(FIXED_RMS_DECAY);
-        rms_decay[c] = outputs.rms_decay.map_or(fixed, |row| out[row][c]);
+        let fixed = s.constant(1.0 - FIXED_GRADIENT_DECAY);
+        gradient_gain[c] = outputs.gradient_decay.map_or(fixed, |row| out[row][c]);
+        let fixed = s.constant(1.0 - FIXED_RMS_DECAY);
+        rms_gain[c] = outputs.rms_decay.map_or(fixed, |row| out[row][c]);
     }
 }
 
 /// Adjoint of [`forward`].
 ///
-/// `decays`: new decays of gradient average and mean squares. `adj_out`: adjoints of the rows of
-/// `out`; those of the decays are turned into adjoints of their logits in place. Adds to
+/// `gains`: new gains of gradient average and mean squares. `adj_out`: adjoints of the rows of
+/// `out`; those of the gains are turned into adjoints of the logits of the decays in place. Adds to
 /// `adj_hidden` and `adj_m`.
 #[inline(always)]
 pub(crate) fn adjoint<S: Simd>(
     s: S,
     w: &ReadoutWeights<S::E>,
-    decays: [&Row<S>; 2],
+    gains: [&Row<S>; 2],
     adj_out: &mut [Row<S>],
     adj_hidden: &mut [Row<S>],
     adj_m: &mut [Row<S>],
@@ -180,11 +181,11 @@ pub(crate) fn adjoint<S: Simd>(
 ) {
     let cols = cols.min(TILE);
     let one = s.constant(1.0);
-    for (row, decay) in [w.outputs.gradient_decay, w.outputs.rms_decay].into_iter().zip(decays) {
+    for (row, gain) in [w.outputs.gradient_decay, w.outputs.rms_decay].into_iter().zip(gains) {
         let Some(row) = row else { continue };
         for c in 0..cols {
-            let y = decay[c];
-            adj_out[row][c] = s.mul(adj_out[row][c], s.mul(y, s.sub(one, y)));
+            let y = gain[c];
+            adj_out[row][c] = s.mul(adj_out[row][c], s.mul(y, s.sub(y, one)));
         }
     }
     affine(s, &w.transposed, w.hidden, [&adj_out[..]], Start::Output, adj_hidden, cols);

@@ -12,7 +12,7 @@ use crate::tile_pass::{TileScratch, sum_count};
 /// Everything that is carried from step to step, except the parameters.
 #[derive(Clone, Debug)]
 pub struct State<E: Element> {
-    /// `[tile][field][column]`: hidden vector, averages, mean squares, log rate, two decays. Empty
+    /// `[tile][field][column]`: hidden vector, averages, mean squares, log rate, two gains. Empty
     /// in a compact state.
     pub(crate) tiles: Buffer<E>,
     /// What a compact state has in place of `tiles`; in the shape of parameters, in `f32` only.
@@ -51,7 +51,7 @@ impl<E: Element> State<E> {
     }
 
     /// Starts the lanes for which `fresh` says so: hidden vectors at their learned beginnings,
-    /// accumulators and decays at zero, log rates as given.
+    /// accumulators and decays at zero, so gains at one, log rates as given.
     ///
     /// * `log_rates`: one per scalar of the plan, in flat order.
     pub fn reset(
@@ -123,7 +123,7 @@ impl<E: Element> State<E> {
         let fields = net.fields();
         let (count, width) = (fields.count(), plan.width);
         let row = TILE * width;
-        let zero = E::from_f64(0.0);
+        let (zero, one) = (E::from_f64(0.0), E::from_f64(1.0));
         let rate_row = fields.narrow();
         for job in &plan.jobs {
             for span in plan.spans(job) {
@@ -135,7 +135,8 @@ impl<E: Element> State<E> {
                             f if f == rate_row => {
                                 log_rates[(span.scalars.start + i).min(span.scalars.end - 1)]
                             }
-                            _ => zero,
+                            f if f < rate_row => zero,
+                            _ => one,
                         };
                     }
                 }

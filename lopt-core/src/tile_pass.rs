@@ -78,7 +78,7 @@ pub(crate) struct Reference<S: Simd> {
 ///
 /// `kept`: see [`KeptRows`]. `out`: raw direction, \[raw attended direction\], log rate `l`.
 /// `sums`: per-job sums over columns of `h'`, `x`, `d^2`, \[`d_phi^2`\], \[`g^2`\], `etabar'`; `tail` masks
-/// lanes of the last column that are padding. `decays`: whether the next decays are wanted.
+/// lanes of the last column that are padding. `gains`: whether the next gains are wanted.
 /// `ahead`: rows that are asked for meanwhile, a third at a time, as many as a core can wait for.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
@@ -96,7 +96,7 @@ pub(crate) fn forward<S: Simd>(
     sums: &mut [S::V],
     cols: usize,
     tail: Option<S::V>,
-    decays: bool,
+    gains: bool,
     ahead: &[Row<S>],
 ) {
     let cols = cols.min(TILE);
@@ -107,8 +107,8 @@ pub(crate) fn forward<S: Simd>(
     let new = net.fields().split_mut(new);
     let KeptRows { x, gates, candidate } = KeptRows::split_mut(net, kept);
     let (a, b, rate) = match old {
-        Some(old) => (old.gradient_decay, old.rms_decay, old.log_rate),
-        None => (&*new.gradient_decay, &*new.rms_decay, &*new.log_rate),
+        Some(old) => (old.gradient_gain, old.rms_gain, old.log_rate),
+        None => (&*new.gradient_gain, &*new.rms_gain, &*new.log_rate),
     };
     let (avg, ms) = (new.averages, new.mean_squares);
     let averages = old.map(|old| (old.averages, old.mean_squares));
@@ -121,7 +121,7 @@ pub(crate) fn forward<S: Simd>(
     gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);
     third.iter().flatten().for_each(prefetch);
     let outputs = net.readout.outputs;
-    let read = &mut read[..if decays { outputs.count } else { outputs.before_decays() }];
+    let read = &mut read[..if gains { outputs.count } else { outputs.before_gains() }];
     readout::forward(s, &net.readout, new.hidden, &x[..net.config.timescales], read, cols);
     out[0] = read[0];
     let mut next = 1;
@@ -136,8 +136,8 @@ pub(crate) fn forward<S: Simd>(
     } else if let Some(rate) = rate {
         *new.log_rate = *rate;
     }
-    if decays {
-        readout::decays(s, outputs, read, new.gradient_decay, new.rms_decay, cols);
+    if gains {
+        readout::gains(s, outputs, read, new.gradient_gain, new.rms_gain, cols);
     }
 
     let mut at = 0;

@@ -7,6 +7,7 @@ mod reference;
 mod tf_case;
 
 use lopt_core::hierarchical_rnn::ExactHierarchicalRnn;
+use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{below, normal, stream};
 use lopt_core::simd::Level;
 use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, TensorShape};
@@ -53,8 +54,11 @@ fn exact_trace(name: &str) {
             check(&format!("state.ms{}", s + 1), &optimizer.field(hidden + scales + s));
         }
         check("state.log_learning_rate", &optimizer.field(hidden + 2 * scales));
-        check("state.inp_decay", &optimizer.field(hidden + 2 * scales + 1));
-        check("state.scl_decay", &optimizer.field(hidden + 2 * scales + 2));
+        let decay = |i: usize| -> Vec<f64> {
+            optimizer.field(hidden + 2 * scales + i).iter().map(|gain| 1.0 - gain).collect()
+        };
+        check("state.inp_decay", &decay(1));
+        check("state.scl_decay", &decay(2));
         let tensors: Vec<f64> =
             (0..case.layout.tensor_count()).flat_map(|t| optimizer.tensor_hidden(t)).collect();
         check("state.layer", &tensors);
@@ -102,6 +106,42 @@ fn single_precision_kernels_follow_tensorflow_on_every_level() {
     for level in levels() {
         single_trace(&tf_case("c2_released_perturbed.f32"), level);
         single_trace(&tf_case("c2_released_perturbed.f64"), level);
+    }
+}
+
+/// With decays of 0.9991 and their roots: of `1 - d` in `f32`, only 1e-4 would be right.
+#[test]
+fn slow_averages_are_as_exact_as_fast_ones() {
+    let layout = Layout::new(vec![TensorShape::new("a", [5])]).unwrap();
+    for (name, config) in variants() {
+        let psi_layout = MetaLayout::new(&config);
+        let mut psi = psi_layout.initialize(&config, &mut stream(7, &[1]));
+        psi[psi_layout.rms_decay_weight.clone()].fill(0.0);
+        psi[psi_layout.rms_decay_bias.clone()].fill(7.0);
+        psi[psi_layout.gradient_decay_weight.clone()].fill(0.0);
+        psi[psi_layout.gradient_decay_bias.clone()].fill(7.0);
+        for level in levels() {
+            let mut optimizer = HierarchicalRnn::new(&config, &psi, &layout, level);
+            let rates: Vec<f64> = optimizer.log_rates().iter().map(|&x| f64::from(x)).collect();
+            let mut exact = ExactHierarchicalRnn::new(&config, &psi, &layout, &rates);
+            let (mut theta, mut point) = ([0.3_f32; 5], [0.3; 5]);
+            for n in 0..6 {
+                // the first gradient, which an average takes whole, is small
+                let size = if n == 0 { 1e-5 } else { 0.7 };
+                let grads: Vec<f64> = (0..5).map(|i| size * (1.0 + 0.1 * f64::from(i))).collect();
+                optimizer.step(&mut theta, &narrow(&grads)).unwrap();
+                exact.step(&mut point, &grads);
+            }
+            let [tiles, ..] = optimizer.state().buffers();
+            let first = config.parameter_hidden;
+            for field in first..first + config.timescales + config.mean_squares() {
+                for (i, want) in exact.field(field).into_iter().enumerate() {
+                    let got = f64::from(tiles[field * 64 + i]);
+                    let error = (got - want).abs() / want.abs();
+                    assert!(error < 2e-6, "{name} {level:?}, field {field}: {got}, not {want}");
+                }
+            }
+        }
     }
 }
 

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
-/// Versions before had another layout of slots, so only their light checkpoints are still of use.
-/// Two bits away from both, so that no single damaged bit makes one of the other.
-const VERSION: u32 = 4;
-const LIGHT_VERSIONS: [u32; 2] = [1, 2];
+/// Versions before had other slots, so only their light checkpoints are still of use.
+/// Two bits away from them, so that no single damaged bit makes one of the other.
+const VERSION: u32 = 7;
+const LIGHT_VERSIONS: [u32; 3] = [1, 2, 4];
 const MOST_BYTES: u64 = 1 << 30;
 /// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
 const LONGEST: usize = 1 << 28;

@@ -1,6 +1,6 @@
 //! Averages, mean squares and features of one parameter (`accumulators.rs`, `features.rs`).
 
-use super::functions::{asinh, ln, mix};
+use super::functions::{asinh, ln};
 use super::shape::{LANES, Relative, Shape};
 use cubecl::prelude::*;
 
@@ -28,16 +28,21 @@ pub(super) fn inputs(
     let averages = base + comptime!(s.hidden * LANES);
     let squares = averages + comptime!(s.timescales * LANES);
     let rate_at = base + comptime!(s.rate_field() * LANES);
-    let mut a = tiles[rate_at + comptime!(LANES)];
-    let mut b = tiles[rate_at + comptime!(2 * LANES)];
+    // decays and their gains, see `Decay` in `accumulators.rs`
+    let mut gain_a = tiles[rate_at + comptime!(LANES)];
+    let mut gain_b = tiles[rate_at + comptime!(2 * LANES)];
+    let mut a = 1.0f32 - gain_a;
+    let mut b = 1.0f32 - gain_b;
     let mut ms = Array::<f32>::new(comptime!(s.mean_squares));
     if comptime!(s.previous) {
         if comptime!(s.per_scale) {
+            gain_b *= 1.0f32 + b;
             b = b * b;
         }
-        ms[0] = mix(b, fma(g, g, SQUARE_EPSILON), tiles[squares]);
+        ms[0] = blend(gain_b, fma(g, g, SQUARE_EPSILON), tiles[squares]);
         tiles[squares] = ms[0];
         if comptime!(s.per_scale) {
+            gain_b = gain_of_root(b, gain_b);
             b = f32::sqrt(b);
         }
     }
@@ -46,15 +51,17 @@ pub(super) fn inputs(
         let mut mean = g;
         let at = averages + comptime!(k * LANES);
         if comptime!(s.timescales > 1) {
-            mean = mix(a, g, tiles[at]);
+            mean = blend(gain_a, g, tiles[at]);
+            gain_a = gain_of_root(a, gain_a);
             a = f32::sqrt(a);
         }
         tiles[at] = mean;
         let slot = comptime!(k + usize::from(s.previous));
         let at = squares + comptime!(slot * LANES);
-        ms[slot] = mix(b, fma(mean, mean, SQUARE_EPSILON), tiles[at]);
+        ms[slot] = blend(gain_b, fma(mean, mean, SQUARE_EPSILON), tiles[at]);
         tiles[at] = ms[slot];
         if comptime!(s.per_scale) {
+            gain_b = gain_of_root(b, gain_b);
             b = f32::sqrt(b);
         }
         // with previous-scale normalisation the extra mean square in front shifts the pairs by one
@@ -99,4 +106,18 @@ pub(super) fn inputs(
     if comptime!(s.parameter_scale) {
         x[comptime!(s.rates_at()[3])] = SCALE_GAIN * ((rate - log_scale) - SCALE_CENTRE);
     }
+}
+
+/// `w new + (1 - w) old`.
+#[cube]
+fn blend(w: f32, new: f32, old: f32) -> f32 {
+    fma(w, new - old, old)
+}
+
+/// `1 - sqrt(d)`, also where that is little; `gain`: `1 - d`.
+#[cube]
+fn gain_of_root(d: f32, gain: f32) -> f32 {
+    let q = 1.0f32 - f32::sqrt(d);
+    let rest = fma(q, q, gain - (q + q));
+    fma(rest, fma(0.5f32, q, 0.5f32), q)
 }

@@ -12,8 +12,8 @@ use cubecl::prelude::*;
 const BORROWED: f32 = 0.01;
 const FLOOR: f32 = 1e-4;
 /// See `readout.rs`.
-const FIXED_GRADIENT_DECAY: f32 = 0.89;
-const FIXED_RMS_DECAY: f32 = 0.93;
+const FIXED_GRADIENT_GAIN: f32 = 0.11;
+const FIXED_RMS_GAIN: f32 = 0.07;
 
 /// * `tiles`: the state, `[tile][field][LANES]`; `grads`: flat.
 /// * `tensors`: [`Shape::tensor_row`] floats per tensor; `squares`: sum of squares of every job.
@@ -152,16 +152,16 @@ pub(super) fn parameter_pass(
                     tiles[rate_at] = next;
                 }
                 total[comptime!(s.sums - 1)] += next;
-                let mut gradient_decay = FIXED_GRADIENT_DECAY.runtime();
+                let mut gradient_gain = FIXED_GRADIENT_GAIN.runtime();
                 if comptime!(s.read_gradient != NONE) {
-                    gradient_decay = sigmoid(read(&h, &w, comptime!(s.read_gradient), s));
+                    gradient_gain = sigmoid(-read(&h, &w, comptime!(s.read_gradient), s));
                 }
-                tiles[rate_at + comptime!(LANES)] = gradient_decay;
-                let mut rms_decay = FIXED_RMS_DECAY.runtime();
+                tiles[rate_at + comptime!(LANES)] = gradient_gain;
+                let mut rms_gain = FIXED_RMS_GAIN.runtime();
                 if comptime!(s.read_rms != NONE) {
-                    rms_decay = sigmoid(read(&h, &w, comptime!(s.read_rms), s));
+                    rms_gain = sigmoid(-read(&h, &w, comptime!(s.read_rms), s));
                 }
-                tiles[rate_at + comptime!(2 * LANES)] = rms_decay;
+                tiles[rate_at + comptime!(2 * LANES)] = rms_gain;
             }
         }
         t += 1;

@@ -116,7 +116,7 @@ impl Shape {
         }
     }
 
-    /// Row of the log rate in the state; the decays follow.
+    /// Row of the log rate in the state; the gains follow.
     pub(super) fn rate_field(self) -> usize {
         self.fields - 3
     }
