@@ -2,8 +2,8 @@
 //!
 //! `avg_s = a_s avg_s + (1 - a_s) g` with `a_s = a^(2^-s)`, and
 //! `ms_s = b_s ms_s + (1 - b_s)(avg_s^2 + 1e-12)`. The gains `1 - a`, `1 - b` come from the hidden
-//! state of the step before and are exactly one at the first step. With previous-scale normalisation the
-//! first mean square is that of the raw gradient, with decay `b^2`.
+//! state of the step before and are exactly one at the first step. With previous-scale
+//! normalisation the first mean square is that of the raw gradient, with decay `b^2`.
 
 use crate::config::HierarchicalRnnConfig;
 use crate::simd::{Row, Simd, TILE};
@@ -51,31 +51,31 @@ impl Scales {
 /// much of that.
 #[derive(Clone, Copy, Debug)]
 struct Decay<S: Simd> {
-    old: S::V,
+    value: S::V,
     gain: S::V,
 }
 
 impl<S: Simd> Decay<S> {
     #[inline(always)]
     fn new(s: S, gain: S::V) -> Self {
-        Self { old: s.sub(s.constant(1.0), gain), gain }
+        Self { value: s.sub(s.constant(1.0), gain), gain }
     }
 
     #[inline(always)]
     fn square(self, s: S) -> Self {
-        let above = s.add(s.constant(1.0), self.old);
-        Self { old: s.mul(self.old, self.old), gain: s.mul(self.gain, above) }
+        let above = s.add(s.constant(1.0), self.value);
+        Self { value: s.mul(self.value, self.value), gain: s.mul(self.gain, above) }
     }
 
     /// From `q = 1 - sqrt(d)`, rounded, by one step of Newton's method for `q (2 - q) = 1 - d`.
     #[inline(always)]
     fn root(self, s: S) -> Self {
-        let root = s.sqrt(self.old);
+        let root = s.sqrt(self.value);
         let q = s.sub(s.constant(1.0), root);
         let rest = s.fma(q, q, s.sub(self.gain, s.add(q, q)));
         // near one, where it counts, 1 / sqrt(d) is 1 + q
         let half = s.mul(s.constant(0.5), s.add(s.constant(1.0), q));
-        Self { old: root, gain: s.fma(rest, half, q) }
+        Self { value: root, gain: s.fma(rest, half, q) }
     }
 
     /// `(1 - d) new + d old`.
@@ -160,8 +160,9 @@ pub(crate) fn adjoint<S: Simd>(
     let epsilon = s.constant(EPSILON);
     let zero = s.zero();
     for c in 0..cols {
-        let mut chain_a = [Decay::new(s, gain_a[c]); MOST_SCALES + 1];
-        let mut chain_b = [scales.first(s, Decay::new(s, gain_b[c])); MOST_SCALES + 1];
+        let [a, b] = [gain_a, gain_b].map(|gain| Decay::new(s, gain[c]));
+        let mut chain_a = [a; MOST_SCALES + 1];
+        let mut chain_b = [scales.first(s, b); MOST_SCALES + 1];
         for k in 1..n {
             chain_a[k] = chain_a[k - 1].root(s);
         }
@@ -176,12 +177,12 @@ pub(crate) fn adjoint<S: Simd>(
             let (mean, up) = (avg_new[k][c], adj_ms[slot][c]);
             let decay = chain_b[slot];
             adj_chain_b[slot] = s.mul(up, s.sub(ms[slot][c], s.fma(mean, mean, epsilon)));
-            adj_ms[slot][c] = s.mul(up, decay.old);
+            adj_ms[slot][c] = s.mul(up, decay.value);
             let square = s.mul(up, decay.gain);
             let adj_mean = s.fma(square, s.add(mean, mean), adj_avg[k][c]);
             if averaged {
                 adj_chain_a[k] = s.mul(adj_mean, s.sub(avg[k][c], g[c]));
-                adj_avg[k][c] = s.mul(adj_mean, chain_a[k].old);
+                adj_avg[k][c] = s.mul(adj_mean, chain_a[k].value);
                 total_g = s.fma(adj_mean, chain_a[k].gain, total_g);
             } else {
                 adj_avg[k][c] = zero;
@@ -191,23 +192,22 @@ pub(crate) fn adjoint<S: Simd>(
         if scales.previous {
             let (up, decay) = (adj_ms[0][c], chain_b[0]);
             adj_chain_b[0] = s.mul(up, s.sub(ms[0][c], s.fma(g[c], g[c], epsilon)));
-            adj_ms[0][c] = s.mul(up, decay.old);
+            adj_ms[0][c] = s.mul(up, decay.value);
             let square = s.mul(up, decay.gain);
             total_g = s.fma(square, s.add(g[c], g[c]), total_g);
         }
         adj_g[c] = total_g;
-        let [a, b] = [gain_a, gain_b].map(|gain| s.sub(s.constant(1.0), gain[c]));
-        let to_a = through_roots(s, &chain_a[..n], &adj_chain_a[..n], a);
+        let to_a = through_roots(s, &chain_a[..n], &adj_chain_a[..n], a.value);
         adj_gain_a[c] = s.sub(zero, to_a);
         let (chain, adj_chain) = (&chain_b[..n + first], &adj_chain_b[..n + first]);
         let to_b = if !scales.per_scale {
             adj_chain.iter().fold(zero, |total, &up| s.add(total, up))
         } else if scales.previous {
             // the chain starts at b^2
-            let square = s.mul(adj_chain[0], s.add(b, b));
-            s.add(square, through_roots(s, &chain[1..], &adj_chain[1..], b))
+            let square = s.mul(adj_chain[0], s.add(b.value, b.value));
+            s.add(square, through_roots(s, &chain[1..], &adj_chain[1..], b.value))
         } else {
-            through_roots(s, chain, adj_chain, b)
+            through_roots(s, chain, adj_chain, b.value)
         };
         adj_gain_b[c] = s.sub(zero, to_b);
     }
@@ -220,7 +220,7 @@ fn through_roots<S: Simd>(s: S, chain: &[Decay<S>], adj_chain: &[S::V], x: S::V)
     let half = s.constant(0.5);
     let mut total = s.zero();
     for (root, &up) in chain.iter().zip(adj_chain).skip(1).rev() {
-        total = s.mul(half, s.fma(root.old, up, total));
+        total = s.mul(half, s.fma(root.value, up, total));
     }
     s.add(adj_chain[0], s.select_gt(x, s.zero(), s.div(total, x), s.zero()))
 }

@@ -70,8 +70,8 @@ pub(super) fn asinh(x: f32) -> f32 {
     select(x < 0.0f32, -y, y)
 }
 
-/// `(1 - d) new + d old`.
+/// `(1 - w) a + w b`.
 #[cube]
-pub(super) fn mix(d: f32, new: f32, old: f32) -> f32 {
-    fma(d, old - new, new)
+pub(super) fn mix(w: f32, a: f32, b: f32) -> f32 {
+    fma(w, b - a, a)
 }

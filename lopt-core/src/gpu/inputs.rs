@@ -1,6 +1,6 @@
 //! Averages, mean squares and features of one parameter (`accumulators.rs`, `features.rs`).
 
-use super::functions::{asinh, ln};
+use super::functions::{asinh, ln, mix};
 use super::shape::{LANES, Relative, Shape};
 use cubecl::prelude::*;
 
@@ -39,7 +39,7 @@ pub(super) fn inputs(
             gain_b *= 1.0f32 + b;
             b = b * b;
         }
-        ms[0] = blend(gain_b, fma(g, g, SQUARE_EPSILON), tiles[squares]);
+        ms[0] = mix(gain_b, tiles[squares], fma(g, g, SQUARE_EPSILON));
         tiles[squares] = ms[0];
         if comptime!(s.per_scale) {
             gain_b = gain_of_root(b, gain_b);
@@ -51,14 +51,14 @@ pub(super) fn inputs(
         let mut mean = g;
         let at = averages + comptime!(k * LANES);
         if comptime!(s.timescales > 1) {
-            mean = blend(gain_a, g, tiles[at]);
+            mean = mix(gain_a, tiles[at], g);
             gain_a = gain_of_root(a, gain_a);
             a = f32::sqrt(a);
         }
         tiles[at] = mean;
         let slot = comptime!(k + usize::from(s.previous));
         let at = squares + comptime!(slot * LANES);
-        ms[slot] = blend(gain_b, fma(mean, mean, SQUARE_EPSILON), tiles[at]);
+        ms[slot] = mix(gain_b, tiles[at], fma(mean, mean, SQUARE_EPSILON));
         tiles[at] = ms[slot];
         if comptime!(s.per_scale) {
             gain_b = gain_of_root(b, gain_b);
@@ -106,12 +106,6 @@ pub(super) fn inputs(
     if comptime!(s.parameter_scale) {
         x[comptime!(s.rates_at()[3])] = SCALE_GAIN * ((rate - log_scale) - SCALE_CENTRE);
     }
-}
-
-/// `w new + (1 - w) old`.
-#[cube]
-fn blend(w: f32, new: f32, old: f32) -> f32 {
-    fma(w, new - old, old)
 }
 
 /// `1 - sqrt(d)`, also where that is little; `gain`: `1 - d`.
