@@ -195,7 +195,8 @@ pub struct TrainArgs {
     /// Recipe (TOML) [default: that of the built-in weights]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Meta-updates, instead of the recipe's number
+    /// Meta-updates, instead of the recipe's number; with --resume the run gets a new length, and
+    /// the schedules of rate and lives bend to it
     #[arg(long, value_name = "N")]
     pub updates: Option<u64>,
     /// Folder for checkpoints and weights

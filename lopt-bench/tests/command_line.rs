@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use lopt_meta::Checkpoint;
+
 fn lopt(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lopt"))
         .args(args)
@@ -133,6 +135,24 @@ fn training_needs_a_recipe() {
     fs::write(Path::new(out).join("checkpoint.lopt"), "a run").expect("a file");
     refuses(&resumed, 1, &["checkpoint"]);
     refuses(&resumed[..5], 1, &["holds a run already", "--resume"]);
+}
+
+#[test]
+fn a_resumed_run_gets_another_length_only_by_name() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let out = path(out.path());
+    let train = |rest: &[&'static str]| {
+        let common = ["train", "--config", RECIPE, "--threads", "1", "--unscored", "--out", out];
+        [&common[..], rest].concat()
+    };
+    let saved = || Checkpoint::read(&Path::new(out).join("checkpoint.lopt")).expect("a checkpoint");
+    assert!(lopt(&train(&["--updates", "3"])).status.success());
+    refuses(&train(&["--resume"]), 1, &["a run of 3 updates", "--updates"]);
+    refuses(&train(&["--resume", "--updates", "2"]), 1, &["has done 3 updates"]);
+    assert_eq!(saved().counters.updates, 3);
+    assert!(lopt(&train(&["--resume", "--updates", "5"])).status.success());
+    assert_eq!(saved().counters.updates, 5);
+    assert!(saved().recipe.contains("updates = 5\n"), "{}", saved().recipe);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `lopt train`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,23 +121,36 @@ pub(super) fn beginning(
             "`{}` holds a run already, add --resume or choose another folder",
             folder.path().display()
         ))),
-        (true, _) => {
-            let saved =
-                Checkpoint::read(&path).map_err(|error| CliError::Training(error.to_string()))?;
-            let of = Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?;
-            if of != recipe {
-                return Err(CliError::Training(format!(
-                    "`{}` was written by another recipe than {}",
-                    path.display(),
-                    args.config.as_ref().map_or_else(
-                        || "the built-in one".to_owned(),
-                        |config| format!("`{}`", config.display())
-                    )
-                )));
-            }
-            Ok(Beginning::Checkpoint(Box::new(saved)))
-        }
+        (true, _) => Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?))),
     }
+}
+
+/// The checkpoint to go on from, of the length that `--updates` names if it does.
+fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
+    let mut saved =
+        Checkpoint::read(path).map_err(|error| CliError::Training(error.to_string()))?;
+    let mut of = Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?;
+    let length = of.updates;
+    of.updates = recipe.updates;
+    let (path, done) = (path.display(), saved.counters.updates);
+    let refusal = if of != *recipe {
+        let name = args.config.as_ref().map_or_else(
+            || "the built-in one".to_owned(),
+            |config| format!("`{}`", config.display()),
+        );
+        format!("`{path}` was written by another recipe than {name}")
+    } else if args.updates.is_none() && length != recipe.updates {
+        format!(
+            "`{path}` is a run of {length} updates, the recipe says {}: name one with --updates",
+            recipe.updates
+        )
+    } else if args.updates.is_some_and(|updates| updates < done) {
+        format!("`{path}` has done {done} updates, more than --updates {}", recipe.updates)
+    } else {
+        saved.recipe = of.to_toml();
+        return Ok(saved);
+    };
+    Err(CliError::Training(refusal))
 }
 
 pub(super) fn fault(error: TrainError) -> CliError {
