@@ -120,7 +120,7 @@ pub struct HierarchicalRnnConfig {
     /// `N^(1/4)` says (`log_width`); 0: none does.
     pub wide_from: f64,
     /// Learned steps of a tensor whose gradient has an RMS of r are multiplied by
-    /// `r^2 / (r^2 + least_gradient^2)`: gradients far below it are rounding errors; 0: none is.
+    /// `(r^2 / (r^2 + least_gradient^2))^2`: gradients far below it are rounding errors; 0: none is.
     pub least_gradient: f64,
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A direction has unit length however small the gradient, so that a model solved to the last bit would
 //! go on walking, and get lost. With `q` the mean square of the tensor's gradient and `e` =
-//! `least_gradient`, its steps are multiplied by `q / (q + e^2)`: half at an RMS of `e`. Adam's epsilon,
-//! of the same size, does the same per element.
+//! `least_gradient`, its steps are multiplied by `(q / (q + e^2))^2`: a quarter at an RMS of `e`, and below
+//! that by its fourth power. Squared, since the network answers small steps by raising its rates, and would
+//! undo the factor alone. Adam's epsilon, of the same size, divides each element once.
 
 use crate::simd::Simd;
 
@@ -29,8 +30,10 @@ impl<S: Simd> Fade<S> {
         let least = s.constant(least_gradient * least_gradient);
         let whole = s.add(q, least);
         // neither is a difference, nor a product that could leave the range of `f32`
-        let slope = s.div(s.div(least, whole), q);
-        Self { factor: s.div(q, whole), slope: s.select_gt(q, s.zero(), slope, s.zero()) }
+        let slope = s.div(s.div(s.add(least, least), whole), q);
+        let root = s.div(q, whole);
+        let slope = s.select_gt(q, s.zero(), slope, s.zero());
+        Self { factor: s.mul(root, root), slope }
     }
 }
 

@@ -105,7 +105,8 @@ fn add_chunks(
         } else if comptime!(s.fades) && sum == comptime!(s.sums - 2) {
             let square = total / elements;
             let at = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 3);
-            rows[at] = square / (square + least_square);
+            let root = square / (square + least_square);
+            rows[at] = root * root;
         } else {
             let mut inverse = 1.0f32;
             if comptime!(s.length == Length::Rms) {

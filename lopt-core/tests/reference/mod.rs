@@ -251,7 +251,11 @@ impl<'a, N: Number> Reference<'a, N> {
     fn fade(&self, grads: &[N]) -> N {
         let square = mean(grads.iter().map(|&g| g * g));
         let least = self.config.least_gradient.powi(2);
-        if least > 0.0 { square / square.plus(least) } else { square.like(1.0) }
+        if least == 0.0 {
+            return square.like(1.0);
+        }
+        let root = square / square.plus(least);
+        root * root
     }
 
     /// Moves parameter and attended point, both from the old parameter, (5), (6), (9), (19). All
