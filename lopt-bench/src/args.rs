@@ -323,6 +323,9 @@ pub struct EvaluateArgs {
     /// Seeds of a task, at most [default: as many as the task has, 1 to 5]
     #[arg(long, value_name = "K")]
     pub seeds: Option<usize>,
+    /// Number of the first seed: others than 0 for a word from seeds that have chosen nothing yet
+    #[arg(long, value_name = "S", default_value_t = 0, conflicts_with = "ensemble")]
+    pub first_seed: u32,
     /// Folder with the MNIST and CIFAR-10 files, itself or in folders inside
     #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
     pub data: Option<PathBuf>,

@@ -6,10 +6,14 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Runs `lopt evaluate` on tasks cut to twelve steps, with its baselines in the folder.
+/// Runs `lopt evaluate` on one seed of tasks cut to twelve steps, with its baselines in the folder.
 fn evaluate(folder: &Path, args: &[&str]) -> Output {
+    evaluate_seeds(folder, "1", args)
+}
+
+fn evaluate_seeds(folder: &Path, seeds: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lopt"))
-        .args(["evaluate", "recommended", "--seeds", "1", "--steps", "12", "--cache"])
+        .args(["evaluate", "recommended", "--seeds", seeds, "--steps", "12", "--cache"])
         .arg(folder.join("cache"))
         .args(args)
         .env_remove("LOPT_DATA")
@@ -71,6 +75,36 @@ fn a_suite_has_figures_a_table_and_a_record() {
     let output = evaluate(dir.path(), &[&args[..], &["--threads", "1"]].concat());
     assert!(output.status.success() && !text(&output.stderr).contains("baselines"));
     assert_eq!(record(&file), first);
+}
+
+#[test]
+fn other_seeds_are_other_runs_with_baselines_of_their_own() {
+    let dir = folder();
+    let path = dir.path().join("result.json");
+    let name = path.to_str().expect("temporary folders have plain names");
+    let args = ["--suite", "quick", "--only", "mlp-relu-teacher", "--rates", "1", "--json", name];
+    let run = |seeds: &str, more: &[&str]| {
+        let output = evaluate_seeds(dir.path(), seeds, &[&args[..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (record(&path), text(&output.stdout), text(&output.stderr))
+    };
+    let (first, printed, _) = run("1", &[]);
+    assert!(first["first_seed"] == 0 && !printed.contains("seeds from"), "{printed}");
+    // The same seed as the second of two and as the first of one.
+    let (both, ..) = run("2", &[]);
+    let (second, printed, made) = run("1", &["--first-seed", "1"]);
+    assert!(made.contains("baselines of mlp-relu-teacher"), "{made}");
+    assert!(second["first_seed"] == 1 && printed.contains("seeds from 1 on"), "{printed}");
+    for key in ["loss", "adam_1e3_loss"] {
+        let [one, two, all] =
+            [&first, &second, &both].map(|of| of["tasks"][0][key].as_f64().expect("a loss"));
+        assert!(one != two, "{key} is {one} on both seeds");
+        assert!((all / (one * two).sqrt() - 1.0).abs() < 1e-3, "{key}: {one}, {two}, {all}");
+    }
+    // Nor has the first seed lost its own.
+    let (again, _, made) = run("1", &[]);
+    assert_eq!(again["tasks"][0]["adam_1e3_loss"], first["tasks"][0]["adam_1e3_loss"]);
+    assert!(again["first_seed"] == 0 && !made.contains("baselines"), "{made}");
 }
 
 #[test]

@@ -223,13 +223,28 @@ impl Recipe {
             "recommended" => HierarchicalRnnConfig::recommended(),
             other => return Err(RecipeError::Optimizer(other.to_owned())),
         };
-        let table = toml::Table::try_from(named);
-        let mut table = table.map_err(|e| RecipeError::Switches(one_line(&e)))?;
+        let mut table = as_table(named)?;
         table.extend(self.switches.clone());
         let config: HierarchicalRnnConfig =
             table.try_into().map_err(|e| RecipeError::Switches(one_line(&e)))?;
         config.validate().map_err(|e| RecipeError::Switches(e.to_string()))?;
         Ok(config)
+    }
+
+    /// The recipe in words that keep their meaning: `recommended` is what it is today, and becomes
+    /// `released`, which stays, with switches for all that differs.
+    ///
+    /// # Errors
+    ///
+    /// As [`optimizer_config`](Self::optimizer_config).
+    pub fn pinned(mut self) -> Result<Self, RecipeError> {
+        if self.optimizer == "recommended" {
+            self.switches = as_table(self.optimizer_config()?)?;
+            let stays = as_table(HierarchicalRnnConfig::released())?;
+            self.switches.retain(|name, value| stays.get(name) != Some(value));
+            "released".clone_into(&mut self.optimizer);
+        }
+        Ok(self)
     }
 
     fn check(&self) -> Result<(), RecipeError> {
@@ -297,6 +312,10 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+fn as_table(config: HierarchicalRnnConfig) -> Result<toml::Table, RecipeError> {
+    toml::Table::try_from(config).map_err(|e| RecipeError::Switches(one_line(&e)))
 }
 
 fn one_line(error: &impl std::fmt::Display) -> String {

@@ -96,7 +96,7 @@ impl Learner {
     pub fn new(recipe: Recipe, level: Level) -> Result<Self, TrainError> {
         let config = recipe.optimizer_config()?;
         let psi = MetaLayout::new(&config).initialize(&config, &mut stream(recipe.seed, &[0]));
-        Ok(Self::at(recipe, config, psi, level))
+        Self::at(recipe, config, psi, level)
     }
 
     /// Starts at existing weights, with a fresh meta-optimizer.
@@ -129,14 +129,21 @@ impl Learner {
         }
         let psi = weights.psi_f64();
         let psi = if new_clock { MetaLayout::with_clock(&config, &psi) } else { psi };
-        Ok(Self::at(recipe, config, psi, level))
+        Self::at(recipe, config, psi, level)
     }
 
-    fn at(recipe: Recipe, config: HierarchicalRnnConfig, mut psi: Vec<f64>, level: Level) -> Self {
+    fn at(
+        recipe: Recipe,
+        config: HierarchicalRnnConfig,
+        mut psi: Vec<f64>,
+        level: Level,
+    ) -> Result<Self, TrainError> {
+        // a checkpoint outlives what a name stands for today
+        let recipe = recipe.pinned()?;
         clear_zeroed(&recipe, &config, &mut psi);
         let meta = MetaState::new(psi, &recipe.meta_optimizer);
         let counters = Counters { best_score: f64::INFINITY, ..Counters::default() };
-        Self { recipe, config, meta, counters, level }
+        Ok(Self { recipe, config, meta, counters, level })
     }
 
     /// Goes on from a checkpoint.
@@ -145,7 +152,7 @@ impl Learner {
     ///
     /// If the checkpoint does not fit its own recipe.
     pub fn resume(checkpoint: &Checkpoint, level: Level) -> Result<Self, TrainError> {
-        let recipe = Recipe::parse(&checkpoint.recipe)?;
+        let recipe = Recipe::parse(&checkpoint.recipe)?.pinned()?;
         let config = recipe.optimizer_config()?;
         let (meta, counters) = (checkpoint.meta.clone(), checkpoint.counters.clone());
         if meta.psi.len() != MetaLayout::new(&config).len() {

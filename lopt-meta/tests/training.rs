@@ -145,6 +145,23 @@ fn every_recipe_of_the_folder_parses_and_prints_back() {
     assert!(count >= 3, "{count} recipes in {folder}");
 }
 
+/// `recommended` may be another optimizer in a later version; a checkpoint's must not become it.
+#[test]
+fn a_checkpoint_names_its_optimizer_in_words_that_stay() {
+    let mut recipe = recommended();
+    recipe.switches.insert("decay".to_owned(), 7.0.into());
+    let config = recipe.optimizer_config().unwrap();
+    let trainer = Trainer::new(recipe.clone(), Level::detect()).unwrap();
+    let saved = Recipe::parse(&trainer.checkpoint().recipe).unwrap();
+    assert_eq!((saved.optimizer.as_str(), saved.optimizer_config().unwrap()), ("released", config));
+    for name in ["decay", "parameter_scale", "previous_scale"] {
+        assert!(saved.switches.contains_key(name), "{name}: {}", saved.switches);
+    }
+    assert!(!saved.switches.contains_key("asinh"), "{}", saved.switches);
+    assert_eq!(recipe.pinned().unwrap(), saved);
+    assert_eq!(quadratic().pinned().unwrap(), quadratic());
+}
+
 #[test]
 fn bad_recipes_are_refused_in_one_sentence() {
     let text = include_str!("../recipes/quadratic20.toml");

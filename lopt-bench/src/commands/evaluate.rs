@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lopt_problems::{ProblemError, Suite, SuiteTasks, suite};
+use lopt_problems::{ProblemError, Suite, SuiteTasks, Task, suite};
 
 use crate::args::EvaluateArgs;
 use crate::error::CliError;
@@ -30,10 +30,11 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
     let cache = Cache::new(&args.cache);
-    let seeds = |most: usize| args.seeds.unwrap_or(most).min(most);
+    let first = args.first_seed as usize;
+    let seeds = |task: &Task| first..first + args.seeds.unwrap_or(task.seeds).min(task.seeds);
     let mut baselines: Vec<TaskBaselines> = Vec::new();
     for task in &tasks.tasks {
-        baselines.push(cache.get(task, seeds(task.seeds), threads)?);
+        baselines.push(cache.get(task, seeds(task), threads)?);
     }
     if args.baselines_only {
         write!(out, "{}", evaluation::baselines(&tasks.tasks, &baselines))?;
@@ -41,12 +42,12 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let mut runs: Vec<Vec<LearnedRun>> = Vec::new();
     for (index, task) in tasks.tasks.iter().enumerate() {
-        runs.push(run_task(task, &learned, &args.rates, seeds(task.seeds), threads)?);
+        runs.push(run_task(task, &learned, &args.rates, seeds(task), threads)?);
         let (done, all) = (index + 1, tasks.tasks.len());
         say(format_args!("evaluate: {done} of {all} tasks, {}", task.name));
     }
     let names = (learned.label.as_str(), suite);
-    let record = record(names, &tasks, &baselines, &runs, &args.rates);
+    let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
     write_json(json, &record, out)
 }

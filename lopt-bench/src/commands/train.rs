@@ -129,11 +129,12 @@ pub(super) fn beginning(
 fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
     let mut saved =
         Checkpoint::read(path).map_err(|error| CliError::Training(error.to_string()))?;
-    let mut of = Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?;
+    let pinned = |recipe: Recipe| recipe.pinned().map_err(|error| fault(error.into()));
+    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?)?;
     let length = of.updates;
     of.updates = recipe.updates;
     let (path, done) = (path.display(), saved.counters.updates);
-    let refusal = if of != *recipe {
+    let refusal = if of != pinned(recipe.clone())? {
         let name = args.config.as_ref().map_or_else(
             || "the built-in one".to_owned(),
             |config| format!("`{}`", config.display()),

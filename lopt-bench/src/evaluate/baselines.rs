@@ -4,6 +4,8 @@
 //! horizons on every seed, so that a speed-up above one can be seen, and, where the task runs them,
 //! the best settings of both kinds to five and twenty-five horizons on the first seeds.
 
+use std::ops::Range;
+
 use lopt_problems::Task;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,10 @@ pub struct TaskBaselines {
     pub core_seconds: f64,
     /// Steps of all runs.
     pub steps: usize,
-    /// One entry per seed.
+    /// Number of the first seed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_seed: usize,
+    /// One entry per seed, from the first on.
     pub seeds: Vec<SeedBaselines>,
 }
 
@@ -61,6 +66,10 @@ pub struct LongerRun {
     pub loss: Option<f64>,
 }
 
+fn is_zero(seed: &usize) -> bool {
+    *seed == 0
+}
+
 impl SeedBaselines {
     /// Losses after a multiple of the horizon, by rate; `None` where diverged or not run.
     pub fn finals(&self, multiple: usize, pace: Pace) -> Vec<Option<f64>> {
@@ -79,13 +88,15 @@ impl SeedBaselines {
 }
 
 impl TaskBaselines {
-    /// Runs Adam on the first `seeds` seeds of a task.
+    /// Runs Adam on these seeds of a task.
     ///
     /// # Errors
     ///
     /// If threads cannot be started.
-    pub fn compute(task: &Task, seeds: usize, threads: usize) -> Result<Self, CliError> {
-        let starts: Vec<Start> = (0..seeds).map(|seed| Start::new(task, seed)).collect();
+    pub fn compute(task: &Task, seeds: Range<usize>, threads: usize) -> Result<Self, CliError> {
+        let first_seed = seeds.start;
+        let starts: Vec<Start> = seeds.map(|seed| Start::new(task, seed)).collect();
+        let seeds = starts.len();
         let first = first_jobs(seeds);
         let mut done = run_all(task, &starts, &first, threads)?;
         let second = second_jobs(task, &done, seeds);
@@ -98,6 +109,7 @@ impl TaskBaselines {
             longest: task.longest,
             core_seconds: rounded(done.iter().map(|done| done.seconds).sum()),
             steps: done.iter().map(|done| done.run.steps).sum(),
+            first_seed,
             seeds: (0..seeds).map(of_seed).collect(),
         })
     }
@@ -107,6 +119,7 @@ impl TaskBaselines {
 #[derive(Debug, Clone, Copy)]
 struct Job {
     setting: AdamSetting,
+    /// Counted from the first one asked for.
     seed: usize,
     multiple: usize,
 }

@@ -1,5 +1,6 @@
 //! Baselines on disk: one small file per task, so that a rerun takes minutes.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use lopt_problems::Task;
@@ -20,8 +21,8 @@ impl Cache {
         Self { folder: folder.to_owned() }
     }
 
-    /// The baselines of the first `seeds` seeds of a task: from the file if it holds them for this
-    /// version and horizon, else computed and written.
+    /// The baselines of these seeds of a task: from the file if it holds them for this version and
+    /// horizon, else computed and written. Seeds that begin elsewhere than at 0 have a file of their own.
     ///
     /// # Errors
     ///
@@ -29,16 +30,20 @@ impl Cache {
     pub fn get(
         &self,
         task: &Task,
-        seeds: usize,
+        seeds: Range<usize>,
         threads: usize,
     ) -> Result<TaskBaselines, CliError> {
         // A shortened horizon must not overwrite what took an hour.
-        let name = format!("{}-{}.json", task.name, task.steps);
+        let name = match seeds.start {
+            0 => format!("{}-{}.json", task.name, task.steps),
+            first => format!("{}-{}-seed-{first}.json", task.name, task.steps),
+        };
         if let Some(known) = self.read(&name)? {
             let same = known.task == task.name
                 && (known.version, known.horizon) == (task.version, task.steps)
                 && known.longest >= task.longest
-                && known.seeds.len() >= seeds;
+                && known.first_seed == seeds.start
+                && known.seeds.len() >= seeds.len();
             if same {
                 return Ok(known);
             }

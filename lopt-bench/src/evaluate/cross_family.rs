@@ -77,6 +77,7 @@ mod tests {
             longest: 1,
             core_seconds: 0.0,
             steps: 0,
+            first_seed: 0,
             seeds: vec![seed],
         }
     }

@@ -1,5 +1,7 @@
 //! Our own runs on a task.
 
+use std::ops::Range;
+
 use lopt_problems::Task;
 
 use super::baselines::seeds_at;
@@ -14,7 +16,7 @@ use crate::parallel::parallel;
 pub struct LearnedRun {
     /// Initial rate; `None` for that of the weights.
     pub rate: Option<f64>,
-    /// Seed.
+    /// Seed, counted from the first one asked for.
     pub seed: usize,
     /// The multiples of the horizon at which it is compared with Adam.
     pub multiples: Vec<usize>,
@@ -31,7 +33,7 @@ pub const LONGEST: usize = 25;
 /// Seeds that go there; there is an Adam for the first only.
 const LONG_SEEDS: usize = 3;
 
-/// Runs the weights on the first `seeds` seeds of a task: from their own rate as far as the task
+/// Runs the weights on these seeds of a task: from their own rate as far as the task
 /// goes, from the others over one horizon.
 ///
 /// # Errors
@@ -41,10 +43,11 @@ pub fn run_task(
     task: &Task,
     learned: &LearnedSource,
     rates: &[f64],
-    seeds: usize,
+    seeds: Range<usize>,
     threads: usize,
 ) -> Result<Vec<LearnedRun>, CliError> {
-    let starts: Vec<Start> = (0..seeds).map(|seed| Start::new(task, seed)).collect();
+    let starts: Vec<Start> = seeds.map(|seed| Start::new(task, seed)).collect();
+    let seeds = starts.len();
     let layout = task.problem.layout();
     let all: Vec<Option<f64>> =
         std::iter::once(None).chain(rates.iter().copied().map(Some)).collect();

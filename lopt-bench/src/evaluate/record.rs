@@ -21,6 +21,9 @@ pub struct EvaluationRecord {
     pub weights: String,
     /// Name of the suite.
     pub suite: String,
+    /// Number of the first seed.
+    #[serde(default)]
+    pub first_seed: usize,
     /// Tasks left out because their data were not found.
     pub skipped: Vec<Skipped>,
     /// See [`Figures`].
@@ -84,6 +87,7 @@ pub struct RateFigures {
 pub fn record(
     names: (&str, &str),
     suite: &SuiteTasks,
+    first_seed: usize,
     baselines: &[TaskBaselines],
     learned: &[Vec<LearnedRun>],
     rates: &[f64],
@@ -113,6 +117,7 @@ pub fn record(
     EvaluationRecord {
         weights: names.0.to_owned(),
         suite: names.1.to_owned(),
+        first_seed,
         skipped: suite
             .skipped
             .iter()

@@ -16,14 +16,18 @@ use crate::report::table::align;
 /// The whole result.
 pub fn render(record: &EvaluationRecord) -> String {
     let mut text = format!(
-        "{} on the {} suite: {} tasks, {} skipped\n\n",
+        "{} on the {} suite: {} tasks, {} skipped",
         record.weights,
         record.suite,
         record.tasks.len(),
         record.skipped.len()
     );
+    if record.first_seed > 0 {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ", seeds from {} on", record.first_seed);
+    }
+    text.push_str("\n\n");
     text.push_str(&tasks(record));
-    // Writing to a string cannot fail.
     let _ = writeln!(text, "\n95% bootstrap intervals over tasks\n");
     text.push_str(&figures(record));
     let falling = record.still_falling_interval.map_or("-".to_owned(), percent);
