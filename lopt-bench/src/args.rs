@@ -141,7 +141,7 @@ pub enum WeightsCommand {
     SetRate(SetRateArgs),
     /// Take the averaged weights of this moment out of a checkpoint
     Extract(ExtractArgs),
-    /// Average the meta-parameters of weights of one configuration
+    /// Average the meta-parameters of weights of one network; a name given twice weighs two
     Average(AverageArgs),
 }
 
@@ -151,6 +151,10 @@ pub struct ExtractArgs {
     /// A checkpoint of `lopt train`
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
+    /// Weights of the same network whose initial rate, pace and fading these get, instead of those
+    /// they were trained with
+    #[arg(long, value_name = "FILE|NAME")]
+    pub like: Option<String>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -162,6 +166,10 @@ pub struct AverageArgs {
     /// Files of weights, or names of built-in ones
     #[arg(value_name = "FILE|NAME", required = true)]
     pub weights: Vec<String>,
+    /// Weights of the same network whose initial rate, pace and fading the mean gets; those that are
+    /// averaged may then differ in these
+    #[arg(long, value_name = "FILE|NAME")]
+    pub like: Option<String>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use lopt_core::Weights;
 use lopt_meta::Checkpoint;
 
 fn lopt(args: &[&str]) -> Output {
@@ -106,6 +107,61 @@ fn built_in_weights_are_described() {
     for word in ["meta-parameters", "validation", "parameter_hidden", "blocks", "rms"] {
         assert!(text.contains(word), "expected `{word}` in: {text}");
     }
+}
+
+#[test]
+fn weights_of_one_network_are_averaged() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| path(&dir.path().join(name)).to_owned();
+    let (fast, mean) = (file("fast.lopt"), file("mean.lopt"));
+    assert!(
+        lopt(&["weights", "set-rate", "recommended", "--rate", "1e-1", "--out", &fast])
+            .status
+            .success()
+    );
+
+    let average = ["weights", "average", "--out", &mean, "recommended"];
+    refuses(&[&average[..], &[&fast]].concat(), 1, &[&fast, "--like"]);
+    refuses(&[&average[..], &["paper"]].concat(), 1, &["recommended", "paper", "other networks"]);
+    let like_paper = ["recommended", "--like", "paper"];
+    refuses(&[&average[..], &like_paper].concat(), 1, &["recommended", "paper", "other networks"]);
+    assert!(!Path::new(&mean).exists(), "a refusal writes nothing");
+
+    let output = lopt(&[&average[..], &[&fast, "--like", &fast]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let [shipped, fast, mean] = [
+        Weights::embedded("recommended").expect("built in"),
+        Weights::read(Path::new(&fast)).expect("written by the command"),
+        Weights::read(Path::new(&mean)).expect("written by the command"),
+    ];
+    assert_eq!(mean.psi, shipped.psi);
+    assert_eq!(mean.config, fast.config);
+    assert_ne!(mean.config, shipped.config);
+}
+
+#[test]
+fn weights_of_a_checkpoint_get_the_pace_of_others() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| path(&dir.path().join(name)).to_owned();
+    let (run, as_trained, paced, slow) = (file("run"), file("a"), file("b"), file("slow"));
+    let train = ["train", "--config", RECIPE, "--threads", "1", "--unscored", "--updates", "1"];
+    let output = lopt(&[&train[..], &["--out", &run]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let checkpoint = format!("{run}/checkpoint.lopt");
+    let extract = |out: &str, like: &[&str]| {
+        let output = lopt(&[&["weights", "extract", &checkpoint, "--out", out], like].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        Weights::read(Path::new(out)).expect("written by the command")
+    };
+    let trained = extract(&as_trained, &[]);
+    let mut other = trained.clone();
+    (other.config.decay, other.config.least_gradient) = (777.0, 1e-7);
+    other.write(Path::new(&slow)).expect("weights are written");
+
+    let like = extract(&paced, &["--like", &slow]);
+    assert_eq!((like.config, &like.psi), (other.config, &trained.psi));
+    let unlike = ["weights", "extract", &checkpoint, "--out", &paced, "--like", "recommended"];
+    refuses(&unlike, 1, &["recommended", "other networks"]);
 }
 
 #[test]

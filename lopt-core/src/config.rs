@@ -213,6 +213,21 @@ impl HierarchicalRnnConfig {
         }
     }
 
+    /// This network with the initial rate and the pace of `other`: warm-up, falls, width and fading,
+    /// all of which act on steps from outside, so that meta-parameters serve with either.
+    #[must_use]
+    pub fn paced_as(self, other: &Self) -> Self {
+        Self {
+            initial_rate: other.initial_rate,
+            warmup: other.warmup,
+            decay: other.decay,
+            largest_decay: other.largest_decay,
+            wide_from: other.wide_from,
+            least_gradient: other.least_gradient,
+            ..self
+        }
+    }
+
     /// Number F of inputs of the Parameter RNN, in the order of `features.rs`.
     #[must_use]
     pub fn features(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use lopt_core::Weights;
 use lopt_core::meta_params::MetaLayout;
 use lopt_meta::Checkpoint;
 
@@ -72,7 +73,8 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
 pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let fault = |error: &dyn std::fmt::Display| CliError::Weights(error.to_string());
     let checkpoint = Checkpoint::read(&args.checkpoint).map_err(|error| fault(&error))?;
-    let weights = checkpoint.averaged().map_err(|error| fault(&error))?;
+    let mut weights = checkpoint.averaged().map_err(|error| fault(&error))?;
+    pace(&mut weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
     weights.write(&args.out).map_err(|error| fault(&error))?;
     writeln!(out, "wrote {}, update {}", args.out.display(), weights.record.updates)?;
     Ok(())
@@ -86,10 +88,16 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
         .map(|name| LearnedSource::load(Some(name)))
         .collect::<Result<_, _>>()?;
     let mut mean = (*sources[0].weights).clone();
+    pace(&mut mean, &sources[0].label, args.like.as_deref())?;
     for other in &sources[1..] {
-        if other.weights.config != mean.config {
-            let (a, b) = (&sources[0].label, &other.label);
-            return Err(CliError::Weights(format!("`{a}` and `{b}` have other configurations")));
+        let paced = other.weights.config.paced_as(&mean.config);
+        let (a, b) = (&sources[0].label, &other.label);
+        if paced != mean.config {
+            return Err(CliError::Weights(format!("`{a}` and `{b}` are other networks")));
+        }
+        if args.like.is_none() && paced != other.weights.config {
+            let why = "differ in initial rate, pace or fading: say whose the mean gets by --like";
+            return Err(CliError::Weights(format!("`{a}` and `{b}` {why}")));
         }
     }
     for (i, x) in mean.psi.iter_mut().enumerate() {
@@ -100,6 +108,22 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
     mean.record.recipe.push_str(&format!("\n# psi: the mean of {}\n", labels.join(", ")));
     mean.write(&args.out).map_err(|error| CliError::Weights(error.to_string()))?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
+    Ok(())
+}
+
+/// Gives weights the initial rate, pace and fading of others of the same network.
+fn pace(weights: &mut Weights, label: &str, like: Option<&str>) -> Result<(), CliError> {
+    let Some(like) = like else { return Ok(()) };
+    let like = LearnedSource::load(Some(like))?;
+    weights.config = weights.config.paced_as(&like.weights.config);
+    if weights.config != like.weights.config {
+        let text = format!("`{label}` and `{}` are other networks", like.label);
+        return Err(CliError::Weights(text));
+    }
+    weights
+        .record
+        .recipe
+        .push_str(&format!("\n# initial rate, pace and fading: of {}\n", like.label));
     Ok(())
 }
 
