@@ -135,6 +135,11 @@ fn weights_of_one_network_are_averaged() {
         Weights::read(Path::new(&mean)).expect("written by the command"),
     ];
     assert_eq!(mean.psi, shipped.psi);
+    let line = format!(
+        "# - recommended: seed {}, {} updates",
+        shipped.record.seed, shipped.record.updates
+    );
+    assert!(mean.record.recipe.contains(&line), "{}", mean.record.recipe);
     assert_eq!(mean.config, fast.config);
     assert_ne!(mean.config, shipped.config);
 }

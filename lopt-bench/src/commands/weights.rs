@@ -4,6 +4,7 @@ use std::io::Write;
 
 use lopt_core::Weights;
 use lopt_core::meta_params::MetaLayout;
+use lopt_core::weights::TrainingRecord;
 use lopt_meta::Checkpoint;
 
 use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
@@ -80,7 +81,7 @@ pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), Cli
     Ok(())
 }
 
-/// Writes the mean of the meta-parameters, with the record of the first.
+/// Writes the mean of the meta-parameters, with the record of the first and a line on each.
 pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let sources: Vec<LearnedSource> = args
         .weights
@@ -105,7 +106,12 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
         *x = (sum / sources.len() as f64) as f32;
     }
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
-    mean.record.recipe.push_str(&format!("\n# psi: the mean of {}\n", labels.join(", ")));
+    mean.record.recipe.push_str("\n# psi: the mean of\n");
+    for source in &sources {
+        let TrainingRecord { seed, updates, instance_steps, .. } = &source.weights.record;
+        let what = format!("seed {seed}, {updates} updates, {instance_steps} instance-steps");
+        mean.record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
+    }
     mean.write(&args.out).map_err(|error| CliError::Weights(error.to_string()))?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
