@@ -50,7 +50,7 @@ pub struct Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Problems {
     /// `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
-    /// `uncertain`, `large`, or empty to use `names` only.
+    /// `uncertain`, `large`, `scaled`, or empty to use `names` only.
     pub ensemble: String,
     /// Problems by name, beside the ensemble.
     #[serde(default)]

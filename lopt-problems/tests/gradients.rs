@@ -71,7 +71,7 @@ fn every_wide_problem() {
 #[test]
 fn every_small_network() {
     let wide = training_ensemble(Ensemble::WidePaper).len();
-    for entry in &training_ensemble(Ensemble::Large)[wide..] {
+    for entry in &training_ensemble(Ensemble::Scaled)[wide..] {
         let errors = [11, 21, 31].map(|seed| {
             let draw = Draw::new(&entry.problem, seed);
             gradient_error(&draw, seed + 1) + hessian_error(&draw, seed + 2)

@@ -11,6 +11,7 @@ mod networks;
 mod paper;
 mod released;
 mod sampled;
+mod scaled_networks;
 mod test_set;
 mod uncertain_networks;
 mod wide;
@@ -74,13 +75,15 @@ pub enum Ensemble {
     Uncertain,
     /// [`Uncertain`](Self::Uncertain) and wider networks, of up to 2452 parameters.
     Large,
+    /// [`Large`](Self::Large) and more networks whose parameters have units of their own.
+    Scaled,
 }
 
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
     /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
-    /// `uncertain` or `large`.
+    /// `uncertain`, `large` or `scaled`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
         match name {
             "paper" => Ok(Self::Paper),
@@ -92,6 +95,7 @@ impl FromStr for Ensemble {
             "deep" => Ok(Self::Deep),
             "uncertain" => Ok(Self::Uncertain),
             "large" => Ok(Self::Large),
+            "scaled" => Ok(Self::Scaled),
             _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
         }
     }
@@ -126,6 +130,11 @@ pub fn training_ensemble(kind: Ensemble) -> Vec<Entry> {
         Ensemble::Large => {
             let mut entries = training_ensemble(Ensemble::Uncertain);
             entries.extend(large_networks::large_network_list());
+            entries
+        }
+        Ensemble::Scaled => {
+            let mut entries = training_ensemble(Ensemble::Large);
+            entries.extend(scaled_networks::scaled_network_list());
             entries
         }
         Ensemble::WidePaperLarge => {
@@ -171,7 +180,7 @@ pub fn names() -> Vec<String> {
 fn without_files() -> Vec<Entry> {
     let mut entries = paper_list();
     entries.extend(released_list());
-    entries.extend(training_ensemble(Ensemble::Large));
+    entries.extend(training_ensemble(Ensemble::Scaled));
     for task in quick_validation_suite() {
         entries.push(Entry { set: "validation", problem: task.problem });
     }

@@ -152,7 +152,7 @@ pub fn suite(suite: Suite, data_dir: Option<&Path>) -> Result<SuiteTasks, Proble
 ///
 /// The rest of the ensembles are no networks: quadratics, norms, bowls, functions of the literature,
 /// slow problems, sums and rescalings of them.
-pub const TRAINING_FAMILIES: [Family; 23] = [
+pub const TRAINING_FAMILIES: [Family; 26] = [
     Family { architecture: "softmax", data: "corners" },
     Family { architecture: "softmax-noisy", data: "corners" },
     Family { architecture: "softmax", data: "clusters" },
@@ -168,6 +168,9 @@ pub const TRAINING_FAMILIES: [Family; 23] = [
     Family { architecture: "mlp-relu-scaled", data: "random-network" },
     Family { architecture: "mlp-tanh-scaled", data: "random-network" },
     Family { architecture: "mlp-sigmoid-scaled", data: "random-network" },
+    Family { architecture: "mlp-relu-scaled", data: "drawn-labels" },
+    Family { architecture: "mlp-tanh-scaled", data: "drawn-labels" },
+    Family { architecture: "mlp-sigmoid-scaled", data: "drawn-labels" },
     Family { architecture: "mlp-relu-deep", data: "random-network" },
     Family { architecture: "mlp-tanh-deep", data: "random-network" },
     Family { architecture: "mlp-sigmoid-deep", data: "random-network" },
