@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::rng::stream;
@@ -161,4 +162,38 @@ fn cifar_files_in_order() {
     assert_eq!((train.labels, test.labels), (vec![1, 2, 3], vec![9]));
     assert_eq!(train.features.shape, [3, 32, 32, 3]);
     assert_eq!(train.features.values[5], 0.2);
+}
+
+#[test]
+fn files_may_lie_in_a_folder_of_their_own() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let path = outer.path().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let record = |label: u8| [vec![label], vec![51; 3072]].concat();
+    let (a, b) = (folder("a"), folder("b"));
+    fs::write(b.join("data_batch_1.bin"), record(1)).unwrap();
+    fs::write(b.join("test_batch.bin"), record(2)).unwrap();
+    let (train, test) = read_cifar10(outer.path()).unwrap();
+    assert_eq!((train.labels, test.labels), (vec![1], vec![2]));
+
+    let images = |path: &Path, stem: &str, label: u8| {
+        let header = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28];
+        let content = [&header[..], &[7; 28 * 28]].concat();
+        fs::write(path.join(format!("{stem}-images-idx3-ubyte")), content).unwrap();
+        let labels = [0, 0, 8, 1, 0, 0, 0, 1, label];
+        fs::write(path.join(format!("{stem}-labels-idx1-ubyte")), labels).unwrap();
+    };
+    images(&a, "train", 3);
+    images(&b, "train", 4);
+    images(&b, "t10k", 5);
+    assert_eq!(read_mnist(outer.path(), MnistPart::Train).unwrap().labels, [3]);
+    // the test images of `b` are of another set
+    let test = read_mnist(outer.path(), MnistPart::Test).unwrap_err();
+    assert!(matches!(&test, DataError::Missing { folder, .. } if folder.ends_with('a')), "{test}");
+    assert_eq!(read_mnist(&b, MnistPart::Test).unwrap().labels, [5]);
+    images(outer.path(), "train", 6);
+    assert_eq!(read_mnist(outer.path(), MnistPart::Train).unwrap().labels, [6]);
 }

@@ -6,19 +6,22 @@
 use std::path::{Path, PathBuf};
 
 use super::DataError;
+use super::home::home;
 use super::idx::read_limited;
 use crate::instance::{Array, Dataset};
 
 /// Reads images `(N, 32, 32, 3)` with values from 0 to 1: the training set and the test set.
 ///
 /// The training set is the files `data_batch_1.bin` to `data_batch_5.bin` as far as they exist, in
-/// that order, the test set `test_batch.bin`. Files may have any number of records.
+/// that order, the test set `test_batch.bin`. Files may have any number of records. All lie in `folder`
+/// or in one folder directly inside it.
 ///
 /// # Errors
 ///
 /// If a needed file is missing, unreadable, over 256 MiB, or no whole number of records.
 pub fn read_cifar10(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
-    let batches = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    let batches: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    let folder = &home(folder, |inside| batches.iter().any(|name| inside.join(name).is_file()));
     let train = read_files(folder, batches)?;
     let test = read_files(folder, vec!["test_batch.bin".to_owned()])?;
     Ok((train, test))

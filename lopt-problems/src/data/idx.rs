@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::DataError;
+use super::home::home;
 use crate::instance::{Array, Dataset};
 
 /// Which half of MNIST.
@@ -22,7 +23,8 @@ pub enum MnistPart {
     Test,
 }
 
-/// Reads images `(N, 28, 28, 1)` with values from 0 to 1 and their labels from `folder`.
+/// Reads images `(N, 28, 28, 1)` with values from 0 to 1 and their labels from `folder`, or from the first
+/// folder directly inside it that has any of the files.
 ///
 /// Files may end in `.gz` and may have `.idx` in place of `-idx`, and any number of images.
 ///
@@ -31,10 +33,14 @@ pub enum MnistPart {
 /// If a file is missing, unreadable, over 256 MiB, or not what its header says.
 pub fn read_mnist(folder: &Path, part: MnistPart) -> Result<Dataset, DataError> {
     let stem = match part {
-        MnistPart::Train => "train",
-        MnistPart::Test => "t10k",
+        MnistPart::Train => TRAIN,
+        MnistPart::Test => TEST,
     };
-    let image_file = find(folder, &format!("{stem}-images"), "idx3-ubyte")?;
+    let images_of = |folder: &Path, stem| find(folder, &format!("{stem}-images"), "idx3-ubyte");
+    let folder = &home(folder, |inside| {
+        [TRAIN, TEST].into_iter().any(|stem| images_of(inside, stem).is_ok())
+    });
+    let image_file = images_of(folder, stem)?;
     let label_file = find(folder, &format!("{stem}-labels"), "idx1-ubyte")?;
     let images = parse_idx(&image_file, &read_limited(&image_file, FILE_LIMIT)?, &[SIDE, SIDE])?;
     let labels = parse_idx(&label_file, &read_limited(&label_file, FILE_LIMIT)?, &[])?;
@@ -131,6 +137,10 @@ fn parse_idx(path: &Path, content: &[u8], row_shape: &[usize]) -> Result<Vec<u8>
 
 /// Bound on the content of a file; the images of MNIST have 47 MB.
 const FILE_LIMIT: usize = 256 << 20;
+
+/// Beginnings of the names of the files.
+const TRAIN: &str = "train";
+const TEST: &str = "t10k";
 
 /// Height and width of an image.
 const SIDE: usize = 28;

@@ -7,6 +7,7 @@ mod cifar10;
 mod clusters;
 mod digits;
 mod error;
+mod home;
 mod idx;
 mod images;
 mod random;

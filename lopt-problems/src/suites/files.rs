@@ -11,7 +11,7 @@ use crate::problem::Problem;
 
 /// Data sets from files, each read when it is first asked for.
 pub(super) struct Files {
-    folders: Vec<PathBuf>,
+    folder: Option<PathBuf>,
     mnist: Option<Option<Arc<Dataset>>>,
     cifar10: Option<Option<Arc<Dataset>>>,
 }
@@ -19,21 +19,14 @@ pub(super) struct Files {
 impl Files {
     /// Looks in this folder and in those directly inside.
     pub(super) fn new(data_dir: Option<&Path>) -> Self {
-        let mut folders: Vec<PathBuf> = data_dir.map(Path::to_owned).into_iter().collect();
-        let inside = data_dir.and_then(|folder| std::fs::read_dir(folder).ok());
-        let mut inner: Vec<PathBuf> =
-            inside.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        inner.retain(|path| path.is_dir());
-        // The order in which a file system lists its entries means nothing.
-        inner.sort();
-        folders.extend(inner);
-        Self { folders, mnist: None, cifar10: None }
+        Self { folder: data_dir.map(Path::to_owned), mnist: None, cifar10: None }
     }
 
     /// The first images of the MNIST training set, values from 0 to 1.
     pub(super) fn mnist(&mut self) -> Result<Option<Source>, ProblemError> {
         if self.mnist.is_none() {
-            self.mnist = Some(first(&self.folders, |folder| read_mnist(folder, MnistPart::Train))?);
+            let read = |folder: &Path| read_mnist(folder, MnistPart::Train);
+            self.mnist = Some(first_images(self.folder.as_deref(), read)?);
         }
         Ok(self.mnist.clone().flatten().map(Source::given))
     }
@@ -46,28 +39,24 @@ impl Files {
                 train.features.values.iter_mut().for_each(|x| *x = (*x - 0.47) / 0.25);
                 Ok(train)
             };
-            self.cifar10 = Some(first(&self.folders, read)?);
+            self.cifar10 = Some(first_images(self.folder.as_deref(), read)?);
         }
         Ok(self.cifar10.clone().flatten().map(Source::given))
     }
 }
 
-/// The data set of the first folder that has one, cut.
-fn first(
-    folders: &[PathBuf],
+/// The data set of the folder, cut; none if it is not there.
+fn first_images(
+    folder: Option<&Path>,
     read: impl Fn(&Path) -> Result<Dataset, DataError>,
 ) -> Result<Option<Arc<Dataset>>, ProblemError> {
-    for folder in folders {
-        match read(folder) {
-            Err(DataError::Missing { .. }) => {}
-            dataset => {
-                let dataset = dataset?;
-                let rows: Vec<usize> = (0..dataset.len().min(MOST_ROWS)).collect();
-                return Ok(Some(Arc::new(dataset.select(&rows))));
-            }
-        }
+    match folder.map(read).transpose() {
+        Err(DataError::Missing { .. }) => Ok(None),
+        dataset => Ok(dataset?.map(|dataset| {
+            let rows: Vec<usize> = (0..dataset.len().min(MOST_ROWS)).collect();
+            Arc::new(dataset.select(&rows))
+        })),
     }
-    Ok(None)
 }
 
 impl SuiteTasks {
