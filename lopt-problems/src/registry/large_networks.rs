@@ -6,8 +6,11 @@ use super::released::List;
 use crate::classifier::{Activation, Mlp};
 use crate::data::{Recipe, Source};
 
-/// Features, hidden widths, classes of drawn labels, batch; 862 to 2452 parameters.
-const SIZES: [(usize, &[usize], usize, usize); 6] = [
+/// Features, hidden widths, classes of drawn labels, batch.
+pub(super) type Size = (usize, &'static [usize], usize, usize);
+
+/// 862 to 2452 parameters.
+const SIZES: [Size; 6] = [
     (40, &[20], 10, 32),
     (64, &[16, 16], 8, 16),
     (24, &[32, 16], 6, 8),
@@ -23,17 +26,25 @@ const LEARNED_ROWS: usize = 400;
 /// Every size with every activation.
 pub(super) fn large_network_list() -> Vec<Entry> {
     let mut list = List(Vec::new());
-    for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
-        for (i, (features, hidden, classes, batch)) in SIZES.into_iter().enumerate() {
-            let net = |recipe, what: &str| {
-                let net = Mlp::new(hidden, activation, Source::fresh(recipe), batch).plain();
-                net.named(format!("net-wide-{i}-{what}-{}", activation.name()))
-            };
-            let drawn = Recipe::DrawnLabels { features, classes, rows: FITTED_ROWS };
-            list.add("network_large", net(drawn, "fitted"));
-            let rule = Recipe::RandomMlp { features, rows: LEARNED_ROWS };
-            list.add("network_large", net(rule, "learned"));
-        }
+    for net in fitted_and_learned("wide", &SIZES).into_iter().flatten() {
+        list.add("network_large", net);
     }
     list.0
+}
+
+/// For every activation and size a network on drawn labels and one on a rule.
+pub(super) fn fitted_and_learned(group: &str, sizes: &[Size]) -> Vec<[Mlp; 2]> {
+    let mut pairs = Vec::new();
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+        for (i, &(features, hidden, classes, batch)) in sizes.iter().enumerate() {
+            let net = |recipe, what: &str| {
+                let net = Mlp::new(hidden, activation, Source::fresh(recipe), batch).plain();
+                net.named(format!("net-{group}-{i}-{what}-{}", activation.name()))
+            };
+            let drawn = Recipe::DrawnLabels { features, classes, rows: FITTED_ROWS };
+            let rule = Recipe::RandomMlp { features, rows: LEARNED_ROWS };
+            pairs.push([net(drawn, "fitted"), net(rule, "learned")]);
+        }
+    }
+    pairs
 }
