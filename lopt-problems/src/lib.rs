@@ -67,6 +67,7 @@ mod data;
 mod error;
 mod evaluation;
 mod factorisation;
+mod field;
 mod instance;
 mod lanes;
 mod literature;
@@ -81,6 +82,7 @@ mod registry;
 mod slow;
 mod stochastic;
 mod suites;
+mod trial;
 
 pub use autoencoder::Autoencoder;
 pub use batch::BatchStream;
@@ -92,6 +94,7 @@ pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;
 pub use evaluation::Evaluation;
 pub use factorisation::Factorisation;
+pub use field::{FieldSuite, FieldTask, FieldTasks, Job, JobStart, field_tasks};
 pub use instance::{Array, Dataset, Instance};
 pub use lanes::{LaneArray, pack_arrays, pack_lanes, pack_slices};
 pub use literature::Literature;
@@ -111,3 +114,4 @@ pub use suites::{
     quick_validation_suite, suite,
 };
 pub use transform::{BadlyScaled, LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};
+pub use trial::{Objective, Validation};

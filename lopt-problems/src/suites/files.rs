@@ -10,7 +10,7 @@ use crate::instance::Dataset;
 use crate::problem::Problem;
 
 /// Data sets from files, each read when it is first asked for.
-pub(super) struct Files {
+pub(crate) struct Files {
     folder: Option<PathBuf>,
     mnist: Option<Option<Arc<Dataset>>>,
     cifar10: Option<Option<Arc<Dataset>>>,
@@ -18,12 +18,12 @@ pub(super) struct Files {
 
 impl Files {
     /// Looks in this folder and in those directly inside.
-    pub(super) fn new(data_dir: Option<&Path>) -> Self {
+    pub(crate) fn new(data_dir: Option<&Path>) -> Self {
         Self { folder: data_dir.map(Path::to_owned), mnist: None, cifar10: None }
     }
 
     /// The first images of the MNIST training set, values from 0 to 1.
-    pub(super) fn mnist(&mut self) -> Result<Option<Source>, ProblemError> {
+    pub(crate) fn mnist(&mut self) -> Result<Option<Source>, ProblemError> {
         if self.mnist.is_none() {
             let read = |folder: &Path| read_mnist(folder, MnistPart::Train);
             self.mnist = Some(first_images(self.folder.as_deref(), read)?);
@@ -32,7 +32,7 @@ impl Files {
     }
 
     /// The first images of the CIFAR-10 training set, values of about mean 0 and deviation 1.
-    pub(super) fn cifar10(&mut self) -> Result<Option<Source>, ProblemError> {
+    pub(crate) fn cifar10(&mut self) -> Result<Option<Source>, ProblemError> {
         if self.cifar10.is_none() {
             let read = |folder: &Path| {
                 let (mut train, _) = read_cifar10(folder)?;

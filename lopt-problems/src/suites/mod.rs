@@ -19,7 +19,7 @@ pub use quick::{ValidationTask, quick_validation_suite};
 
 use crate::error::ProblemError;
 use crate::problem::{AnyProblem, Problem};
-use files::Files;
+pub(crate) use files::Files;
 
 /// A list of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
