@@ -114,4 +114,4 @@ pub use suites::{
     quick_validation_suite, suite,
 };
 pub use transform::{BadlyScaled, LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};
-pub use trial::{Objective, Validation};
+pub use trial::{BatchLoss, Objective, Outcome, Phase, Probe, Validation, train};
