@@ -53,6 +53,9 @@ pub struct BenchArgs {
     /// Folder with the files of the MNIST and CIFAR-10 data
     #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
     pub data: Option<PathBuf>,
+    /// Folder of the baselines of the field suite; those that are missing are computed and kept there
+    #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
+    pub cache: PathBuf,
     /// Runs at a time; the record does not depend on it [default: the cores of the machine]
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,
@@ -315,7 +318,7 @@ pub struct EvaluateArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
     pub weights: String,
-    /// Which tasks: quick, validation or test
+    /// Which tasks: quick, validation, test, field or field-test
     #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
     pub suite: Option<String>,
     /// Instead: a training ensemble (paper, released, wide-paper, recommended, broad, deep, uncertain, large), beside Adam and

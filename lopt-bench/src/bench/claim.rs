@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::record::Record;
 use super::score::{Board, relative};
 use crate::evaluate::statistics::{Estimate, estimate, mean};
+use crate::field::figures::FieldFigures;
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A sentence with the figure that decides it.
@@ -62,6 +63,13 @@ pub enum Figure {
     },
     /// The step of the learned optimizer over the gradient at the largest batch, worst model.
     Overhead,
+    /// A figure of a suite of field jobs.
+    Field {
+        /// `field` or `field-test`.
+        suite: String,
+        /// Its name, as in the object of `lopt evaluate --json`.
+        name: String,
+    },
     /// The bar of this group and name.
     Bar {
         /// The group.
@@ -114,8 +122,9 @@ impl Claim {
         record: &Record,
         board: &Board<'_>,
         timed: Option<&OverheadRecord>,
+        field: &[FieldFigures],
     ) -> Finding {
-        let figure = self.figure.estimate(record, board, timed);
+        let figure = self.figure.estimate(record, board, timed, field);
         let bounds = [(self.most, "at most"), (self.least, "at least")];
         let words = bounds.iter().filter_map(|(x, word)| x.map(|x| format!("{word} {x}")));
         Finding {
@@ -145,6 +154,7 @@ impl Figure {
         record: &Record,
         board: &Board<'_>,
         timed: Option<&OverheadRecord>,
+        field: &[FieldFigures],
     ) -> Option<Estimate> {
         match self {
             Self::Ratio { a, b, workloads } => {
@@ -187,6 +197,10 @@ impl Figure {
                 let worst =
                     curves.iter().filter_map(|curve| curve.points.last()).map(|p| p.overhead);
                 worst.reduce(f64::max).map(exact)
+            }
+            Self::Field { suite, name } => {
+                let figures = field.iter().find(|figures| figures.suite == *suite)?;
+                figures.intervals.get(name.as_str()).copied().flatten()
             }
             Self::Bar { group, name } => {
                 let bar = record.bars().find(|bar| bar.group == *group && bar.name == *name)?;
@@ -272,7 +286,7 @@ mod tests {
         let record = record();
         let board = Board::new(&record, Choice::PerWorkload);
         let claim = Claim { text: "t".to_owned(), figure, most, least };
-        let finding = claim.decide(&record, &board, None);
+        let finding = claim.decide(&record, &board, None, &[]);
         (finding.verdict, finding.figure.map(|f| (f.value * 1e6).round() / 1e6))
     }
 

@@ -49,6 +49,8 @@ pub enum Kind {
     Lengths,
     /// Bytes of state per parameter.
     Memory,
+    /// The jobs of the field suite.
+    Field,
 }
 
 /// How tuned contenders come by their setting.
@@ -66,7 +68,7 @@ pub enum Choice {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
-    /// Problems by name.
+    /// Problems by name; of the experiment on the field suite its jobs, all if empty.
     #[serde(default)]
     pub workloads: Vec<String>,
     /// Optimizer steps of a run.
@@ -145,7 +147,8 @@ pub fn named(name: &str) -> Result<Vec<Definition>, CliError> {
     }
 }
 
-const BUILT_IN: [&str; 12] = [
+const BUILT_IN: [&str; 13] = [
+    include_str!("../../definitions/field.toml"),
     include_str!("../../definitions/fig2.toml"),
     include_str!("../../definitions/fig3.toml"),
     include_str!("../../definitions/fig4a.toml"),

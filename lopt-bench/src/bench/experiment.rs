@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lopt_core::Layout;
 use lopt_core::weights::EMBEDDED;
+use lopt_problems::FieldSuite;
 
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing};
@@ -14,6 +15,7 @@ use super::{lengths, memory, training};
 use crate::args::RaceArgs;
 use crate::error::CliError;
 use crate::evaluate::cost::Stopwatch;
+use crate::field::experiment::{Plan, put_rows};
 use crate::learned::LearnedSource;
 use crate::measure::{self, Outcome, Run};
 use crate::output::OutputFolder;
@@ -31,6 +33,8 @@ pub struct Options<'a> {
     pub data: Option<&'a Path>,
     /// Runs at a time.
     pub threads: usize,
+    /// Folder of baselines that are kept from one record to the next.
+    pub cache: &'a Path,
 }
 
 /// Runs an experiment into a folder, from where an earlier call was interrupted; returns its record.
@@ -41,7 +45,10 @@ pub struct Options<'a> {
 pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result<Record, CliError> {
     let scale = definition.scale(options.quick);
     // Everything that can be wrong is looked at before the first step.
-    let workloads = workloads(scale, options.data)?;
+    let workloads = match definition.kind {
+        Kind::Field => Vec::new(),
+        _ => workloads(scale, options.data)?,
+    };
     let mut library = Library::built_in()?;
     let mut missing: Vec<&str> = definition.trained.iter().map(|plan| plan.name.as_str()).collect();
     for name in &definition.contenders {
@@ -53,6 +60,10 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
     let log = Log::open(&folder, &header(definition, options)?)?;
     folder.write("machine.json", machine()?.as_bytes())?;
     match definition.kind {
+        Kind::Field => {
+            let plan = field_plan(definition, options)?;
+            put_rows(&plan, &LearnedSource::load(None)?, &log)?;
+        }
         Kind::Races => {
             let trained = train(definition, scale, &folder, &log, options.threads)?;
             for (plan, weights) in definition.trained.iter().zip(trained) {
@@ -101,6 +112,24 @@ fn workloads(scale: &Scale, data: Option<&Path>) -> Result<Vec<Workload>, CliErr
         })
     };
     scale.workloads.iter().map(make).collect()
+}
+
+/// The jobs of the field suite that a definition names.
+fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, CliError> {
+    let scale = definition.scale(options.quick);
+    let suites = [FieldSuite::Choose, FieldSuite::Test];
+    let mut plan =
+        Plan::new(&suites, options.data, &scale.workloads, options.cache, options.threads)?;
+    if let Some(name) = plan.skipped.first() {
+        let sentence =
+            format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
+        return Err(CliError::Bench(sentence));
+    }
+    plan.seeds = scale.seeds;
+    if scale.steps > 0 {
+        plan.most_steps = scale.steps;
+    }
+    Ok(plan)
 }
 
 fn entrants(definition: &Definition, library: &Library) -> Result<Vec<Entrant>, CliError> {
@@ -238,6 +267,8 @@ fn row(job: &Job<'_>, run: &Run) -> RunRow {
         outcome,
         curve: points.map(|(&step, &loss)| (step, rounded(loss))).collect(),
         accuracy: run.test_accuracy.map(rounded),
+        validation: Vec::new(),
+        guard: Vec::new(),
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use lopt_core::weights::EMBEDDED;
+
 use super::claim::Finding;
-use super::definition::Definition;
+use super::definition::{Definition, Kind};
 use super::experiment::OVERHEAD;
-use super::log::{RECORDS, read};
+use super::log::{RECORDS, Timing, read, read_timing};
 use super::record::Record;
 use super::score::Board;
 use crate::error::CliError;
+use crate::field::experiment::figures;
+use crate::field::figures::FieldFigures;
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A record beside its definition.
@@ -20,6 +24,10 @@ pub struct Findings {
     pub record: Record,
     /// What was timed, for the experiment about time.
     pub timed: Option<OverheadRecord>,
+    /// What the clock said of the rows.
+    pub timing: Vec<Timing>,
+    /// The figures of both field suites, for the experiment on them.
+    pub field: Vec<FieldFigures>,
     /// The machine in words; empty if its file is gone.
     pub machine: String,
 }
@@ -40,7 +48,12 @@ impl Findings {
             Err(_) => None,
         };
         let machine = std::fs::read_to_string(folder.join("machine.json")).unwrap_or_default();
-        Ok(Self { definition: definition.clone(), record, timed, machine })
+        let timing = read_timing(folder);
+        let field = match definition.kind {
+            Kind::Field => figures(&record, &timing, EMBEDDED[0]),
+            _ => Vec::new(),
+        };
+        Ok(Self { definition: definition.clone(), record, timed, timing, field, machine })
     }
 
     /// One cell per workload and contender.
@@ -51,8 +64,9 @@ impl Findings {
     /// The claims of the experiment and what became of them.
     pub fn claims(&self) -> Vec<Finding> {
         let board = self.board();
-        let decide =
-            |claim: &super::claim::Claim| claim.decide(&self.record, &board, self.timed.as_ref());
+        let decide = |claim: &super::claim::Claim| {
+            claim.decide(&self.record, &board, self.timed.as_ref(), &self.field)
+        };
         self.definition.claims.iter().map(decide).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Header, Record, Row, line};
 use crate::error::CliError;
@@ -41,14 +41,14 @@ struct Ends {
 const SYNC: Duration = Duration::from_secs(5);
 
 /// What the clock said of a row.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Timing {
     /// Place of the row in the record, from 0.
     pub row: usize,
     /// Seconds of gradients and steps, or of meta-training.
     pub seconds: f64,
     /// Seconds of the optimizer's steps alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer_seconds: Option<f64>,
 }
 
@@ -129,6 +129,13 @@ impl Log {
         ends.rows.sync_all().map_err(refused)?;
         read(&self.path)
     }
+}
+
+/// Reads what the clock said of the rows of the record in this folder; lines that were cut short are
+/// left out.
+pub fn read_timing(folder: &Path) -> Vec<Timing> {
+    let text = std::fs::read_to_string(folder.join(TIMING)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Reads a record.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
+use crate::field::score::JobFacts;
 
 /// Raised with every change of [`Header`] or [`Row`].
 pub const VERSION: u32 = 1;
@@ -40,6 +41,8 @@ pub enum Row {
     Trained(TrainedRow),
     /// A number with a name.
     Bar(BarRow),
+    /// What is known of a job of the field suite before its runs.
+    Job(JobFacts),
 }
 
 /// One run.
@@ -61,6 +64,12 @@ pub struct RunRow {
     /// Part of the test set that is classified rightly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
+    /// Step and validation loss, five digits; empty where there is nothing to validate on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validation: Vec<(usize, f64)>,
+    /// What the guard did, one sentence per event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<String>,
 }
 
 /// One meta-training.
@@ -253,6 +262,8 @@ pub(crate) mod tests {
             outcome: if last.is_some() { FINISHED } else { "the loss is NaN at step 7" }.to_owned(),
             curve,
             accuracy: None,
+            validation: Vec::new(),
+            guard: Vec::new(),
         }
     }
 

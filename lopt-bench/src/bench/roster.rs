@@ -12,7 +12,7 @@ use lopt_core::baselines::{
     Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
 };
 use lopt_core::l2l::{L2l, L2lWeights};
-use lopt_core::{HierarchicalRnn, Layout, Optimizer, Weights};
+use lopt_core::{HierarchicalRnn, Layout, Optimizer, Schedule, Weights};
 
 use crate::error::CliError;
 use crate::learned::LearnedSource;
@@ -163,6 +163,8 @@ pub enum Hand {
     Adam,
     /// Loshchilov & Hutter 2019, decay 0.01.
     AdamW,
+    /// The same with a linear warm-up over a twentieth of the run, then a cosine down to 0.
+    AdamWCosine,
     /// As in TensorFlow.
     RmsProp,
     /// Plain.
@@ -173,6 +175,8 @@ pub enum Hand {
     Nesterov,
     /// Defazio et al. 2024.
     ScheduleFree,
+    /// The same with the authors' default rate.
+    ScheduleFreeDefault,
     /// Mishchenko & Defazio 2023.
     Prodigy,
     /// Defazio & Mishchenko 2023.
@@ -181,23 +185,28 @@ pub enum Hand {
     Lion,
     /// Jordan et al. 2024.
     Muon,
+    /// The same with steps as large as AdamW's (Liu et al. 2025), at AdamW's usual rate.
+    MuonRms,
     /// Dozat 2016 with decoupled decay, the fixed default of AlgoPerf.
     NAdamW,
 }
 
 impl Hand {
-    const NAMES: [(&'static str, Self); 12] = [
+    const NAMES: [(&'static str, Self); 15] = [
         ("adam", Self::Adam),
         ("adamw", Self::AdamW),
+        ("adamw-cosine", Self::AdamWCosine),
         ("rmsprop", Self::RmsProp),
         ("sgd", Self::Sgd),
         ("momentum", Self::Momentum),
         ("nesterov", Self::Nesterov),
         ("schedule-free", Self::ScheduleFree),
+        ("schedule-free-default", Self::ScheduleFreeDefault),
         ("prodigy", Self::Prodigy),
         ("d-adapt-adam", Self::DAdaptAdam),
         ("lion", Self::Lion),
         ("muon", Self::Muon),
+        ("muon-rms", Self::MuonRms),
         ("nadamw", Self::NAdamW),
     ];
 
@@ -208,7 +217,12 @@ impl Hand {
     /// The rates it may choose from: nine half decades, or none.
     fn rates(self) -> Vec<f64> {
         let first = match self {
-            Self::Prodigy | Self::DAdaptAdam | Self::NAdamW => return Vec::new(),
+            Self::Prodigy
+            | Self::DAdaptAdam
+            | Self::NAdamW
+            | Self::ScheduleFreeDefault
+            | Self::MuonRms => return Vec::new(),
+            Self::AdamWCosine => return (-8..=-2).map(half_decade).collect(),
             Self::Sgd | Self::Momentum | Self::Nesterov | Self::ScheduleFree | Self::Muon => -8,
             Self::Lion => -12,
             Self::Adam | Self::AdamW | Self::RmsProp => -10,
@@ -220,15 +234,23 @@ impl Hand {
         match self {
             Self::Adam => Box::new(Adam::new(layout, rate)),
             Self::AdamW => Box::new(AdamW::new(layout, rate, DECAY)),
+            Self::AdamWCosine => {
+                let warmup = steps as u64 / 20;
+                let cosine = Schedule::Cosine { steps: (steps as u64 - warmup).max(1), floor: 0.0 };
+                let schedule = cosine.after_warmup(warmup);
+                Box::new(AdamW::new(layout, rate, DECAY).with_schedule(schedule))
+            }
             Self::RmsProp => Box::new(RmsProp::new(layout, rate)),
             Self::Sgd => Box::new(Sgd::new(layout, rate)),
             Self::Momentum => Box::new(Momentum::new(layout, rate, MOMENTUM, false)),
             Self::Nesterov => Box::new(Momentum::new(layout, rate, MOMENTUM, true)),
             Self::ScheduleFree => Box::new(ScheduleFreeAdamW::new(layout, rate)),
+            Self::ScheduleFreeDefault => Box::new(ScheduleFreeAdamW::new(layout, 0.0025)),
             Self::Prodigy => Box::new(Prodigy::new(layout)),
             Self::DAdaptAdam => Box::new(DAdaptAdam::new(layout)),
             Self::Lion => Box::new(Lion::new(layout, rate)),
             Self::Muon => Box::new(Muon::new(layout, rate)),
+            Self::MuonRms => Box::new(Muon::new(layout, 1e-3).with_adam_rate(1e-3)),
             Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
         }
     }

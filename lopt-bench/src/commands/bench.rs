@@ -15,8 +15,12 @@ use crate::report::table::align;
 /// Runs one experiment or all, prints what each of them reached and shows.
 pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let definitions = named(&args.name)?;
-    let options =
-        Options { quick: args.quick, data: args.data.as_deref(), threads: threads(args.threads)? };
+    let options = Options {
+        quick: args.quick,
+        data: args.data.as_deref(),
+        threads: threads(args.threads)?,
+        cache: &args.cache,
+    };
     for definition in &definitions {
         let began = std::time::Instant::now();
         experiment::run(definition, &options, &args.out)?;
@@ -25,6 +29,9 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
         writeln!(out, "{}: {}", definition.name, definition.title)?;
         if definition.kind == Kind::Races {
             write!(out, "\n{}", table(&found))?;
+        }
+        for figures in &found.field {
+            write!(out, "\n{}", figures.render())?;
         }
         writeln!(out)?;
         for finding in found.claims() {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lopt_problems::{ProblemError, Suite, SuiteTasks, Task, suite};
+use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
 use crate::args::EvaluateArgs;
 use crate::error::CliError;
@@ -11,6 +11,7 @@ use crate::evaluate::cache::Cache;
 use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned::{LearnedRun, run_task};
 use crate::evaluate::record::record;
+use crate::field::experiment::Plan;
 use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, say};
 use crate::report::evaluation;
@@ -23,6 +24,9 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         return run_ensemble(args, name, threads, out);
     }
     let suite = args.suite.as_deref().unwrap_or_default();
+    if let Some(suite) = FieldSuite::named(suite) {
+        return run_field(args, suite, threads, out);
+    }
     let tasks = tasks(args, suite)?;
     let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
     let json = json_file(args)?;
@@ -50,6 +54,34 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
     write_json(json, &record, out)
+}
+
+/// Weights on a half of the field suite.
+fn run_field(
+    args: &EvaluateArgs,
+    suite: FieldSuite,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    check_counts(args)?;
+    let learned = LearnedSource::load(Some(&args.weights))?;
+    let json = json_file(args)?;
+    let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
+    let known = || plan.tasks.iter().map(|(_, task)| task.name);
+    if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
+        if plan.skipped.contains(name) {
+            let data = "MNIST or CIFAR-10";
+            return Err(ProblemError::NeedsData { name: name.clone(), data }.into());
+        }
+        let all = field_tasks(suite, args.data.as_deref())?;
+        let near = near_names(name, all.tasks.iter().map(|task| task.name));
+        return Err(CliError::UnknownProblem { name: name.clone(), near });
+    }
+    plan.seeds = args.seeds.unwrap_or(plan.seeds);
+    plan.most_steps = args.steps.unwrap_or(plan.most_steps);
+    let figures = plan.evaluate(suite, &learned, args.baselines_only)?;
+    write!(out, "{}", figures.render())?;
+    write_json(json, &figures, out)
 }
 
 /// Weights on the problems that they were trained on.
@@ -101,13 +133,18 @@ fn write_json(
     Ok(())
 }
 
-/// The tasks that the command line asks for.
-fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
+fn check_counts(args: &EvaluateArgs) -> Result<(), CliError> {
     for (flag, count) in [("--seeds", args.seeds), ("--steps", args.steps)] {
         if count == Some(0) {
             return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
         }
     }
+    Ok(())
+}
+
+/// The tasks that the command line asks for.
+fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
+    check_counts(args)?;
     if let Some(rate) = args.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
         return Err(CliError::Usage(format!("--rates are positive, got {rate}")));
     }

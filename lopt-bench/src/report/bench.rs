@@ -11,6 +11,7 @@ use crate::bench::score::Cell;
 use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::output::OutputFolder;
+use crate::report::field;
 use crate::report::html::{CSS, escape};
 use crate::report::number::loss_text;
 use crate::report::plot::canvas::Screen;
@@ -108,6 +109,9 @@ fn section(
         );
     }
     html.push_str("</dl>\n");
+    for figures in &found.field {
+        html.push_str(&field::tables(figures));
+    }
     for plot in ratios(found, claims).into_iter().chain(plots(found)) {
         html.push_str(&figure(found, &plot, pictures)?);
     }
@@ -172,6 +176,7 @@ fn figure(found: &Findings, plot: &Plot, pictures: &OutputFolder) -> Result<Stri
         Drawing::Bars(chart) => {
             (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?, chart.png()?)
         }
+        Drawing::Panels(panels) => (panels.svg()?, panels.svg()?, panels.png()?),
     };
     let name = format!("{}-{}", found.definition.name, plot.name);
     pictures.write(&format!("{name}.svg"), on_its_own(&wide).as_bytes())?;

@@ -6,9 +6,12 @@ use crate::bench::definition::Kind;
 use crate::bench::findings::Findings;
 use crate::bench::score::{Board, Cell};
 use crate::contender::LEARNED;
+use crate::report::field;
+use crate::report::plot::axis::Scale;
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
+use crate::report::plot::panels::Panels;
 
 /// A chart with what is said about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +35,8 @@ pub enum Drawing {
     Lines(Chart),
     /// Bars.
     Bars(BarChart),
+    /// Several small charts.
+    Panels(Panels),
 }
 
 /// All charts of an experiment.
@@ -40,6 +45,7 @@ pub fn plots(found: &Findings) -> Vec<Plot> {
         Kind::Races => races(found),
         Kind::Overhead => overhead(found).into_iter().collect(),
         Kind::Lengths | Kind::Memory => groups(found),
+        Kind::Field => field::plots(found),
     }
 }
 
@@ -98,7 +104,8 @@ fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
     let chart = Chart {
         x_title: "step".to_owned(),
         y_title: "training loss".to_owned(),
-        y_share: false,
+        x: Scale::Log,
+        y: Scale::Log,
         y_cap: Some(10.0 * initial),
         series,
     };
@@ -146,7 +153,8 @@ fn profile(board: &Board<'_>, shown: &[usize]) -> Plot {
     let chart = Chart {
         x_title: "factor".to_owned(),
         y_title: "workloads within that factor of the best".to_owned(),
-        y_share: true,
+        x: Scale::Log,
+        y: Scale::Share,
         y_cap: None,
         series: lines.collect::<Vec<_>>().into_iter().rev().collect(),
     };
@@ -211,7 +219,8 @@ fn rates(board: &Board<'_>, workload: &str) -> Plot {
     let chart = Chart {
         x_title: "initial learning rate".to_owned(),
         y_title: "final training loss".to_owned(),
-        y_share: false,
+        x: Scale::Log,
+        y: Scale::Log,
         y_cap: initial.reduce(f64::max).map(|loss| 3.0 * loss),
         series: series.collect::<Vec<_>>().into_iter().rev().collect(),
     };
@@ -239,7 +248,8 @@ fn overhead(found: &Findings) -> Option<Plot> {
     let chart = Chart {
         x_title: "rows per batch".to_owned(),
         y_title: "step over gradient".to_owned(),
-        y_share: false,
+        x: Scale::Log,
+        y: Scale::Log,
         y_cap: None,
         series: series.collect(),
     };

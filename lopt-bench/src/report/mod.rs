@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod bench_plots;
 pub mod evaluation;
+pub mod field;
 pub mod html;
 pub mod number;
 pub mod plot;

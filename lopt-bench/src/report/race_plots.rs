@@ -1,6 +1,7 @@
 //! The two charts of a race: loss against steps, and final loss against the learning rate.
 
 use crate::record::{ContenderRecord, RaceRecord};
+use crate::report::plot::axis::Scale;
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 
@@ -25,7 +26,8 @@ pub fn loss_curves(record: &RaceRecord) -> Chart {
     Chart {
         x_title: "step".to_owned(),
         y_title: "training loss".to_owned(),
-        y_share: false,
+        x: Scale::Log,
+        y: Scale::Log,
         y_cap: start(record).map(|loss| 10.0 * loss),
         series: record.contenders.iter().enumerate().rev().map(series).collect(),
     }
@@ -57,7 +59,8 @@ pub fn rate_curves(record: &RaceRecord) -> Option<Chart> {
     Some(Chart {
         x_title: "learning rate".to_owned(),
         y_title: "final training loss".to_owned(),
-        y_share: false,
+        x: Scale::Log,
+        y: Scale::Log,
         y_cap: start(record).map(|loss| 3.0 * loss),
         series: record.contenders.iter().enumerate().rev().filter_map(series).collect(),
     })

@@ -35,6 +35,17 @@ pub trait Job: Debug + Send + Sync {
     /// the classes; a run that ends near it has learned nothing.
     fn guessing(&self) -> f64;
 
+    /// A loss that no model can go below: losses are compared as distances to it.
+    fn least(&self) -> f64 {
+        0.0
+    }
+
+    /// Whether users keep the best parameters met on the way, not the last ones: where the validation
+    /// loss rises again, as the model learns wrong labels by heart.
+    fn early_stopping(&self) -> bool {
+        false
+    }
+
     /// Starting point, order of batches and noise of a seed. The data are the same for all seeds.
     fn start(&self, seed: u64) -> JobStart;
 }
@@ -87,6 +98,21 @@ pub enum FieldSuite {
     Choose,
     /// `field-test`: for the final table.
     Test,
+}
+
+impl FieldSuite {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Choose => "field",
+            Self::Test => "field-test",
+        }
+    }
+
+    /// The suite of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Choose, Self::Test].into_iter().find(|suite| suite.name() == name)
+    }
 }
 
 /// The jobs of a suite that can be run, and those whose data are not there.

@@ -1,14 +1,25 @@
-//! Logarithmic axes, and linear ones for parts of a whole: range, tick marks and their labels.
+//! Logarithmic and linear axes: range, tick marks and their labels.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
+/// How values lie on an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// By their logarithms.
+    Log,
+    /// By themselves.
+    Linear,
+    /// As parts of a whole, from 0 to 1.
+    Share,
+}
+
 /// An axis; positions are decimal logarithms, or the values themselves if it is linear.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// Whether positions are the values themselves.
-    pub linear: bool,
+    /// How values become positions.
+    pub scale: Scale,
     /// Position of the low end.
     pub low: f64,
     /// Position of the high end, above `low`.
@@ -20,10 +31,36 @@ pub struct Axis {
 }
 
 impl Axis {
+    /// An axis that just holds these values, at most about `labels` labels.
+    pub fn new(
+        scale: Scale,
+        values: impl IntoIterator<Item = f64>,
+        labels: usize,
+        margin: f64,
+    ) -> Self {
+        match scale {
+            Scale::Log => Self::around(values, labels, margin),
+            Scale::Linear => Self::linear(values, labels, margin),
+            Scale::Share => Self::share(),
+        }
+    }
+
+    /// A linear axis; without a finite value it is `0..1`.
+    fn linear(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
+        let (mut low, mut high) = range(values.into_iter().filter(|value| value.is_finite()));
+        if low > high {
+            (low, high) = (0.0, 1.0);
+        }
+        let pad = (margin * (high - low)).max(if high > low { 0.0 } else { 0.05 });
+        (low, high) = (low - pad, high + pad);
+        let ticks = even_values(low, high, labels);
+        Self { scale: Scale::Linear, low, high, labelled: ticks.clone(), minor: ticks }
+    }
+
     /// A linear axis from 0 to 1.
-    pub fn share() -> Self {
+    fn share() -> Self {
         let ticks = |count: u32| (0..=count).map(|i| f64::from(i) / f64::from(count)).collect();
-        Self { linear: true, low: 0.0, high: 1.0, labelled: ticks(4), minor: ticks(20) }
+        Self { scale: Scale::Share, low: 0.0, high: 1.0, labelled: ticks(4), minor: ticks(20) }
     }
 
     /// A logarithmic axis that just holds these values, at most about `labels` labels.
@@ -31,8 +68,7 @@ impl Axis {
     /// Values that are not positive and finite are passed over; without any the axis is `1..10`.
     pub fn around(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
         let logs = values.into_iter().filter(|v| v.is_finite() && *v > 0.0).map(f64::log10);
-        let (mut low, mut high) = logs
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let (mut low, mut high) = range(logs);
         if low > high {
             (low, high) = (0.0, 1.0);
         }
@@ -40,17 +76,21 @@ impl Axis {
         let pad = (margin * (high - low)).max(if high - low < 1e-3 { 0.05 } else { 0.0 });
         (low, high) = (low - pad, high + pad);
         let (labelled, minor) = ticks(low, high, labels);
-        Self { linear: false, low, high, labelled, minor }
+        Self { scale: Scale::Log, low, high, labelled, minor }
     }
 
     /// Label of a tick.
     pub fn label(&self, position: f64) -> String {
-        if self.linear { format!("{:.0} %", 100.0 * position) } else { tick_label(position) }
+        match self.scale {
+            Scale::Log => tick_label(position),
+            Scale::Linear => number_label(position, self.high - self.low),
+            Scale::Share => format!("{:.0} %", 100.0 * position),
+        }
     }
 
     /// Position of a value, kept inside the axis; values that are not positive lie at the low end.
     pub fn position(&self, value: f64) -> f64 {
-        if self.linear {
+        if self.scale != Scale::Log {
             return value.clamp(self.low, self.high);
         }
         if value > 0.0 { value.log10().clamp(self.low, self.high) } else { self.low }
@@ -119,8 +159,25 @@ fn ticks(low: f64, high: f64, labels: usize) -> (Vec<f64>, Vec<f64>) {
     (inside(&[1.0], every), minor)
 }
 
+/// Label of a tick of a linear axis of this extent: as many digits as tell neighbours apart.
+fn number_label(value: f64, extent: f64) -> String {
+    let decimals = usize::try_from((1.0 - extent.log10()).floor() as i32).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".to_owned() } else { text }
+}
+
+/// The least and the greatest value.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+}
+
 /// Logarithms of the multiples of 1, 2 or 5 times a power of ten between two near values.
 fn even_ticks(low: f64, high: f64, labels: usize) -> Vec<f64> {
+    even_values(low, high, labels).into_iter().map(f64::log10).collect()
+}
+
+/// The multiples of 1, 2 or 5 times a power of ten between two values.
+fn even_values(low: f64, high: f64, labels: usize) -> Vec<f64> {
     let widest = (high - low) / labels.max(2) as f64;
     let decade = 10_f64.powf(widest.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
@@ -129,7 +186,7 @@ fn even_ticks(low: f64, high: f64, labels: usize) -> Vec<f64> {
         .find(|&step| step >= widest)
         .unwrap_or(10.0 * decade);
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
-    (first..=last).map(|multiple| (multiple as f64 * step).log10()).collect()
+    (first..=last).map(|multiple| multiple as f64 * step).collect()
 }
 
 #[cfg(test)]
@@ -152,6 +209,18 @@ mod tests {
         assert_eq!(labels(0.09, 2.4, 8), ["0.1", "0.2", "0.5", "1", "2"]);
         assert_eq!(labels(0.21, 0.58, 8), ["0.3", "0.4", "0.5"]);
         assert_eq!(labels(2.301, 2.311, 5), ["2.302", "2.304", "2.306", "2.308", "2.31"]);
+    }
+
+    #[test]
+    fn linear_axes_have_even_ticks() {
+        let axis = Axis::new(Scale::Linear, [-100.0, 40.0], 5, 0.0);
+        let labels: Vec<String> = axis.labelled.iter().map(|&x| axis.label(x)).collect();
+        assert_eq!(labels, ["-100", "-50", "0"]);
+        let axis = Axis::new(Scale::Linear, [1.51, 1.84], 5, 0.0);
+        let labels: Vec<String> = axis.labelled.iter().map(|&x| axis.label(x)).collect();
+        assert_eq!(labels, ["1.6", "1.7", "1.8"]);
+        let flat = Axis::new(Scale::Linear, [f64::NAN], 5, 0.0);
+        assert_eq!((flat.low, flat.high, flat.position(7.0)), (0.0, 1.0, 1.0));
     }
 
     #[test]

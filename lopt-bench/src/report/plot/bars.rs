@@ -46,7 +46,7 @@ impl BarChart {
     ///
     /// If plotters fails.
     pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(|root, ink, font| self.draw(root, ink, font))
+        canvas::png(Screen::Wide, |root, ink, font| self.draw(root, ink, font))
     }
 
     fn draw<DB: DrawingBackend>(

@@ -16,6 +16,8 @@ pub enum Screen {
     Wide,
     /// A telephone, about 380 pixels across.
     Narrow,
+    /// A desk, for several small charts under one another.
+    Panels,
 }
 
 /// Number of colours of the page.
@@ -82,11 +84,7 @@ pub fn svg(
     screen: Screen,
     draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>, &Ink, u32) -> Drawn,
 ) -> Result<String, CliError> {
-    // Twice the size on the screen: plotters rounds positions to whole units.
-    let (size, font) = match screen {
-        Screen::Wide => (WIDE, 32),
-        Screen::Narrow => ((760, 740), 31),
-    };
+    let (size, font) = size_and_font(screen);
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
@@ -103,15 +101,17 @@ pub fn svg(
 ///
 /// If `draw` fails.
 pub fn png(
+    screen: Screen,
     draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>, &Ink, u32) -> Drawn,
 ) -> Result<Vec<u8>, CliError> {
-    let (width, height) = WIDE;
+    let (size, font) = size_and_font(screen);
+    let (width, height) = size;
     let mut pixels = vec![255; (3 * width * height) as usize];
     {
-        let root = BitMapBackend::with_buffer(&mut pixels, WIDE).into_drawing_area();
+        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         have_font()?;
         root.fill(&WHITE).map_err(|error| CliError::Plot(error.to_string()))?;
-        draw(&root, &Ink::LIGHT, 32).map_err(|error| CliError::Plot(error.to_string()))?;
+        draw(&root, &Ink::LIGHT, font).map_err(|error| CliError::Plot(error.to_string()))?;
         root.present().map_err(|error| CliError::Plot(error.to_string()))?;
     }
     let mut file = Vec::new();
@@ -121,6 +121,18 @@ pub fn png(
     written.map_err(|error| CliError::Plot(error.to_string()))?;
     Ok(file)
 }
+
+/// Twice the size on the screen: plotters rounds positions to whole units.
+fn size_and_font(screen: Screen) -> ((u32, u32), u32) {
+    match screen {
+        Screen::Wide => (WIDE, 32),
+        Screen::Narrow => ((760, 740), 31),
+        Screen::Panels => (PANELS, 24),
+    }
+}
+
+/// Size of a drawing of several charts.
+const PANELS: (u32, u32) = (1840, 1080);
 
 /// Size of a drawing for a wide screen.
 const WIDE: (u32, u32) = (1840, 920);

@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::axis::Axis;
+use super::axis::{Axis, Scale};
 use super::canvas::{self, Ink, Screen};
 use crate::error::CliError;
 
@@ -29,8 +29,10 @@ pub struct Chart {
     pub x_title: String,
     /// Title of the vertical axis.
     pub y_title: String,
-    /// Whether the vertical axis is linear, from 0 to 1; otherwise it is logarithmic.
-    pub y_share: bool,
+    /// The horizontal axis.
+    pub x: Scale,
+    /// The vertical axis.
+    pub y: Scale,
     /// Values above this are drawn at the upper edge.
     pub y_cap: Option<f64>,
     /// Drawn in this order, the last on top.
@@ -53,10 +55,10 @@ impl Chart {
     ///
     /// If plotters fails.
     pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(|root, ink, font| self.draw(root, ink, font, Screen::Wide))
+        canvas::png(Screen::Wide, |root, ink, font| self.draw(root, ink, font, Screen::Wide))
     }
 
-    fn draw<DB: DrawingBackend>(
+    pub(super) fn draw<DB: DrawingBackend>(
         &self,
         root: &DrawingArea<DB, Shift>,
         ink: &Ink,
@@ -68,17 +70,14 @@ impl Chart {
     {
         let x_labels = match screen {
             Screen::Wide => 9,
-            Screen::Narrow => 5,
+            Screen::Narrow | Screen::Panels => 5,
         };
         let points = || self.series.iter().flat_map(|series| series.line.iter().copied());
         let bands = || self.series.iter().flat_map(|s| s.band.iter().flat_map(|b| [b.1, b.2]));
         let capped = |y: f64| self.y_cap.map_or(y, |cap| y.min(cap));
-        let x_axis = Axis::around(points().map(|(x, _)| x), x_labels, 0.0);
-        let y_axis = if self.y_share {
-            Axis::share()
-        } else {
-            Axis::around(points().map(|(_, y)| y).chain(bands()).map(capped), 8, 0.04)
-        };
+        let x_axis = Axis::new(self.x, points().map(|(x, _)| x), x_labels, 0.0);
+        let y_axis =
+            Axis::new(self.y, points().map(|(_, y)| y).chain(bands()).map(capped), 8, 0.04);
 
         let mut context = ChartBuilder::on(root)
             .margin_top(font)
@@ -139,7 +138,8 @@ mod tests {
         Chart {
             x_title: "step".to_owned(),
             y_title: "loss".to_owned(),
-            y_share: false,
+            x: Scale::Log,
+            y: Scale::Log,
             y_cap: Some(10.0),
             series: vec![first, second],
         }
@@ -160,7 +160,7 @@ mod tests {
     fn pictures_are_png_files_with_something_in_them() {
         let png = chart().png().unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{}", png.len());
-        let share = Chart { y_share: true, ..chart() };
+        let share = Chart { y: Scale::Share, ..chart() };
         assert!(share.svg(Screen::Wide).unwrap().contains("50 %"));
     }
 

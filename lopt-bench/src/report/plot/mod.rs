@@ -4,3 +4,4 @@ pub mod axis;
 pub mod bars;
 pub mod canvas;
 pub mod chart;
+pub mod panels;

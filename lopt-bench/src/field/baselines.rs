@@ -1,0 +1,199 @@
+//! The contenders designed by hand on a job: run once, kept on disk.
+//!
+//! Every contender runs on every seed; of AdamW's cosines all rates run on the first seed and the best
+//! [`FINALISTS`] of them on the others. One file per job and length: a line that says what it is of,
+//! then a line per run, appended as runs end, so that an interrupted call goes on where it stopped.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use lopt_problems::FieldTask;
+use serde::{Deserialize, Serialize};
+
+use super::run::{Label, TimedRun, run};
+use super::score::{JobFacts, JobRuns};
+use super::{ADAMW, COSINE, RIVALS};
+use crate::bench::record::line;
+use crate::bench::roster::{Entrant as Contender, Library, Setting};
+use crate::error::CliError;
+use crate::output::{OutputFolder, say};
+use crate::parallel::parallel;
+
+/// First line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Of {
+    job: String,
+    version: u32,
+    steps: usize,
+}
+
+/// Rates of AdamW's cosine that go on from the first seed to the others.
+const FINALISTS: usize = 3;
+
+/// Rates of AdamW's cosine: half decades from 1e-4 to 1e-1.
+pub const RATES: usize = 7;
+
+/// The contenders, in the order of tables.
+///
+/// # Errors
+///
+/// If a name is unknown, which a test rules out.
+pub fn contenders() -> Result<Vec<Contender>, CliError> {
+    let names = [ADAMW, COSINE, "nadamw"].into_iter().chain(RIVALS);
+    let library = Library::built_in()?;
+    names.map(|name| library.entrant(name)).collect()
+}
+
+/// A file of runs that grows.
+struct Store {
+    path: PathBuf,
+    file: Mutex<File>,
+    runs: Vec<TimedRun>,
+}
+
+impl Store {
+    /// Opens or begins the file of a job; a file of another version or length is begun anew.
+    fn open(folder: &Path, task: &FieldTask, steps: usize) -> Result<Self, CliError> {
+        let of = Of { job: task.name.to_owned(), version: task.version, steps };
+        let path = OutputFolder::open(folder)?.path().join(format!("{}-{steps}.jsonl", task.name));
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(CliError::NotReadable { path, source }),
+            Ok(text) => text,
+        };
+        let damaged = |reason: String| CliError::Baselines { path: path.clone(), reason };
+        // a last line without an end was being written when the process died
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let mut lines = whole.lines();
+        let known: Option<Of> = match lines.next() {
+            Some(first) => Some(
+                serde_json::from_str(first).map_err(|error| damaged(format!("line 1: {error}")))?,
+            ),
+            None => None,
+        };
+        let mut runs = Vec::new();
+        if known.as_ref() == Some(&of) {
+            for (place, text) in lines.enumerate() {
+                let run = serde_json::from_str(text);
+                runs.push(run.map_err(|error| damaged(format!("line {}: {error}", place + 2)))?);
+            }
+        }
+        let mut text = line(&of)?;
+        for run in &runs {
+            text.push_str(&line(run)?);
+        }
+        crate::output::write_file(&path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&path);
+        let file = file.map_err(|source| CliError::NotWritable { path: path.clone(), source })?;
+        Ok(Self { path, file: Mutex::new(file), runs })
+    }
+
+    /// Runs what is missing of these, several at a time.
+    fn complete(
+        &mut self,
+        task: &FieldTask,
+        steps: usize,
+        jobs: &[(&Contender, &Setting, usize)],
+        threads: usize,
+    ) -> Result<(), CliError> {
+        let label = |&(contender, setting, seed): &(&Contender, &Setting, usize)| Label {
+            contender: contender.name.clone(),
+            setting: setting.describe(),
+            seed,
+        };
+        let is = |run: &TimedRun, label: &Label| {
+            let run = &run.run;
+            (&run.contender, &run.setting, run.seed)
+                == (&label.contender, &label.setting, label.seed)
+        };
+        let missing: Vec<_> =
+            jobs.iter().filter(|job| !self.runs.iter().any(|run| is(run, &label(job)))).collect();
+        let layout = task.job.layout();
+        let ended = parallel(threads, missing.len(), |index| {
+            let (_, setting, _) = missing[index];
+            let mut optimizer = setting.build(&layout, steps)?;
+            let timed = run(task, steps, label(missing[index]), &mut *optimizer, false);
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = file.write_all(line(&timed)?.as_bytes());
+            written.map_err(|source| CliError::NotWritable { path: self.path.clone(), source })?;
+            Ok::<_, CliError>(timed)
+        })?;
+        for timed in ended {
+            self.runs.push(timed?);
+        }
+        Ok(())
+    }
+}
+
+/// The runs of all contenders on the first `seeds` seeds of a job, from the file or computed, in the
+/// order of [`contenders`], settings and seeds.
+///
+/// # Errors
+///
+/// If the file is damaged or cannot be written, or threads cannot be started.
+pub fn baselines(
+    folder: &Path,
+    task: &FieldTask,
+    facts: &JobFacts,
+    seeds: usize,
+    threads: usize,
+) -> Result<Vec<TimedRun>, CliError> {
+    let contenders = contenders()?;
+    let mut store = Store::open(folder, task, facts.steps)?;
+    let before = store.runs.len();
+    let mut jobs = Vec::new();
+    for contender in &contenders {
+        for setting in &contender.settings {
+            let many = if contender.settings.len() > 1 { 1 } else { seeds };
+            jobs.extend((0..many.min(seeds)).map(|seed| (contender, setting, seed)));
+        }
+    }
+    store.complete(task, facts.steps, &jobs, threads)?;
+    for contender in contenders.iter().filter(|contender| contender.settings.len() > 1) {
+        let chosen = finalists(facts, &store.runs, contender);
+        for setting in chosen {
+            jobs.extend((1..seeds).map(|seed| (contender, setting, seed)));
+        }
+    }
+    store.complete(task, facts.steps, &jobs, threads)?;
+    if store.runs.len() > before {
+        let seconds: f64 = store.runs[before..].iter().map(|run| run.seconds).sum();
+        say(format_args!("baselines of {}: {seconds:.0} processor seconds", task.name));
+    }
+    let place = |run: &TimedRun| {
+        jobs.iter().position(|&(contender, setting, seed)| {
+            run.run.contender == contender.name
+                && run.run.seed == seed
+                && run.run.setting == setting.describe()
+        })
+    };
+    let mut placed: Vec<(usize, TimedRun)> =
+        store.runs.into_iter().filter_map(|run| Some((place(&run)?, run))).collect();
+    placed.sort_by_key(|&(place, _)| place);
+    Ok(placed.into_iter().map(|(_, run)| run).collect())
+}
+
+/// The settings that are best on the first seed.
+fn finalists<'c>(
+    facts: &JobFacts,
+    runs: &[TimedRun],
+    contender: &'c Contender,
+) -> Vec<&'c Setting> {
+    let all = JobRuns::new(facts, runs);
+    let loss = |setting: &Setting| {
+        let text = setting.describe();
+        let first = runs.iter().find(|timed| {
+            timed.run.contender == contender.name
+                && timed.run.seed == 0
+                && timed.run.setting == text
+        });
+        first.and_then(|timed| all.loss(timed)).unwrap_or(f64::INFINITY)
+    };
+    let mut order: Vec<&Setting> = contender.settings.iter().collect();
+    order.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+    order.truncate(FINALISTS);
+    order
+}

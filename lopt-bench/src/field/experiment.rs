@@ -1,0 +1,226 @@
+//! The field suite as an experiment: a record of rows, and the figures that are read from it.
+//!
+//! The rows are, job by job: the facts of the job, the runs of the contenders designed by hand, and
+//! for every factor and seed a run of ours without and one with the guard.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use lopt_problems::{FieldSuite, FieldTask, field_tasks};
+
+use super::FACTORS;
+use super::baselines::baselines;
+use super::figures::FieldFigures;
+use super::learned::run_factor;
+use super::run::TimedRun;
+use super::score::{JobFacts, JobRuns};
+use crate::bench::log::{Log, Timing};
+use crate::bench::record::{Record, Row};
+use crate::error::CliError;
+use crate::learned::LearnedSource;
+use crate::output::say;
+use crate::parallel::parallel;
+
+/// What is run, and how.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The jobs, each with its suite.
+    pub tasks: Vec<(FieldSuite, FieldTask)>,
+    /// Jobs left out, as their data were not found.
+    pub skipped: Vec<String>,
+    /// Most steps of a run.
+    pub most_steps: usize,
+    /// Seeds of every job.
+    pub seeds: usize,
+    /// Runs at a time.
+    pub threads: usize,
+    /// Folder of the baselines.
+    pub cache: PathBuf,
+}
+
+impl Plan {
+    /// The jobs of these suites, with three seeds; `only` keeps those of these names, if it has any.
+    ///
+    /// # Errors
+    ///
+    /// If data files are there, but cannot be used.
+    pub fn new(
+        suites: &[FieldSuite],
+        data: Option<&Path>,
+        only: &[String],
+        cache: &Path,
+        threads: usize,
+    ) -> Result<Self, CliError> {
+        let wanted = |name: &str| only.is_empty() || only.iter().any(|other| other == name);
+        let (mut tasks, mut skipped) = (Vec::new(), Vec::new());
+        for &suite in suites {
+            let field = field_tasks(suite, data)?;
+            let chosen = field.tasks.into_iter().filter(|task| wanted(task.name));
+            tasks.extend(chosen.map(|task| (suite, task)));
+            let names = field.skipped.iter().map(|task| task.name.to_owned());
+            skipped.extend(names.filter(|name| wanted(name)));
+        }
+        let cache = cache.join("field");
+        Ok(Self { tasks, skipped, most_steps: usize::MAX, seeds: SEEDS, threads, cache })
+    }
+
+    fn steps(&self, task: &FieldTask) -> usize {
+        task.steps.min(self.most_steps)
+    }
+
+    /// Facts and runs of a job by the contenders designed by hand, from the cache or computed.
+    ///
+    /// # Errors
+    ///
+    /// If the cache is damaged or cannot be written, or threads cannot be started.
+    pub fn baselines(
+        &self,
+        suite: FieldSuite,
+        task: &FieldTask,
+    ) -> Result<(JobFacts, Vec<TimedRun>), CliError> {
+        let facts = JobFacts::new(suite, task, self.steps(task));
+        let runs = baselines(&self.cache, task, &facts, self.seeds, self.threads)?;
+        Ok((facts, runs))
+    }
+
+    /// All runs of ours on a job, by factor and seed, without the guard and with it.
+    ///
+    /// * `begun`: so many of the runs are known already, in this order.
+    /// * `ended`: told the place of each other run, and the run.
+    ///
+    /// # Errors
+    ///
+    /// If the optimizer cannot be built, threads cannot be started, or `ended` fails.
+    pub fn learned(
+        &self,
+        task: &FieldTask,
+        learned: &LearnedSource,
+        begun: usize,
+        ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
+    ) -> Result<(), CliError> {
+        let steps = self.steps(task);
+        let jobs: Vec<usize> = (begun / 2..FACTORS.len() * self.seeds).collect();
+        let ran = parallel(self.threads, jobs.len(), |index| {
+            let (factor, seed) = (FACTORS[jobs[index] / self.seeds], jobs[index] % self.seeds);
+            let pair = run_factor(task, steps, learned, factor, seed)?;
+            let places = 2 * jobs[index]..2 * jobs[index] + 2;
+            places
+                .zip(&pair)
+                .filter(|place| place.0 >= begun)
+                .try_for_each(|(p, run)| ended(p, run))
+        })?;
+        ran.into_iter().collect()
+    }
+
+    /// The figures of weights on these jobs; nothing is kept but the baselines.
+    ///
+    /// * `baselines_only`: leaves ours out, and so all figures.
+    ///
+    /// # Errors
+    ///
+    /// As [`baselines`](Self::baselines) and [`learned`](Self::learned).
+    pub fn evaluate(
+        &self,
+        suite: FieldSuite,
+        learned: &LearnedSource,
+        baselines_only: bool,
+    ) -> Result<FieldFigures, CliError> {
+        let mut scores = Vec::new();
+        for (done, (suite, task)) in self.tasks.iter().enumerate() {
+            let (facts, runs) = self.baselines(*suite, task)?;
+            let runs = Mutex::new(runs);
+            if !baselines_only {
+                self.learned(task, learned, 0, |_, run| {
+                    runs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
+                    Ok(())
+                })?;
+            }
+            let runs = runs.into_inner().unwrap_or_else(PoisonError::into_inner);
+            scores.extend(JobRuns::new(&facts, &runs).score());
+            say(format_args!("evaluate: {} of {} jobs, {}", done + 1, self.tasks.len(), task.name));
+        }
+        Ok(FieldFigures::new(suite.name(), &learned.label, scores, self.skipped.clone()))
+    }
+}
+
+/// Seeds of every job of the suite.
+pub const SEEDS: usize = 3;
+
+/// Appends all rows of a plan to a record, from where an earlier call was interrupted.
+///
+/// # Errors
+///
+/// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
+pub fn put_rows(plan: &Plan, learned: &LearnedSource, log: &Log) -> Result<(), CliError> {
+    let put = |place: usize, run: &TimedRun| {
+        let timing = Timing {
+            row: place,
+            seconds: run.seconds,
+            optimizer_seconds: Some(run.optimizer_seconds),
+        };
+        log.put(timing, &Row::Run(run.run.clone()))
+    };
+    let begun = log.begun().len();
+    let mut next = 0;
+    for (suite, task) in &plan.tasks {
+        let (facts, runs) = plan.baselines(*suite, task)?;
+        let first = next + 1 + runs.len();
+        if next >= begun {
+            let timing = Timing { row: next, seconds: 0.0, optimizer_seconds: None };
+            log.put(timing, &Row::Job(facts))?;
+        }
+        for (place, run) in runs.iter().enumerate() {
+            if next + 1 + place >= begun {
+                put(next + 1 + place, run)?;
+            }
+        }
+        plan.learned(task, learned, begun.saturating_sub(first), |place, run| {
+            put(first + place, run)
+        })?;
+        next = first + 2 * FACTORS.len() * plan.seeds;
+        say(format_args!("field: {} done", task.name));
+    }
+    Ok(())
+}
+
+/// The jobs of a record with their runs.
+///
+/// * `timing`: what the clock said of the rows.
+pub fn jobs(record: &Record, timing: &[Timing]) -> Vec<(JobFacts, Vec<TimedRun>)> {
+    let seconds: BTreeMap<usize, &Timing> = timing.iter().map(|t| (t.row, t)).collect();
+    let mut jobs: Vec<(JobFacts, Vec<TimedRun>)> = Vec::new();
+    for (place, row) in record.rows.iter().enumerate() {
+        match row {
+            Row::Job(facts) => jobs.push((facts.clone(), Vec::new())),
+            Row::Run(run) => {
+                let timed = seconds.get(&place);
+                let spent = |of: fn(&Timing) -> Option<f64>| timed.and_then(|t| of(t));
+                let run = TimedRun {
+                    seconds: spent(|timed| Some(timed.seconds)).unwrap_or(f64::NAN),
+                    optimizer_seconds: spent(|t| t.optimizer_seconds).unwrap_or(f64::NAN),
+                    run: run.clone(),
+                };
+                if let Some((_, runs)) = jobs.last_mut() {
+                    runs.push(run);
+                }
+            }
+            _ => {}
+        }
+    }
+    jobs
+}
+
+/// The figures of both suites in a record; a suite without a job is left out.
+///
+/// * `timing`: what the clock said of the rows.
+pub fn figures(record: &Record, timing: &[Timing], weights: &str) -> Vec<FieldFigures> {
+    let jobs = jobs(record, timing);
+    let of = |suite: FieldSuite| {
+        let own = jobs.iter().filter(|(facts, _)| facts.suite == suite.name());
+        let scores: Vec<_> =
+            own.filter_map(|(facts, runs)| JobRuns::new(facts, runs).score()).collect();
+        (!scores.is_empty()).then(|| FieldFigures::new(suite.name(), weights, scores, Vec::new()))
+    };
+    [FieldSuite::Choose, FieldSuite::Test].into_iter().filter_map(of).collect()
+}

@@ -1,0 +1,62 @@
+//! Ours on a job: every factor on its steps, with and without the guard.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lopt_core::{GuardConfig, LearnedOptimizerConfig};
+use lopt_problems::FieldTask;
+
+use super::run::{Label, TimedRun, run};
+use super::{GUARDED, LEARNED, factor_text};
+use crate::error::CliError;
+use crate::learned::LearnedSource;
+
+/// Both runs of a factor: without the guard, and with it.
+///
+/// As long as the guard has nothing to do, the guarded run is the other one bit for bit, so that where
+/// it stayed quiet the other is not run again, but for factor 1, where the processor time of the
+/// unguarded step counts.
+///
+/// # Errors
+///
+/// If the optimizer cannot be built.
+pub fn run_factor(
+    task: &FieldTask,
+    steps: usize,
+    learned: &LearnedSource,
+    factor: f64,
+    seed: usize,
+) -> Result<[TimedRun; 2], CliError> {
+    let label = |contender: &str| Label {
+        contender: contender.to_owned(),
+        setting: factor_text(factor),
+        seed,
+    };
+    let layout = task.job.layout();
+    let build = |guard: Option<GuardConfig>| {
+        let config = LearnedOptimizerConfig::new().with_weights((*learned.weights).clone());
+        let optimizer = config.with_guard(guard).init(&layout);
+        let mut optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
+        optimizer.set_lr_multiplier(factor as f32);
+        Ok::<_, CliError>(optimizer)
+    };
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let mut guarded = build(Some(GuardConfig::default()))?.on_event(move |event| {
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(event.to_string());
+    });
+    let mut with = run(task, steps, label(GUARDED), &mut guarded, true);
+    with.run.guard = events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    with.run.guard.truncate(MOST_EVENTS);
+    let quiet = with.run.guard.is_empty() && with.run.finished();
+    let without = if quiet && factor != 1.0 {
+        let mut same = with.clone();
+        same.run.contender = LEARNED.to_owned();
+        same
+    } else {
+        run(task, steps, label(LEARNED), &mut build(None)?, false)
+    };
+    Ok([without, with])
+}
+
+/// Events of the guard that are kept of a run.
+const MOST_EVENTS: usize = 8;

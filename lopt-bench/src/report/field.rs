@@ -1,0 +1,184 @@
+//! The field suite on the page: figures, a table of factors, and small charts of every job.
+
+use std::fmt::Write as _;
+
+use crate::bench::findings::Findings;
+use crate::field::experiment::jobs;
+use crate::field::figures::FieldFigures;
+use crate::field::run::TimedRun;
+use crate::field::score::{JobFacts, JobRuns, JobScore};
+use crate::field::{ADAMW, COSINE, LEARNED, factor_text};
+use crate::report::bench_plots::{Drawing, Plot};
+use crate::report::html::escape;
+use crate::report::number::loss_text;
+use crate::report::plot::axis::Scale;
+use crate::report::plot::chart::{Chart, Series};
+use crate::report::plot::panels::Panels;
+
+/// Validation loss over steps and over processor seconds, a small chart per job, for both suites.
+pub fn plots(found: &Findings) -> Vec<Plot> {
+    let jobs = jobs(&found.record, &found.timing);
+    let mut plots = Vec::new();
+    for figures in &found.field {
+        let of_suite: Vec<_> = jobs
+            .iter()
+            .filter(|(facts, _)| facts.suite == figures.suite)
+            .filter_map(|job| Some((job, figures.jobs.iter().find(|s| s.job == job.0.name)?)))
+            .collect();
+        for over_seconds in [false, true] {
+            let charts = of_suite.iter().map(|((facts, runs), score)| {
+                (facts.name.clone(), chart(facts, runs, score, over_seconds))
+            });
+            let (name, title) = match over_seconds {
+                false => ("steps", "steps"),
+                true => ("seconds", "processor seconds of training"),
+            };
+            plots.push(Plot {
+                name: format!("{}-{name}", figures.suite),
+                title: format!("{}: validation loss over {title}", figures.suite),
+                caption: "Mean over the seeds, from a tenth of the run on. Lower is better."
+                    .to_owned(),
+                legend: LINES.iter().map(|&(name, colour)| (name.to_owned(), colour)).collect(),
+                drawing: Drawing::Panels(Panels { charts: charts.collect() }),
+            });
+        }
+    }
+    plots
+}
+
+/// What the lines are, with their colours.
+const LINES: [(&str, u8); 4] = [
+    (LEARNED, 0),
+    ("AdamW(1e-3)", 1),
+    ("AdamW, cosine, best of seven rates", 2),
+    ("best of those without tuning", 3),
+];
+
+fn chart(facts: &JobFacts, runs: &[TimedRun], score: &JobScore, over_seconds: bool) -> Chart {
+    let all = JobRuns::new(facts, runs);
+    let one = factor_text(1.0);
+    let who = [
+        (LEARNED, Some(one.as_str())),
+        (ADAMW, None),
+        (COSINE, Some(score.tuned_adamw.as_str())),
+        (score.best_untuned.as_str(), None),
+    ];
+    let mut series: Vec<Series> = Vec::new();
+    for ((contender, setting), (_, colour)) in who.into_iter().zip(LINES) {
+        let per_step = match over_seconds {
+            true => score.seconds_per_step.get(contender).copied().unwrap_or(f64::NAN),
+            false => 1.0,
+        };
+        let curve = all.mean_curve(contender, setting).unwrap_or_default();
+        let late = curve.into_iter().filter(|point| 10 * point.0 >= facts.steps);
+        let line = late.map(|(step, loss)| (step as f64 * per_step, loss)).collect();
+        series.push(Series { colour, emphasised: colour == 0, marked: false, line, band: vec![] });
+    }
+    // ours is drawn last, on top
+    series.reverse();
+    let losses = || series.iter().flat_map(|series| series.line.iter().map(|point| point.1));
+    let (least, most) = (losses().fold(f64::INFINITY, f64::min), losses().fold(0.0, f64::max));
+    let y = if least > 0.0 && most > WIDE * least { Scale::Log } else { Scale::Linear };
+    let x_title = if over_seconds { "seconds" } else { "step" };
+    Chart {
+        x_title: x_title.to_owned(),
+        y_title: "validation loss".to_owned(),
+        x: Scale::Linear,
+        y,
+        y_cap: None,
+        series,
+    }
+}
+
+/// Losses that differ by more than this factor get a logarithmic axis.
+const WIDE: f64 = 10.0;
+
+/// Figures of a suite with their intervals, and a table of factors by job.
+pub fn tables(figures: &FieldFigures) -> String {
+    let mut html = format!(
+        "<h3>{}: {} jobs, {} seeds</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th>figure</th><th>value</th>\
+         <th>95 % interval over jobs</th></tr></thead>\n<tbody>\n",
+        escape(&figures.suite),
+        figures.jobs.len(),
+        figures.seeds
+    );
+    for (name, estimate) in &figures.intervals {
+        let Some(e) = estimate else { continue };
+        put(
+            &mut html,
+            format_args!(
+                "<tr><td>{name}</td><td>{:.3}</td><td>{:.3} to {:.3}</td></tr>\n",
+                e.value, e.low, e.high
+            ),
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+    html.push_str(&losses(figures));
+    html.push_str(&factors(figures));
+    html
+}
+
+/// Final validation losses by job and contender.
+fn losses(figures: &FieldFigures) -> String {
+    let mut names: Vec<&String> = figures.jobs.iter().flat_map(|job| job.losses.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut html = String::from(
+        "<p class=\"summary\">Final validation loss, mean over the seeds; the least where training stops early.</p>\n\
+         <div class=\"scroll\"><table>\n<thead><tr><th>job</th>",
+    );
+    for name in &names {
+        put(&mut html, format_args!("<th>{}</th>", escape(name)));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for job in &figures.jobs {
+        put(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
+        let best = job.losses.values().filter_map(|loss| *loss).reduce(f64::min);
+        for name in &names {
+            let loss = job.losses.get(*name).copied().flatten();
+            let class = if loss.is_some() && loss == best { " class=\"best\"" } else { "" };
+            let text = loss.map_or("diverged".to_owned(), loss_text);
+            put(&mut html, format_args!("<td{class}>{text}</td>"));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    html
+}
+
+/// Final loss by job and factor; the stronger the colour, the sooner the factor is where factor 1 ends.
+fn factors(figures: &FieldFigures) -> String {
+    let mut html = String::from(
+        "<p class=\"summary\">Final validation loss with all steps times a factor, without the guard. The stronger the \
+         colour, the fewer steps this factor needs to the final loss of factor 1; the last column is the regret, 1 where \
+         nothing is to be gained.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>job</th>",
+    );
+    for factor in crate::field::FACTORS {
+        put(&mut html, format_args!("<th>x{factor}</th>"));
+    }
+    html.push_str("<th>regret</th></tr></thead>\n<tbody>\n");
+    for job in &figures.jobs {
+        put(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
+        for factor in &job.factors {
+            let text = factor.loss.map_or("diverged".to_owned(), loss_text);
+            let gain = factor.steps_to_factor_1.map_or(0.0, |part| (1.0 - part).clamp(0.0, 1.0));
+            let told = escape(&factor.guard.join("; "));
+            put(
+                &mut html,
+                format_args!(
+                    "<td title=\"{told}\" style=\"background:color-mix(in srgb, var(--c3) {:.0}%, transparent)\">{text}\
+                     </td>",
+                    70.0 * gain
+                ),
+            );
+        }
+        put(&mut html, format_args!("<td>{:.2}</td></tr>\n", job.regret));
+    }
+    html.push_str("</tbody></table></div>\n");
+    html
+}
+
+/// Appends; writing to a string cannot fail.
+fn put(html: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = html.write_fmt(text);
+}
