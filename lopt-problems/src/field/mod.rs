@@ -15,6 +15,7 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+mod diffusion;
 #[cfg(test)]
 mod laws;
 mod random;
@@ -117,7 +118,9 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
         FieldSuite::Choose => {
             field.add(wrong_labels::task(files.mnist()?.as_ref()));
         }
-        FieldSuite::Test => {}
+        FieldSuite::Test => {
+            field.tasks.push(diffusion::task());
+        }
     }
     Ok(field)
 }

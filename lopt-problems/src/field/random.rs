@@ -5,10 +5,16 @@ use lopt_core::rng::{Rng, stream};
 /// What random numbers are drawn for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
+    /// The data that are generated.
+    Data,
     /// The initial parameters.
     Initial,
     /// Which rows make up the batches.
     Batches,
+    /// What is random about a training example besides its row: noise, a partner.
+    Examples,
+    /// The same for the validation examples.
+    Validation,
     /// Labels that are replaced.
     Labels,
 }
