@@ -18,6 +18,7 @@
 mod diffusion;
 #[cfg(test)]
 mod laws;
+mod metric;
 mod random;
 mod wrong_labels;
 
@@ -120,6 +121,7 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
         }
         FieldSuite::Test => {
             field.tasks.push(diffusion::task());
+            field.tasks.push(metric::task());
         }
     }
     Ok(field)
