@@ -15,6 +15,13 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+mod diffusion;
+#[cfg(test)]
+mod laws;
+mod metric;
+mod random;
+mod wrong_labels;
+
 use std::fmt::{self, Debug};
 use std::path::Path;
 use std::sync::Arc;
@@ -136,11 +143,24 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     let mut field = FieldTasks { tasks: Vec::new(), skipped: Vec::new() };
     match suite {
         FieldSuite::Choose => {
-            let _ = &mut files;
+            field.add(wrong_labels::task(files.mnist()?.as_ref()));
         }
-        FieldSuite::Test => {}
+        FieldSuite::Test => {
+            field.tasks.push(diffusion::task());
+            field.tasks.push(metric::task());
+        }
     }
     Ok(field)
+}
+
+impl FieldTasks {
+    /// Adds a job, or says that its data are missing.
+    fn add(&mut self, task: Result<FieldTask, SkippedTask>) {
+        match task {
+            Ok(task) => self.tasks.push(task),
+            Err(skipped) => self.skipped.push(skipped),
+        }
+    }
 }
 
 /// A tape for one network, used again and again.
