@@ -11,9 +11,16 @@
 //! | LSTM on text | transformer on other text |
 //! | residual ConvNet with batch normalisation, CIFAR-10 | U-net on generated images |
 //! | regression on a table | classification on another table |
-//! | recommender | policy gradient |
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
+
+#[cfg(test)]
+mod checks;
+mod streams;
+mod table;
+mod table_classification;
+mod table_regression;
+mod tabular_mlp;
 
 use std::fmt::{self, Debug};
 use std::path::Path;
@@ -111,8 +118,11 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     match suite {
         FieldSuite::Choose => {
             let _ = &mut files;
+            field.tasks.push(table_regression::task());
         }
-        FieldSuite::Test => {}
+        FieldSuite::Test => {
+            field.tasks.push(table_classification::task());
+        }
     }
     Ok(field)
 }
