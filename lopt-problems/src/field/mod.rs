@@ -11,11 +11,13 @@
 //! | LSTM on text | transformer on other text |
 //! | residual ConvNet with batch normalisation, CIFAR-10 | U-net on generated images |
 //! | regression on a table | classification on another table |
+//! | recommender | policy gradient |
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
 #[cfg(test)]
 mod checks;
+mod recommender;
 mod streams;
 mod table;
 mod table_classification;
@@ -119,6 +121,7 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
         FieldSuite::Choose => {
             let _ = &mut files;
             field.tasks.push(table_regression::task());
+            field.tasks.push(recommender::task());
         }
         FieldSuite::Test => {
             field.tasks.push(table_classification::task());
