@@ -15,8 +15,10 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+mod cart_pole;
 #[cfg(test)]
 mod checks;
+mod policy_gradient;
 mod recommender;
 mod streams;
 mod table;
@@ -125,6 +127,7 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
         }
         FieldSuite::Test => {
             field.tasks.push(table_classification::task());
+            field.tasks.push(policy_gradient::task());
         }
     }
     Ok(field)
