@@ -53,8 +53,6 @@ pub(super) fn assert_measuring_changes_nothing(job: &dyn Job) {
 
 /// Adam with the rate 0.001 brings the validation loss well below those of guessing and of the start.
 pub(super) fn assert_adam_learns(job: &dyn Job, steps: usize) {
-    struct Silent;
-    impl Probe for Silent {}
     let JobStart { mut params, mut objective } = job.start(7);
     let start = objective.validate(&params).unwrap().loss;
     let mut adam = Adam::new(&job.layout(), 1e-3);
@@ -64,3 +62,16 @@ pub(super) fn assert_adam_learns(job: &dyn Job, steps: usize) {
     let guessing = job.guessing();
     assert!(end < 0.9 * start.min(guessing), "from {start} to {end}, guessing has {guessing}");
 }
+
+/// Validation loss after some steps of Adam.
+pub(super) fn trained(job: &dyn Job, rate: f64, steps: usize) -> f64 {
+    let JobStart { mut params, mut objective } = job.start(1);
+    let mut adam = Adam::new(&job.layout(), rate);
+    train(&mut *objective, &mut adam, &mut params, steps, &mut Silent);
+    objective.validate(&params).unwrap().loss
+}
+
+/// Measures nothing.
+struct Silent;
+
+impl Probe for Silent {}

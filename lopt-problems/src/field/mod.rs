@@ -15,11 +15,18 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+mod cart_pole;
 mod diffusion;
 #[cfg(test)]
 mod laws;
 mod metric;
+mod policy_gradient;
 mod random;
+mod recommender;
+mod table;
+mod table_classification;
+mod table_regression;
+mod tabular_mlp;
 mod wrong_labels;
 
 use std::fmt::{self, Debug};
@@ -143,9 +150,13 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     let mut field = FieldTasks { tasks: Vec::new(), skipped: Vec::new() };
     match suite {
         FieldSuite::Choose => {
+            field.tasks.push(table_regression::task());
+            field.tasks.push(recommender::task());
             field.add(wrong_labels::task(files.mnist()?.as_ref()));
         }
         FieldSuite::Test => {
+            field.tasks.push(table_classification::task());
+            field.tasks.push(policy_gradient::task());
             field.tasks.push(diffusion::task());
             field.tasks.push(metric::task());
         }

@@ -72,6 +72,10 @@ impl Job for WrongLabels {
         label_entropy(&self.validation)
     }
 
+    fn early_stopping(&self) -> bool {
+        true
+    }
+
     fn start(&self, seed: u64) -> JobStart {
         let training = self.evaluation(&self.training);
         let mut initial = random(NAME, seed, Purpose::Initial);
