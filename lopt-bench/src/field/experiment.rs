@@ -33,6 +33,8 @@ pub struct Plan {
     pub most_steps: usize,
     /// Seeds of every job.
     pub seeds: usize,
+    /// Seeds on which ours runs with factors other than 1.
+    pub factor_seeds: usize,
     /// Runs at a time.
     pub threads: usize,
     /// Folder of the baselines.
@@ -62,7 +64,21 @@ impl Plan {
             skipped.extend(names.filter(|name| wanted(name)));
         }
         let cache = cache.join("field");
-        Ok(Self { tasks, skipped, most_steps: usize::MAX, seeds: SEEDS, threads, cache })
+        let (seeds, factor_seeds) = (SEEDS, FACTOR_SEEDS);
+        let most_steps = usize::MAX;
+        Ok(Self { tasks, skipped, most_steps, seeds, factor_seeds, threads, cache })
+    }
+
+    /// Factors and seeds with which ours runs, in the order of a record.
+    fn factors(&self) -> Vec<(f64, usize)> {
+        let seeds = |factor: f64| match factor == 1.0 {
+            true => self.seeds,
+            false => self.factor_seeds.min(self.seeds),
+        };
+        FACTORS
+            .into_iter()
+            .flat_map(|factor| (0..seeds(factor)).map(move |s| (factor, s)))
+            .collect()
     }
 
     fn steps(&self, task: &FieldTask) -> usize {
@@ -100,11 +116,11 @@ impl Plan {
         ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
     ) -> Result<(), CliError> {
         let steps = self.steps(task);
-        let jobs: Vec<usize> = (begun / 2..FACTORS.len() * self.seeds).collect();
-        let ran = parallel(self.threads, jobs.len(), |index| {
-            let (factor, seed) = (FACTORS[jobs[index] / self.seeds], jobs[index] % self.seeds);
+        let (jobs, first) = (self.factors(), begun / 2);
+        let ran = parallel(self.threads, jobs.len().saturating_sub(first), |index| {
+            let (factor, seed) = jobs[first + index];
             let pair = run_factor(task, steps, learned, factor, seed)?;
-            let places = 2 * jobs[index]..2 * jobs[index] + 2;
+            let places = 2 * (first + index)..2 * (first + index) + 2;
             places
                 .zip(&pair)
                 .filter(|place| place.0 >= begun)
@@ -147,6 +163,9 @@ impl Plan {
 /// Seeds of every job of the suite.
 pub const SEEDS: usize = 3;
 
+/// Seeds for factors other than 1: seven factors on all seeds would take most of the time.
+pub const FACTOR_SEEDS: usize = 1;
+
 /// Appends all rows of a plan to a record, from where an earlier call was interrupted.
 ///
 /// # Errors
@@ -178,7 +197,7 @@ pub fn put_rows(plan: &Plan, learned: &LearnedSource, log: &Log) -> Result<(), C
         plan.learned(task, learned, begun.saturating_sub(first), |place, run| {
             put(first + place, run)
         })?;
-        next = first + 2 * FACTORS.len() * plan.seeds;
+        next = first + 2 * plan.factors().len();
         say(format_args!("field: {} done", task.name));
     }
     Ok(())

@@ -101,7 +101,8 @@ impl FieldFigures {
             Versus { wins: of(&won, mean), loss_ratio_geomean: of(&ratios, geometric_mean) }
         };
         let all_factors = |failures: fn(&super::score::FactorScore) -> usize| -> f64 {
-            let runs: usize = jobs.iter().map(|job| job.factors.len() * job.failures.len()).sum();
+            let runs: usize =
+                jobs.iter().flat_map(|job| &job.factors).map(|factor| factor.runs).sum();
             let failed: usize = jobs.iter().flat_map(|job| &job.factors).map(failures).sum();
             failed as f64 / runs as f64
         };
@@ -250,8 +251,9 @@ mod tests {
         assert!((figures.loss_ratio_geomean_vs_tuned_adamw - 0.5).abs() < 1e-12);
         assert_eq!((figures.regret_min, figures.regret_mean), (0.5, 11.0 / 16.0));
         assert_eq!(figures.contenders[crate::field::COSINE].wins, 0.5);
-        // two of fourteen runs of ours, all of the guarded ones; the second job counts one seed
-        assert!((figures.failure_rate_all_factors - 4.0 / 21.0).abs() < 1e-12);
+        // with the factor 8 both runs of both jobs fail, of fourteen each
+        assert!((figures.failure_rate_all_factors - 4.0 / 28.0).abs() < 1e-12);
+        assert_eq!(figures.failure_rate_all_factors_guarded, 1.0);
         let text = figures.render();
         for part in ["field: 2 jobs", "wins_vs_tuned_adamw", "x8 diverged", "skipped x"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");

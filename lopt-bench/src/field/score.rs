@@ -96,6 +96,8 @@ pub struct JobScore {
 pub struct FactorScore {
     /// The factor.
     pub factor: f64,
+    /// Seeds on which it ran.
+    pub runs: usize,
     /// Mean over seeds of the final loss; none if a run diverged.
     pub loss: Option<f64>,
     /// Failed runs.
@@ -123,9 +125,11 @@ impl<'r> JobRuns<'r> {
         Self { facts, runs }
     }
 
-    /// The seeds of ours.
-    fn seeds(&self) -> Vec<usize> {
-        let mut seeds: Vec<usize> = self.of(LEARNED, None).map(|timed| timed.run.seed).collect();
+    /// The seeds on which ours ran with this factor.
+    fn seeds(&self, factor: f64) -> Vec<usize> {
+        let setting = factor_text(factor);
+        let runs = self.of(LEARNED, Some(&setting));
+        let mut seeds: Vec<usize> = runs.map(|timed| timed.run.seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
         seeds
@@ -156,9 +160,8 @@ impl<'r> JobRuns<'r> {
         run.validation.iter().map(|point| point.1).reduce(f64::min)
     }
 
-    /// Mean over the seeds; `None` if a run is missing or diverged.
-    fn mean_loss(&self, contender: &str, setting: Option<&str>) -> Option<f64> {
-        let seeds = self.seeds();
+    /// Mean over seeds; `None` if a run is missing or diverged.
+    fn mean_loss(&self, contender: &str, setting: Option<&str>, seeds: &[usize]) -> Option<f64> {
         let losses: Option<Vec<f64>> = seeds
             .iter()
             .map(|&seed| self.one(contender, setting, seed).and_then(|timed| self.loss(timed)))
@@ -166,8 +169,9 @@ impl<'r> JobRuns<'r> {
         losses.filter(|l| !l.is_empty()).map(|l| l.iter().sum::<f64>() / l.len() as f64)
     }
 
-    /// The setting with the least mean loss among those that ran on all seeds.
-    pub fn best_setting(&self, contender: &str) -> Option<&'r str> {
+    /// The setting with the least mean loss among those that ran on all seeds of ours.
+    fn best_setting(&self, contender: &str) -> Option<&'r str> {
+        let seeds = self.seeds(1.0);
         let mut settings: Vec<&str> = Vec::new();
         for timed in self.of(contender, None) {
             if !settings.contains(&timed.run.setting.as_str()) {
@@ -176,7 +180,9 @@ impl<'r> JobRuns<'r> {
         }
         let all: Vec<(&str, f64)> = settings
             .into_iter()
-            .filter_map(|setting| Some((setting, self.mean_loss(contender, Some(setting))?)))
+            .filter_map(|setting| {
+                Some((setting, self.mean_loss(contender, Some(setting), &seeds)?))
+            })
             .collect();
         all.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|best| best.0)
     }
@@ -213,9 +219,17 @@ impl<'r> JobRuns<'r> {
         loss > start || loss >= level
     }
 
-    /// Mean validation curve over the seeds; `None` if one diverged.
+    /// Mean validation curve over all seeds of ours; `None` if one diverged.
     pub fn mean_curve(&self, contender: &str, setting: Option<&str>) -> Option<Vec<(usize, f64)>> {
-        let seeds = self.seeds();
+        self.curve_over(contender, setting, &self.seeds(1.0))
+    }
+
+    fn curve_over(
+        &self,
+        contender: &str,
+        setting: Option<&str>,
+        seeds: &[usize],
+    ) -> Option<Vec<(usize, f64)>> {
         let curves: Option<Vec<&Vec<(usize, f64)>>> = seeds
             .iter()
             .map(|&seed| {
@@ -233,25 +247,25 @@ impl<'r> JobRuns<'r> {
 
     /// All scores; `None` if ours did not run.
     pub fn score(&self) -> Option<JobScore> {
-        let seeds = self.seeds();
+        let seeds = self.seeds(1.0);
         if seeds.is_empty() {
             return None;
         }
         let one = factor_text(1.0);
         let tuned = self.best_setting(COSINE);
-        let best = tuned.and_then(|setting| self.mean_loss(COSINE, Some(setting)));
+        let best = tuned.and_then(|setting| self.mean_loss(COSINE, Some(setting), &seeds));
         let rivals = self.rivals();
         let best_of: BTreeMap<&str, Option<&str>> =
             rivals.iter().map(|&name| (name, self.best_setting(name))).collect();
         let mut losses: BTreeMap<String, Option<f64>> = BTreeMap::new();
         let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
         for (&name, &setting) in &best_of {
-            let loss = setting.and_then(|setting| self.mean_loss(name, Some(setting)));
+            let loss = setting.and_then(|setting| self.mean_loss(name, Some(setting), &seeds));
             losses.insert(name.to_owned(), loss);
             seconds.insert(name.to_owned(), self.seconds_per_step(name, setting));
         }
         for name in [LEARNED, GUARDED] {
-            losses.insert(name.to_owned(), self.mean_loss(name, Some(&one)));
+            losses.insert(name.to_owned(), self.mean_loss(name, Some(&one), &seeds));
             seconds.insert(name.to_owned(), self.seconds_per_step(name, Some(&one)));
         }
         let rival_loss =
@@ -353,40 +367,41 @@ impl<'r> JobRuns<'r> {
     }
 
     fn factors(&self, best: Option<f64>) -> Vec<FactorScore> {
-        let one = self.mean_curve(LEARNED, Some(&factor_text(1.0)));
-        // the least loss is what counts where users keep the best parameters
-        let target = one.as_ref().and_then(|curve| {
-            if self.facts.early_stopping {
-                return curve.iter().map(|point| point.1).reduce(f64::min);
-            }
-            curve.last().map(|point| point.1)
-        });
-        let own = one.zip(target).and_then(|(curve, target)| reach(&curve, target));
-        FACTORS
-            .into_iter()
-            .map(|factor| {
-                let setting = factor_text(factor);
-                let failures = |name| {
-                    self.of(name, Some(&setting)).filter(|run| self.failed(run, best)).count()
+        let score = |factor: f64| {
+            let (setting, seeds) = (factor_text(factor), self.seeds(factor));
+            // factor 1 on the same seeds
+            let one = self.curve_over(LEARNED, Some(&factor_text(1.0)), &seeds);
+            let aim = one.and_then(|curve| {
+                let losses = || curve.iter().map(|point| point.1);
+                // the least loss is what counts where users keep the best parameters
+                let target = match self.facts.early_stopping {
+                    true => losses().reduce(f64::min)?,
+                    false => losses().next_back()?,
                 };
-                let curve = self.mean_curve(LEARNED, Some(&setting));
-                let reached =
-                    curve.zip(target).and_then(|(curve, target)| reach(&curve, target)).zip(own);
-                let guarded = self.of(GUARDED, Some(&setting));
-                let told = guarded.filter(|timed| !timed.run.guard.is_empty()).map(|timed| {
-                    format!("seed {}: {}", timed.run.seed, timed.run.guard.join("; "))
-                });
-                FactorScore {
-                    factor,
-                    loss: self.mean_loss(LEARNED, Some(&setting)),
-                    failures: failures(LEARNED),
-                    guarded_loss: self.mean_loss(GUARDED, Some(&setting)),
-                    guarded_failures: failures(GUARDED),
-                    guard: told.collect(),
-                    steps_to_factor_1: reached.map(|(reached, own)| reached / own.max(1.0)),
-                }
-            })
-            .collect()
+                Some((target, reach(&curve, target)?))
+            });
+            let own = self.curve_over(LEARNED, Some(&setting), &seeds);
+            let reached = own.zip(aim).and_then(|(curve, (target, steps_of_one))| {
+                Some(reach(&curve, target)? / steps_of_one.max(1.0))
+            });
+            let failures =
+                |name| self.of(name, Some(&setting)).filter(|run| self.failed(run, best)).count();
+            let guarded = self.of(GUARDED, Some(&setting));
+            let told = guarded
+                .filter(|timed| !timed.run.guard.is_empty())
+                .map(|timed| format!("seed {}: {}", timed.run.seed, timed.run.guard.join("; ")));
+            FactorScore {
+                factor,
+                runs: seeds.len(),
+                loss: self.mean_loss(LEARNED, Some(&setting), &seeds),
+                failures: failures(LEARNED),
+                guarded_loss: self.mean_loss(GUARDED, Some(&setting), &seeds),
+                guarded_failures: failures(GUARDED),
+                guard: told.collect(),
+                steps_to_factor_1: reached,
+            }
+        };
+        FACTORS.into_iter().map(score).collect()
     }
 }
 
