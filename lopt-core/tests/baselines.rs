@@ -195,3 +195,26 @@ fn restored_state_continues_bit_for_bit() {
     let [m, v] = adam.state();
     assert!(resumed.restore(1, [m, &v[1..]]).is_err());
 }
+
+#[test]
+fn the_decay_of_adamw_follows_warmup_and_cosine() {
+    const STEPS: u64 = 100;
+    let schedule = Schedule::warmup_cosine(STEPS, STEPS / 20);
+    let one = Layout::single(1).unwrap();
+    let mut adamw = AdamW::new(&one, 0.5, 0.01).with_schedule(schedule);
+    // without gradient each step leaves 1 - lr lambda of the parameter
+    let mut shrunk = |_| {
+        let mut params = [1.0];
+        adamw.step(&mut params, &[0.0]).unwrap();
+        (1.0 - f64::from(params[0])) / (0.5 * 0.01)
+    };
+    let multipliers: Vec<f64> = (0..=STEPS).map(&mut shrunk).collect();
+    for (n, &got) in multipliers.iter().enumerate() {
+        let expected = match n {
+            0..5 => (n + 1) as f64 / 5.0,
+            5..100 => 0.5 + 0.5 * (std::f64::consts::PI * (n - 5) as f64 / 95.0).cos(),
+            _ => 0.0,
+        };
+        assert!((got - expected).abs() < 1e-4, "step {n}: {got}, expected {expected}");
+    }
+}

@@ -52,10 +52,8 @@ impl NAdamW {
             weight_decay: 0.081_216_165_226_701_76,
             look_ahead: 0,
         };
-        let warmup = steps / 50;
-        let schedule = Schedule::Cosine { steps: (steps - warmup).max(1), floor: 0.0 };
         Self::with_rule(layout, 0.001_748_638_753_927_837_3, rule)
-            .with_schedule(schedule.after_warmup(warmup))
+            .with_schedule(Schedule::warmup_cosine(steps, steps / 50))
     }
 
     /// Sets the decay of the average and of the mean square.
