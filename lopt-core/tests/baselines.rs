@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{Adam, AdamW, Momentum, RmsProp, Sgd};
+use lopt_core::baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+};
 use lopt_core::rng::{normal, stream};
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
 
@@ -217,4 +219,26 @@ fn the_decay_of_adamw_follows_warmup_and_cosine() {
         };
         assert!((got - expected).abs() < 1e-4, "step {n}: {got}, expected {expected}");
     }
+}
+
+#[test]
+fn every_baseline_can_be_cloned_shared_and_kept() {
+    fn check<T: Optimizer + Clone + Send + Sync + 'static>() {}
+    check::<Sgd>();
+    check::<Momentum>();
+    check::<RmsProp>();
+    check::<Adam>();
+    check::<AdamW>();
+    check::<NAdamW>();
+    check::<Lion>();
+    check::<Muon>();
+    check::<ScheduleFreeAdamW>();
+    check::<Prodigy>();
+    check::<DAdaptAdam>();
+}
+
+#[test]
+#[should_panic(expected = "expected a positive epsilon that is normal in f32, got 1e-50")]
+fn an_epsilon_that_rounds_to_zero_is_refused() {
+    let _ = Adam::new(&layout(), 0.1).with_epsilon(1e-50);
 }

@@ -14,6 +14,10 @@
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //!
+//! All computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is
+//! beyond `f32`, makes the mean square of its parameter infinite: where steps are divided by its root,
+//! that parameter rests from then on.
+//!
 //! ```
 //! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
 //!
@@ -164,6 +168,12 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
     }
 }
 
+/// `decay` times a mean square: nothing where nothing is kept, even of an infinite one.
+#[inline(always)]
+fn kept(decay: f32, mean_square: f32) -> f32 {
+    if decay == 0.0 { 0.0 } else { decay * mean_square }
+}
+
 fn expect_rate(learning_rate: f64) {
     assert!(
         learning_rate.is_finite() && learning_rate >= 0.0,
@@ -182,4 +192,11 @@ fn expect_betas(betas: [f64; 2]) {
     for beta in betas {
         assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
     }
+}
+
+fn expect_epsilon(epsilon: f64) {
+    assert!(
+        epsilon > 0.0 && (epsilon as f32).is_normal(),
+        "expected a positive epsilon that is normal in f32, got {epsilon:e}"
+    );
 }
