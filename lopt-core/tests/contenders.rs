@@ -114,6 +114,8 @@ fn runs_follow_the_published_code() {
 
     let muon = Muon::new(layout, 0.02).with_adam_rate(0.01).with_weight_decay(0.1);
     recorded.check("muon", muon, start, 1e-4);
+    let muon = Muon::new(layout, 0.01).with_rms_matched_rate().with_weight_decay(0.1);
+    recorded.check("muon-rms-matched", muon, start, 1e-4);
 }
 
 fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
@@ -125,6 +127,7 @@ fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
         Box::new(Prodigy::new(layout).with_schedule(cosine())),
         Box::new(DAdaptAdam::new(layout).with_schedule(cosine())),
         Box::new(Muon::new(layout, 0.05).with_adam_rate(0.05).with_schedule(cosine())),
+        Box::new(Muon::new(layout, 0.05).with_rms_matched_rate().with_schedule(cosine())),
     ]
 }
 

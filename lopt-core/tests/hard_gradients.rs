@@ -39,6 +39,7 @@ fn all(layout: &Layout) -> Vec<(&'static str, Box<dyn Optimizer>)> {
         ("nadamw", Box::new(NAdamW::new(layout, 0.1, 0.0))),
         ("lion", Box::new(Lion::new(layout, 0.1))),
         ("muon", Box::new(Muon::new(layout, 0.1))),
+        ("muon by rms", Box::new(Muon::new(layout, 0.1).with_rms_matched_rate())),
         ("muon without memory", Box::new(Muon::new(layout, 0.1).with_momentum(0.0))),
         ("schedule-free", Box::new(ScheduleFreeAdamW::new(layout, 0.1))),
         ("schedule-free at rate 0", Box::new(ScheduleFreeAdamW::new(layout, 0.0))),

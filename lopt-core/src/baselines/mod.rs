@@ -10,7 +10,7 @@
 //! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
 //! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
 //! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
-//! | `muon` | [`Muon`] | two rates, of matrices and of the rest |
+//! | `muon` | [`Muon`] | two rates, of matrices and of the rest; one with [`Muon::with_rms_matched_rate`] |
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //!

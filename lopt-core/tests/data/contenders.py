@@ -122,6 +122,14 @@ def muon(tensors):
     return [torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1), adam]
 
 
+def muon_rms_matched(tensors):
+    matrices = [p for p in tensors if p.ndim == 2]
+    others = [p for p in tensors if p.ndim < 2]
+    adam = torch.optim.AdamW(others, lr=0.01, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    options = dict(lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    return [torch.optim.Muon(matrices, **options), adam]
+
+
 def runs():
     lion = by_optax(optax.lion(0.01, weight_decay=0.1))
     twin = by_torch(lambda ps: [Lion(ps, lr=0.01, weight_decay=0.1)])
@@ -143,6 +151,7 @@ def runs():
     # the iteration in double precision, not in bfloat16
     with mock.patch("torch.bfloat16", torch.float64):
         yield "muon", "torch", by_torch(muon, matrices=True)
+        yield "muon-rms-matched", "torch", by_torch(muon_rms_matched, matrices=True)
 
 
 def main():
