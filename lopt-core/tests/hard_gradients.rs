@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
+    ScheduleFreePlus, Sgd,
 };
 use lopt_core::flush::FlushToZero;
 use lopt_core::{Layout, LayoutError, Optimizer, Schedule, TensorShape};
@@ -26,6 +27,12 @@ fn layout() -> Layout {
 fn all(layout: &Layout) -> Vec<(&'static str, Box<dyn Optimizer>)> {
     let none_at_first = || Schedule::OneCycle { steps: 100, warmup: 10, start: 0.0, end: 0.0 };
     let prodigy = || Prodigy::new(layout).with_bias_correction().with_safeguarded_warmup();
+    let plus = || {
+        ScheduleFreePlus::new(layout)
+            .with_norm_decay(0.3)
+            .with_average_warmup(3)
+            .with_annealing(0.965, 20)
+    };
     vec![
         ("sgd", Box::new(Sgd::new(layout, 0.1))),
         ("momentum", Box::new(Momentum::new(layout, 0.1, 0.9, false))),
@@ -47,6 +54,10 @@ fn all(layout: &Layout) -> Vec<(&'static str, Box<dyn Optimizer>)> {
             "schedule-free from rate 0",
             Box::new(ScheduleFreeAdamW::new(layout, 0.1).with_schedule(none_at_first())),
         ),
+        ("schedule-free-plus", Box::new(ScheduleFreePlus::new(layout))),
+        ("schedule-free-plus with options", Box::new(plus())),
+        ("schedule-free-plus near rate 0", Box::new(plus().with_learning_rate(0.0))),
+        ("schedule-free-plus from rate 0", Box::new(plus().with_schedule(none_at_first()))),
         ("prodigy", Box::new(Prodigy::new(layout))),
         ("prodigy with options", Box::new(prodigy())),
         ("prodigy from rate 0", Box::new(prodigy().with_schedule(none_at_first()))),
@@ -88,9 +99,9 @@ fn run(
     [half(0, &mut params, optimizer), half(STEPS, &mut params, optimizer)]
 }
 
-/// Whether its rate lets the optimizer rest always.
+/// Whether its rate lets the optimizer rest always; that of Schedule-Free+ is at least 1e-8.
 fn rests(name: &str) -> bool {
-    name.ends_with("at rate 0")
+    name.ends_with("at rate 0") || name.ends_with("near rate 0")
 }
 
 #[test]
