@@ -33,8 +33,8 @@ pub trait Optimizer: Send {
     ///
     /// # Errors
     ///
-    /// If a length does not fit the layout, or a gradient is not finite; parameters and state are
-    /// then as before the call.
+    /// If a length does not fit the layout, a gradient is not finite, or the optimizer needs a finite
+    /// loss and [`observe`](Self::observe) gave none; parameters and state are then as before the call.
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError>;
 
     /// Forgets everything since construction: the next step is a first step.
@@ -65,6 +65,15 @@ pub enum StepError {
         tensor: String,
         /// Row-major index inside the tensor.
         index: usize,
+        /// The offending value.
+        value: f32,
+    },
+    /// The optimizer needs the loss at the attended point, and none was observed since the last step.
+    #[error("expected the loss at the attended point by `observe` before the step, got none")]
+    MissingLoss,
+    /// The optimizer needs the loss, and that is infinite or not a number.
+    #[error("expected a finite loss, got {value}")]
+    NonFiniteLoss {
         /// The offending value.
         value: f32,
     },

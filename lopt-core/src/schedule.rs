@@ -51,6 +51,14 @@ impl Schedule {
         Self::Warmup { steps, then: Box::new(self) }
     }
 
+    /// The common schedule of a run of `steps` steps: a linear warm-up over the first `warmup` of them,
+    /// often 5 %, then half a cosine over the others, which would reach 0 at step `steps`.
+    #[must_use]
+    pub fn warmup_cosine(steps: u64, warmup: u64) -> Self {
+        let cosine = Self::Cosine { steps: steps.saturating_sub(warmup).max(1), floor: 0.0 };
+        cosine.after_warmup(warmup)
+    }
+
     /// The multiplier of step `n`, the first step being 0.
     #[must_use]
     pub fn multiplier(&self, n: u64) -> f64 {
@@ -128,5 +136,23 @@ mod tests {
         let multipliers: Vec<f64> = (0..7).map(|n| schedule.multiplier(n)).collect();
         assert_eq!(multipliers, [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.25]);
         assert_eq!(Schedule::Constant.after_warmup(0).multiplier(0), 1.0);
+    }
+    #[test]
+    fn warmup_cosine_passes_its_known_points() {
+        let schedule = Schedule::warmup_cosine(100, 20);
+        assert_eq!(schedule, Schedule::Cosine { steps: 80, floor: 0.0 }.after_warmup(20));
+        close(schedule.multiplier(0), 0.05);
+        close(schedule.multiplier(9), 0.5);
+        close(schedule.multiplier(19), 1.0);
+        close(schedule.multiplier(20), 1.0);
+        close(schedule.multiplier(40), 0.5 + 0.125_f64.sqrt());
+        close(schedule.multiplier(60), 0.5);
+        close(schedule.multiplier(80), 0.5 - 0.125_f64.sqrt());
+        assert!(schedule.multiplier(99) > 0.0);
+        assert_eq!(schedule.multiplier(100), 0.0);
+        assert_eq!(schedule.multiplier(u64::MAX), 0.0);
+        // a run of nothing but warm-up
+        assert_eq!(Schedule::warmup_cosine(4, 4).multiplier(3), 1.0);
+        assert_eq!(Schedule::warmup_cosine(4, 4).multiplier(5), 0.0);
     }
 }

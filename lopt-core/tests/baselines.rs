@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{Adam, AdamW, Momentum, RmsProp, Sgd};
+use lopt_core::baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
+    ScheduleFreePlus, Sgd,
+};
 use lopt_core::rng::{normal, stream};
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
 
@@ -194,4 +197,50 @@ fn restored_state_continues_bit_for_bit() {
     assert_eq!(params, resumed_params);
     let [m, v] = adam.state();
     assert!(resumed.restore(1, [m, &v[1..]]).is_err());
+}
+
+#[test]
+fn the_decay_of_adamw_follows_warmup_and_cosine() {
+    const STEPS: u64 = 100;
+    let schedule = Schedule::warmup_cosine(STEPS, STEPS / 20);
+    let one = Layout::single(1).unwrap();
+    let mut adamw = AdamW::new(&one, 0.5, 0.01).with_schedule(schedule);
+    // without gradient each step leaves 1 - lr lambda of the parameter
+    let mut shrunk = |_| {
+        let mut params = [1.0];
+        adamw.step(&mut params, &[0.0]).unwrap();
+        (1.0 - f64::from(params[0])) / (0.5 * 0.01)
+    };
+    let multipliers: Vec<f64> = (0..=STEPS).map(&mut shrunk).collect();
+    for (n, &got) in multipliers.iter().enumerate() {
+        let expected = match n {
+            0..5 => (n + 1) as f64 / 5.0,
+            5..100 => 0.5 + 0.5 * (std::f64::consts::PI * (n - 5) as f64 / 95.0).cos(),
+            _ => 0.0,
+        };
+        assert!((got - expected).abs() < 1e-4, "step {n}: {got}, expected {expected}");
+    }
+}
+
+#[test]
+fn every_baseline_can_be_cloned_shared_and_kept() {
+    fn check<T: Optimizer + Clone + Send + Sync + 'static>() {}
+    check::<Sgd>();
+    check::<Momentum>();
+    check::<RmsProp>();
+    check::<Adam>();
+    check::<AdamW>();
+    check::<NAdamW>();
+    check::<Lion>();
+    check::<Muon>();
+    check::<ScheduleFreeAdamW>();
+    check::<ScheduleFreePlus>();
+    check::<Prodigy>();
+    check::<DAdaptAdam>();
+}
+
+#[test]
+#[should_panic(expected = "expected a positive epsilon that is normal in f32, got 1e-50")]
+fn an_epsilon_that_rounds_to_zero_is_refused() {
+    let _ = Adam::new(&layout(), 0.1).with_epsilon(1e-50);
 }

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{DAdaptAdam, Lion, Muon, NAdamW, Prodigy, ScheduleFreeAdamW};
+use lopt_core::baselines::{
+    DAdaptAdam, Lion, Muon, NAdamW, Prodigy, ScheduleFreeAdamW, ScheduleFreePlus,
+};
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -51,8 +53,19 @@ impl Recorded {
         (0..point.len()).map(entry).collect()
     }
 
+    fn loss(&self, n: usize, point: &[f32]) -> f32 {
+        let noise = self.noise.get(n);
+        let term = |i: usize| {
+            let away = f64::from(point[i]) - self.target[i];
+            away * (0.5 * self.curvature[i] * away + noise.map_or(0.0, |noise| noise[i]))
+        };
+        (0..point.len()).map(term).sum::<f64>() as f32
+    }
+
     fn step(&self, n: usize, optimizer: &mut dyn Optimizer, params: &mut [f32]) {
-        let grads = self.gradient(n, optimizer.attended(params));
+        let at = optimizer.attended(params);
+        let (loss, grads) = (self.loss(n, at), self.gradient(n, at));
+        assert!(!optimizer.observe(loss));
         optimizer.step(params, &grads).unwrap();
     }
 
@@ -114,6 +127,25 @@ fn runs_follow_the_published_code() {
 
     let muon = Muon::new(layout, 0.02).with_adam_rate(0.01).with_weight_decay(0.1);
     recorded.check("muon", muon, start, 1e-4);
+    let muon = Muon::new(layout, 0.01).with_rms_matched_rate().with_weight_decay(0.1);
+    recorded.check("muon-rms-matched", muon, start, 1e-4);
+
+    recorded.check("schedule-free-plus", ScheduleFreePlus::new(layout), start, 1e-5);
+    let plus = ScheduleFreePlus::new(layout)
+        .with_learning_rate(0.5)
+        .with_schedule(Schedule::Constant.after_warmup(5))
+        .with_betas(0.8, 0.9)
+        .with_interpolation(0.8)
+        .with_annealing(0.965, 20)
+        .with_average_warmup(8)
+        .with_norm_decay(0.5)
+        .with_weight_decay(0.5);
+    recorded.check("schedule-free-plus-options", plus, start, 1e-5);
+}
+
+fn warmed_up(layout: &Layout) -> ScheduleFreePlus {
+    let warmup = Schedule::Constant.after_warmup(50);
+    ScheduleFreePlus::new(layout).with_schedule(warmup).with_average_warmup(100)
 }
 
 fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
@@ -122,9 +154,11 @@ fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
         Box::new(NAdamW::new(layout, 0.05, 0.0).with_schedule(cosine())),
         Box::new(Lion::new(layout, 0.05).with_schedule(cosine())),
         Box::new(ScheduleFreeAdamW::new(layout, 0.1)),
+        Box::new(warmed_up(layout)),
         Box::new(Prodigy::new(layout).with_schedule(cosine())),
         Box::new(DAdaptAdam::new(layout).with_schedule(cosine())),
         Box::new(Muon::new(layout, 0.05).with_adam_rate(0.05).with_schedule(cosine())),
+        Box::new(Muon::new(layout, 0.05).with_rms_matched_rate().with_schedule(cosine())),
     ]
 }
 
@@ -200,4 +234,47 @@ fn the_rates_found_grow_to_the_scale_of_the_problem() {
     for distance in [prodigy.distance(), d_adapt.distance()] {
         assert!((1e-3..10.0).contains(&distance), "{distance}");
     }
+}
+
+#[test]
+fn schedule_free_plus_refuses_a_step_without_a_finite_loss() {
+    let recorded = Recorded::read();
+    let mut optimizer = ScheduleFreePlus::new(&recorded.layout());
+    let mut params = recorded.start.clone();
+    let grads = recorded.gradient(0, &params);
+    assert_eq!(optimizer.step(&mut params, &grads), Err(StepError::MissingLoss));
+    assert!(!optimizer.observe(f32::INFINITY));
+    let error = optimizer.step(&mut params, &grads).unwrap_err();
+    assert_eq!(error, StepError::NonFiniteLoss { value: f32::INFINITY });
+    assert_eq!((optimizer.steps(), &params), (0, &recorded.start));
+    // one loss is good for one step
+    recorded.step(0, &mut optimizer, &mut params);
+    assert_eq!(optimizer.step(&mut params, &grads), Err(StepError::MissingLoss));
+    assert_eq!(optimizer.steps(), 1);
+}
+
+#[test]
+fn schedule_free_plus_wants_a_warmup_and_a_least_loss_of_zero() {
+    let recorded = Recorded { noise: Vec::new(), ..Recorded::read() };
+    let layout = &recorded.layout();
+    let run = |mut optimizer: ScheduleFreePlus, least: f32| {
+        let mut params = recorded.start.clone();
+        for n in 0..500 {
+            let at = optimizer.attended(&params);
+            let (loss, grads) = (recorded.loss(n, at), recorded.gradient(n, at));
+            optimizer.observe(loss + least);
+            optimizer.step(&mut params, &grads).unwrap();
+        }
+        params
+    };
+    let loss = |params: &[f32]| recorded.loss(0, params);
+    let first = loss(&recorded.start);
+    let solved = run(warmed_up(layout), 0.0);
+    assert!(loss(&solved) < 1e-4 * first, "{}", loss(&solved));
+    // these are as the module's header says
+    let without_warmup = run(ScheduleFreePlus::new(layout), 0.0);
+    assert!(loss(&without_warmup) > first, "{}", loss(&without_warmup));
+    let above_zero = run(warmed_up(layout), 5.0);
+    assert!(loss(&above_zero) > 1e3 * loss(&solved), "{}", loss(&above_zero));
+    assert_eq!(run(warmed_up(layout), -1000.0), recorded.start);
 }

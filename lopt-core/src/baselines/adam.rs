@@ -10,7 +10,7 @@
 //! the schedule and the learning rate, as in `torch` and `optax` (the paper's lambda is our
 //! `lr lambda`), but not the division by `sqrt(v)`.
 
-use super::{Baseline, Pace, Rule, expect_betas, expect_decay};
+use super::{Baseline, Pace, Rule, expect_betas, expect_decay, expect_epsilon, kept};
 use crate::layout::Layout;
 
 /// Adam; two state vectors, the averages `m` and `v`.
@@ -40,7 +40,8 @@ impl Adam {
     ///
     /// # Panics
     ///
-    /// If it is not positive.
+    /// If it is not a positive normal number of `f32`, 1.2e-38 or more: rounded to 0, it would let 0
+    /// be divided by 0.
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         self.rule.set_epsilon(epsilon);
@@ -75,7 +76,8 @@ impl AdamW {
     ///
     /// # Panics
     ///
-    /// If it is not positive.
+    /// If it is not a positive normal number of `f32`, 1.2e-38 or more: rounded to 0, it would let 0
+    /// be divided by 0.
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         self.rule.adam.set_epsilon(epsilon);
@@ -100,7 +102,7 @@ impl AdamRule {
     }
 
     fn set_epsilon(&mut self, epsilon: f64) {
-        assert!(epsilon > 0.0, "expected a positive epsilon, got {epsilon}");
+        expect_epsilon(epsilon);
         self.epsilon = epsilon;
     }
 
@@ -127,7 +129,7 @@ impl AdamRule {
         let (epsilon, shrink) = (self.epsilon as f32, shrink as f32);
         for (((p, &g), m), v) in params.iter_mut().zip(grads).zip(m).zip(v) {
             *m = keep1 * *m + blend1 * g;
-            *v = keep2 * *v + blend2 * (g * g);
+            *v = kept(keep2, *v) + blend2 * (g * g);
             *p = shrink * *p - rate * *m / ((*v * inflate).sqrt() + epsilon);
         }
     }

@@ -15,7 +15,7 @@
 //! `dadaptation` with its defaults; `optax.contrib.dadapt_adamw` differs, it always corrects the bias.
 
 use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate};
+use super::{expect_betas, expect_decay, expect_rate, kept};
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::schedule::Schedule;
@@ -160,7 +160,7 @@ impl DAdaptAdam {
         for (&g, ((m, v), s)) in grads.iter().zip(state) {
             progress += f64::from(g) * f64::from(*s / (v.sqrt() + epsilon));
             *m = keep1 * *m + blend1 * g;
-            *v = keep2 * *v + blend2 * (g * g);
+            *v = kept(keep2, *v) + blend2 * (g * g);
             *s = keep3 * *s + blend3 * g;
             total += f64::from(s.abs());
         }

@@ -1,18 +1,24 @@
 //! Optimizers designed by hand, to compare with.
 //!
 //! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Four have a shape of
-//! their own: [`ScheduleFreeAdamW`] looks ahead, [`Prodigy`] and [`DAdaptAdam`] find their rate by
-//! sums over all parameters, [`Muon`] works on matrices.
+//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Five have a shape of
+//! their own: [`ScheduleFreeAdamW`] and [`ScheduleFreePlus`] look ahead, the latter with a rate that
+//! follows from the loss; [`Prodigy`] and [`DAdaptAdam`] find their rate by sums over all parameters;
+//! [`Muon`] works on matrices.
 //!
 //! | name | type | tuned by |
 //! | --- | --- | --- |
 //! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
 //! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
 //! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
-//! | `muon` | [`Muon`] | two rates, of matrices and of the rest |
+//! | `muon` | [`Muon`] | two rates, of matrices and of the rest; one with [`Muon::with_rms_matched_rate`] |
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
+//! | `schedule-free-plus` | [`ScheduleFreePlus`] | a warm-up; needs the loss ([`Optimizer::observe`]), and one whose least value is about 0 |
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
+//!
+//! All computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is
+//! beyond `f32`, makes the mean square of its parameter infinite: where steps are divided by its root,
+//! that parameter rests from then on.
 //!
 //! ```
 //! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
@@ -39,6 +45,7 @@ mod orthogonal;
 mod prodigy;
 mod rmsprop;
 mod schedule_free;
+mod schedule_free_plus;
 mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
@@ -50,6 +57,7 @@ pub use nadamw::{NAdamW, NAdamWRule};
 pub use prodigy::Prodigy;
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use schedule_free::ScheduleFreeAdamW;
+pub use schedule_free_plus::ScheduleFreePlus;
 pub use sgd::{Sgd, SgdRule};
 
 use crate::layout::Layout;
@@ -164,6 +172,12 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
     }
 }
 
+/// `decay` times a mean square: nothing where nothing is kept, even of an infinite one.
+#[inline(always)]
+fn kept(decay: f32, mean_square: f32) -> f32 {
+    if decay == 0.0 { 0.0 } else { decay * mean_square }
+}
+
 fn expect_rate(learning_rate: f64) {
     assert!(
         learning_rate.is_finite() && learning_rate >= 0.0,
@@ -178,8 +192,15 @@ fn expect_decay(weight_decay: f64) {
     );
 }
 
-fn expect_betas(betas: [f64; 2]) {
+fn expect_betas<const N: usize>(betas: [f64; N]) {
     for beta in betas {
         assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
     }
+}
+
+fn expect_epsilon(epsilon: f64) {
+    assert!(
+        epsilon > 0.0 && (epsilon as f32).is_normal(),
+        "expected a positive epsilon that is normal in f32, got {epsilon:e}"
+    );
 }

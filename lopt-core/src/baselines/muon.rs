@@ -15,6 +15,11 @@
 //! Tensors of 0 or 1 dimensions take AdamW's step with a rate of their own, `beta1 = 0.9`,
 //! `beta2 = 0.95`, `eps = 1e-10`: the defaults of his `SingleDeviceMuonWithAuxAdam`. He advises Adam
 //! for embeddings and the last layer too: [`Muon::with_adam_for`].
+//!
+//! [`Muon::with_rms_matched_rate`] replaces the scale by `0.2 sqrt(max(rows, columns))`, with which a
+//! matrix moves by about 0.2 `lr` in the root mean square, as with AdamW, so that one rate and one
+//! decay do for all parameters (Liu et al. 2025, "Muon is Scalable for LLM Training",
+//! arXiv:2502.16982, equation 4; `adjust_lr_fn="match_rms_adamw"` of `torch.optim.Muon`).
 
 use super::adam::AdamRule;
 use super::orthogonal::Orthogonal;
@@ -29,6 +34,8 @@ pub struct Muon {
     layout: Layout,
     learning_rate: f64,
     adam_rate: f64,
+    adam: AdamRule,
+    rms_matched: bool,
     momentum: f64,
     weight_decay: f64,
     schedule: Schedule,
@@ -39,8 +46,6 @@ pub struct Muon {
     direction: Vec<f32>,
     orthogonal: Orthogonal,
 }
-
-const ADAM: AdamRule = AdamRule { beta1: 0.9, beta2: 0.95, epsilon: 1e-10 };
 
 impl Muon {
     /// Muon with this learning rate of matrices (the author's default is 0.02) and momentum 0.95; the
@@ -63,6 +68,8 @@ impl Muon {
             layout: layout.clone(),
             learning_rate,
             adam_rate: 3e-4,
+            adam: AdamRule { beta1: 0.9, beta2: 0.95, epsilon: 1e-10 },
+            rms_matched: false,
             momentum: 0.95,
             weight_decay: 0.0,
             schedule: Schedule::Constant,
@@ -83,6 +90,18 @@ impl Muon {
     pub fn with_adam_rate(mut self, learning_rate: f64) -> Self {
         expect_rate(learning_rate);
         self.adam_rate = learning_rate;
+        self
+    }
+
+    /// Scales the steps of matrices by `0.2 sqrt(max(rows, columns))`, to match the root mean square of
+    /// AdamW's. The rest takes Adam's step at the same learning rate, unless a later
+    /// [`with_adam_rate`](Self::with_adam_rate) sets another, with `eps = 1e-8` as in the authors'
+    /// code (`examples/toy_train.py` of `MoonshotAI/Moonlight`).
+    #[must_use]
+    pub fn with_rms_matched_rate(mut self) -> Self {
+        self.rms_matched = true;
+        self.adam_rate = self.learning_rate;
+        self.adam.epsilon = 1e-8;
         self
     }
 
@@ -156,7 +175,7 @@ impl Optimizer for Muon {
             let m = &mut self.averages[range];
             if !v.is_empty() {
                 let shrink = 1.0 - adam.learning_rate * self.weight_decay;
-                ADAM.update_decayed(adam, shrink, params, grads, [m, v]);
+                self.adam.update_decayed(adam, shrink, params, grads, [m, v]);
                 continue;
             }
             let direction = &mut self.direction[..params.len()];
@@ -166,7 +185,11 @@ impl Optimizer for Muon {
             }
             let shape = rows_and_columns(tensor);
             self.orthogonal.apply(direction, shape);
-            let scale = (shape[0] as f64 / shape[1] as f64).max(1.0).sqrt();
+            let [rows, columns] = shape.map(|extent| extent as f64);
+            let scale = match self.rms_matched {
+                true => 0.2 * rows.max(columns).sqrt(),
+                false => (rows / columns).max(1.0).sqrt(),
+            };
             let (move_by, shrink) =
                 ((rate * scale) as f32, (1.0 - rate * self.weight_decay) as f32);
             for (p, &u) in params.iter_mut().zip(&*direction) {

@@ -14,7 +14,7 @@
 //! differ in the first tens of steps. PyTorch's `NAdam`, with a schedule of momentum, is neither.
 
 use super::adam::correction;
-use super::{Baseline, Pace, Rule, expect_betas, expect_decay};
+use super::{Baseline, Pace, Rule, expect_betas, expect_decay, kept};
 use crate::layout::Layout;
 use crate::schedule::Schedule;
 
@@ -52,10 +52,8 @@ impl NAdamW {
             weight_decay: 0.081_216_165_226_701_76,
             look_ahead: 0,
         };
-        let warmup = steps / 50;
-        let schedule = Schedule::Cosine { steps: (steps - warmup).max(1), floor: 0.0 };
         Self::with_rule(layout, 0.001_748_638_753_927_837_3, rule)
-            .with_schedule(schedule.after_warmup(warmup))
+            .with_schedule(Schedule::warmup_cosine(steps, steps / 50))
     }
 
     /// Sets the decay of the average and of the mean square.
@@ -101,7 +99,7 @@ impl Rule<2> for NAdamWRule {
         let epsilon = self.epsilon as f32;
         for (((p, &g), m), v) in params.iter_mut().zip(grads).zip(m).zip(v) {
             *m = keep1 * *m + blend1 * g;
-            *v = keep2 * *v + blend2 * (g * g);
+            *v = kept(keep2, *v) + blend2 * (g * g);
             let step = of_average * *m + of_gradient * g;
             *p = shrink * *p - step / ((*v * inflate).sqrt() + epsilon);
         }

@@ -16,7 +16,7 @@
 //! as here.
 
 use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate};
+use super::{expect_betas, expect_decay, expect_rate, kept};
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::schedule::Schedule;
@@ -193,7 +193,7 @@ impl Prodigy {
         for (((&p, &p0), &g), ((m, v), s)) in points.zip(state) {
             progress += f64::from(g) * (f64::from(p0) - f64::from(p));
             *m = keep1 * *m + blend1 * g;
-            *v = keep2 * *v + blend2 * (g * g);
+            *v = kept(keep2, *v) + blend2 * (g * g);
             *s = keep3 * *s + blend3 * g;
             total += f64::from(s.abs());
         }

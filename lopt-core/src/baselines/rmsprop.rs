@@ -9,7 +9,7 @@
 //! start at 1 makes the first steps short where gradients are small; `torch` starts at 0 and adds
 //! its epsilon outside the root.
 
-use super::{Baseline, Pace, Rule};
+use super::{Baseline, Pace, Rule, expect_epsilon, kept};
 use crate::layout::Layout;
 
 /// RMSProp without momentum; one state vector, the mean square `v`.
@@ -37,10 +37,11 @@ impl RmsProp {
     ///
     /// # Panics
     ///
-    /// If it is not positive.
+    /// If it is not a positive normal number of `f32`, 1.2e-38 or more: rounded to 0, it would let 0
+    /// be divided by 0.
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        assert!(epsilon > 0.0, "expected a positive epsilon, got {epsilon}");
+        expect_epsilon(epsilon);
         self.rule.epsilon = epsilon;
         self
     }
@@ -64,7 +65,7 @@ impl Rule<1> for RmsPropRule {
         let (rate, epsilon) = (pace.learning_rate as f32, self.epsilon as f32);
         let (keep, blend) = (self.decay as f32, (1.0 - self.decay) as f32);
         for ((p, &g), v) in params.iter_mut().zip(grads).zip(v) {
-            *v = keep * *v + blend * (g * g);
+            *v = kept(keep, *v) + blend * (g * g);
             *p -= rate * g / (*v + epsilon).sqrt();
         }
     }

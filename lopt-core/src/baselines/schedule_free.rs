@@ -14,7 +14,7 @@
 //! and computes `x` on demand; here all three are kept.
 
 use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate};
+use super::{expect_betas, expect_decay, expect_rate, kept};
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::schedule::Schedule;
@@ -150,7 +150,7 @@ impl Optimizer for ScheduleFreeAdamW {
         let decay = self.weight_decay as f32;
         let state = self.mean_squares.iter_mut().zip(&mut self.fast).zip(&mut self.attended);
         for ((x, &g), ((v, z), y)) in params.iter_mut().zip(grads).zip(state) {
-            *v = keep * *v + blend * (g * g);
+            *v = kept(keep, *v) + blend * (g * g);
             *z -= rate * (g / ((*v * inflate).sqrt() + epsilon) + decay * *y);
             *x = stay * *x + share * *z;
             *y = of_fast * *z + of_average * *x;

@@ -4,7 +4,8 @@ python -m venv v && v/bin/pip install torch jax optax schedulefree prodigyopt da
 v/bin/python contenders.py > contenders.json
 
 The problem is a quadratic with noise, all of it in the file:
-gradient at step n = curvature * (point - target) + noise[n], over the tensors one after another.
+gradient at step n = curvature * (point - target) + noise[n], over the tensors one after another;
+loss at step n = sum((curvature * (point - target) / 2 + noise[n]) * (point - target)).
 """
 
 import importlib.metadata
@@ -40,6 +41,11 @@ NOISE = random.integers(-256, 257, (STEPS, P)) / 1024
 
 def gradient(n, point):
     return CURVATURE * (point - TARGET) + NOISE[n]
+
+
+def loss(n, point):
+    away = point - TARGET
+    return (0.5 * CURVATURE * away + NOISE[n]) @ away
 
 
 def split(flat):
@@ -115,11 +121,54 @@ def algoperf_nadamw(steps):
     return record(START, advance)
 
 
+def schedule_free_plus(
+    ramp=0, decay=0.0, betas=(0.9, 0.95), sf_beta=(0.9, 0.9, 1), norm_decay=0.0, c_warmup=0, lr=1.0
+):
+    """Defazio 2026, adamc_schedulefree_plus_paper.py with r = 0 and weight_lr_power = 2, which is not
+    in the package `schedulefree`; `sf_beta`: first, last, and the steps between them."""
+    eps, (beta1, beta2) = 1e-8, betas
+    x, y, z = START.copy(), START.copy(), START.copy()
+    m, v, norm, total, largest = np.zeros(P), np.zeros(P), 0.0, 0.0, eps
+
+    def advance(n, g):
+        nonlocal x, y, z, m, v, norm, total, largest
+        first, last, steps = sf_beta
+        part = min(n / steps, 1.0)
+        beta = 1 - np.exp(np.log(1 - first) * (1 - part) + np.log(1 - last) * part)
+        ahead = beta * np.sum(g * (z - x))
+        norm = norm_decay * norm + (1 - norm_decay) * np.sum(np.abs(g)) * np.sqrt(np.pi / 2)
+        corrected = norm / (1 - norm_decay ** (n + 1))
+        warm = min((n + 1) / ramp, 1.0) if ramp else 1.0
+        rate = max(lr * warm, eps) * max(0.0, loss(n, y) + ahead) / corrected
+        largest = max(largest, rate)
+        share = 1.0
+        if n >= c_warmup:
+            total += largest**2
+            share = largest**2 / total
+        z = z - rate**2 * decay * y
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+        m_hat, v_hat = m / (1 - beta1 ** (n + 1)), v / (1 - beta2 ** (n + 1))
+        z = z - rate * m_hat / (np.sqrt(v_hat) + eps)
+        x = (1 - share) * x + share * z
+        y = beta * x + (1 - beta) * z
+        return x, y
+
+    return record(START, advance)
+
+
 def muon(tensors):
     matrices = [p for p in tensors if p.ndim == 2]
     others = [p for p in tensors if p.ndim < 2]
     adam = torch.optim.AdamW(others, lr=0.01, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.1)
     return [torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1), adam]
+
+
+def muon_rms_matched(tensors):
+    matrices = [p for p in tensors if p.ndim == 2]
+    others = [p for p in tensors if p.ndim < 2]
+    adam = torch.optim.AdamW(others, lr=0.01, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    options = dict(lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    return [torch.optim.Muon(matrices, **options), adam]
 
 
 def runs():
@@ -143,6 +192,11 @@ def runs():
     # the iteration in double precision, not in bfloat16
     with mock.patch("torch.bfloat16", torch.float64):
         yield "muon", "torch", by_torch(muon, matrices=True)
+        yield "muon-rms-matched", "torch", by_torch(muon_rms_matched, matrices=True)
+    yield "schedule-free-plus", "numpy", schedule_free_plus()
+    options = dict(ramp=5, decay=0.5, betas=(0.8, 0.9), norm_decay=0.5, c_warmup=8, lr=0.5)
+    options["sf_beta"] = (0.8, 0.965, 20)
+    yield "schedule-free-plus-options", "numpy", schedule_free_plus(**options)
 
 
 def main():
