@@ -24,7 +24,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let suite = args.suite.as_deref().unwrap_or_default();
     let tasks = tasks(args, suite)?;
-    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
+    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = json_file(args)?;
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
@@ -59,7 +59,7 @@ fn run_ensemble(
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
+    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = json_file(args)?;
     let effort = Effort {
         steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),
