@@ -1,94 +1,38 @@
-//! Who takes part in a race, and which settings each of them may choose from.
+//! Who takes part in a comparison, by name, and from which settings each of them may choose.
 //!
-//! The learned optimizer and `adam-1e-3` have one setting; the others get nine learning rates
-//! and are shown with the best, judged by the very number that the race is about. That favours
-//! them, on purpose.
+//! `lopt` and `paper` are the weights that are built in, other names the weights that an experiment
+//! trains, and those of [`Baseline`] the optimizers designed by hand. `NAME@RATE` fixes the learning
+//! rate, for learned optimizers the initial one. Without it, optimizers with a learning rate choose
+//! from nine, judged by the very number that is reported: that favours them, on purpose. Those that
+//! claim to need none run once.
 
-use lopt_core::baselines::{Adam, Momentum, RmsProp};
-use lopt_core::{Layout, Optimizer};
+use std::collections::BTreeMap;
 
 use crate::error::CliError;
 use crate::learned::LearnedSource;
-use crate::report::number::rate_text;
-use crate::suggest::near_names;
+use crate::setting::{Baseline, Learned, LearnedWeights, RateSchedule, Setting};
+use crate::suggest::unknown;
 
-/// Name of the learned optimizer in every race.
+/// Name of the learned optimizer in every comparison.
 pub const LEARNED: &str = "lopt";
 
-/// One optimizer with all its hyper-parameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Setting {
-    /// The learned optimizer; has none.
-    Learned,
-    /// Adam with the usual betas and epsilon.
-    Adam {
-        /// Learning rate.
-        rate: f64,
-    },
-    /// RMSProp as in TensorFlow.
-    RmsProp {
-        /// Learning rate.
-        rate: f64,
-    },
-    /// SGD with classical momentum 0.9.
-    SgdMomentum {
-        /// Learning rate.
-        rate: f64,
-    },
-}
+/// AdamW with warm-up and cosine, which chooses from seven rates.
+pub const COSINE: &str = "adamw-cosine";
 
-impl Setting {
-    /// Learning rate, where there is one.
-    pub fn rate(self) -> Option<f64> {
-        match self {
-            Self::Learned => None,
-            Self::Adam { rate } | Self::RmsProp { rate } | Self::SgdMomentum { rate } => Some(rate),
-        }
-    }
-
-    /// All hyper-parameters in words, the one that varies first.
-    pub fn describe(self, learned: &LearnedSource) -> String {
-        match self {
-            Self::Learned => learned.describe(),
-            Self::Adam { rate } => {
-                format!("rate {}, beta1 0.9, beta2 0.999, epsilon 1e-8", rate_text(rate))
-            }
-            Self::RmsProp { rate } => {
-                format!("rate {}, decay 0.9, epsilon 1e-10 in the root", rate_text(rate))
-            }
-            Self::SgdMomentum { rate } => format!("rate {}, momentum 0.9", rate_text(rate)),
-        }
-    }
-
-    /// A fresh optimizer.
-    ///
-    /// # Errors
-    ///
-    /// If the learned optimizer cannot be built.
-    pub fn build(
-        self,
-        layout: &Layout,
-        learned: &LearnedSource,
-    ) -> Result<Box<dyn Optimizer>, CliError> {
-        Ok(match self {
-            Self::Learned => learned.build(layout, None)?,
-            Self::Adam { rate } => Box::new(Adam::new(layout, rate)),
-            Self::RmsProp { rate } => Box::new(RmsProp::new(layout, rate)),
-            Self::SgdMomentum { rate } => Box::new(Momentum::new(layout, rate, MOMENTUM, false)),
-        })
-    }
-}
-
-/// A name in the race with the settings it may choose from.
+/// A name with the settings that it may choose from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contender {
     /// Name in table and record.
-    pub name: &'static str,
+    pub name: String,
     /// One setting, or a grid from which the best is taken.
     pub settings: Vec<Setting>,
 }
 
 impl Contender {
+    fn new(name: &str, settings: Vec<Setting>) -> Self {
+        Self { name: name.to_owned(), settings }
+    }
+
     /// Whether the setting is chosen by its result.
     pub fn tuned(&self) -> bool {
         self.settings.len() > 1
@@ -96,88 +40,204 @@ impl Contender {
 }
 
 /// The five contenders of every race, in the order of the table.
-pub fn all() -> Vec<Contender> {
-    let grid = |first: f64, setting: fn(f64) -> Setting| {
-        half_decades(first).into_iter().map(setting).collect()
-    };
-    let adam = |rate| Setting::Adam { rate };
+pub fn of_race(learned: Learned) -> Vec<Contender> {
+    let adam = Setting::constant(Baseline::Adam, 1e-3);
     vec![
-        Contender { name: LEARNED, settings: vec![Setting::Learned] },
-        Contender { name: "adam-1e-3", settings: vec![adam(1e-3)] },
-        Contender { name: "adam-tuned", settings: grid(1e-5, adam) },
-        Contender { name: "rmsprop", settings: grid(1e-5, |rate| Setting::RmsProp { rate }) },
-        Contender {
-            name: "sgd-momentum",
-            settings: grid(1e-4, |rate| Setting::SgdMomentum { rate }),
-        },
+        Contender::new(LEARNED, vec![Setting::Learned(learned)]),
+        Contender::new("adam-1e-3", vec![adam]),
+        Contender::new("adam-tuned", grid(Baseline::Adam)),
+        Contender::new("rmsprop", grid(Baseline::RmsProp)),
+        Contender::new("sgd-momentum", grid(Baseline::Momentum)),
     ]
 }
 
-/// The contenders of these names; all of them for an empty list.
+/// Those contenders that have one of these names, in their own order; all for an empty list.
 ///
 /// # Errors
 ///
 /// If there is no contender of a name.
-pub fn only(names: &[String]) -> Result<Vec<Contender>, CliError> {
-    let all = all();
+pub fn only(all: Vec<Contender>, names: &[String]) -> Result<Vec<Contender>, CliError> {
     for name in names {
-        if !all.iter().any(|contender| contender.name == name) {
-            let known: Vec<&str> = all.iter().map(|contender| contender.name).collect();
-            let near = near_names(name, known.iter().copied());
-            let meant = if near.is_empty() { known.join(", ") } else { near.join(" or ") };
-            return Err(CliError::Usage(format!(
-                "no contender is called `{name}`; did you mean {meant}?"
-            )));
+        if !all.iter().any(|contender| contender.name == *name) {
+            return Err(unknown("contender", name, all.iter().map(|known| known.name.as_str())));
         }
     }
-    let chosen = |contender: &Contender| names.iter().any(|name| name == contender.name);
-    Ok(all.into_iter().filter(|contender| names.is_empty() || chosen(contender)).collect())
+    let chosen = |contender: &Contender| names.is_empty() || names.contains(&contender.name);
+    Ok(all.into_iter().filter(chosen).collect())
 }
 
-/// Nine rates from `first` in steps of half a decade: `1e-5, 3.2e-5, ... 1e-1`.
-fn half_decades(first: f64) -> Vec<f64> {
-    let start = (2.0 * first.log10()).round() as i32;
-    // Whole decades are parsed, so that the grid's 1e-3 is the number 1e-3.
-    let whole = |exponent: i32| format!("1e{exponent}").parse::<f64>().unwrap_or(f64::NAN);
-    (start..start + 9)
-        .map(|half| match half % 2 {
-            0 => whole(half / 2),
-            _ => 10_f64.powf(f64::from(half) / 2.0),
-        })
-        .collect()
+/// Contenders by name: learned ones with their weights, and the baselines.
+#[derive(Debug, Clone, Default)]
+pub struct Contenders {
+    weights: BTreeMap<String, LearnedWeights>,
 }
 
-/// Averaging factor of `sgd-momentum`.
-const MOMENTUM: f64 = 0.9;
+impl Contenders {
+    /// The weights that are built in, and the baselines.
+    ///
+    /// # Errors
+    ///
+    /// If the weights are damaged.
+    pub fn built_in() -> Result<Self, CliError> {
+        let mut contenders = Self::default();
+        for (name, embedded) in [(LEARNED, None), ("paper", Some("paper"))] {
+            let weights = LearnedSource::load(embedded)?.weights;
+            contenders.add(name, LearnedWeights::Hierarchical(weights));
+        }
+        Ok(contenders)
+    }
+
+    /// Adds weights under a name.
+    pub fn add(&mut self, name: &str, weights: LearnedWeights) {
+        self.weights.insert(name.to_owned(), weights);
+    }
+
+    /// The contender that `NAME` or `NAME@RATE` stands for.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it takes no rate.
+    pub fn named(&self, name: &str) -> Result<Contender, CliError> {
+        if name == COSINE {
+            let setting = |rate| Setting::Baseline {
+                kind: Baseline::AdamW,
+                rate: Some(rate),
+                schedule: RateSchedule::WarmupCosine,
+            };
+            let rates = half_decades(1e-4, 7);
+            return Ok(Contender::new(name, rates.into_iter().map(setting).collect()));
+        }
+        let (base, rate) = match name.split_once('@') {
+            None => (name, None),
+            Some((base, text)) => (base, Some(rate(name, text)?)),
+        };
+        let known = Baseline::NAMES.into_iter().find(|known| known.0 == base);
+        let takes_none = || CliError::Usage(format!("`{base}` takes no learning rate"));
+        let settings = match (self.weights.get(base), known) {
+            (Some(LearnedWeights::L2l(_)), _) if rate.is_some() => return Err(takes_none()),
+            (Some(weights), _) => {
+                vec![Setting::Learned(Learned::new(base, weights.clone()).from_rate(rate))]
+            }
+            (None, Some((_, kind))) => match (rate, grid(kind)) {
+                (None, grid) => grid,
+                (Some(_), grid) if grid.len() == 1 => return Err(takes_none()),
+                (Some(rate), _) => vec![Setting::constant(kind, rate)],
+            },
+            (None, None) => {
+                let baselines = Baseline::NAMES.iter().map(|known| known.0);
+                let known = self.weights.keys().map(String::as_str).chain(baselines);
+                return Err(unknown("contender", base, known));
+            }
+        };
+        Ok(Contender::new(name, settings))
+    }
+}
+
+fn rate(name: &str, text: &str) -> Result<f64, CliError> {
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && rate.is_finite());
+    rate.ok_or_else(|| CliError::Usage(format!("`{name}`: expected a learning rate after the @")))
+}
+
+/// The settings that a baseline may choose from: nine rates, or the one without a rate.
+pub fn grid(kind: Baseline) -> Vec<Setting> {
+    let first = match kind {
+        Baseline::Prodigy | Baseline::DAdaptAdam | Baseline::NAdamW => {
+            let schedule = RateSchedule::Constant;
+            return vec![Setting::Baseline { kind, rate: None, schedule }];
+        }
+        Baseline::Sgd
+        | Baseline::Momentum
+        | Baseline::Nesterov
+        | Baseline::ScheduleFree
+        | Baseline::Muon
+        | Baseline::MuonRms => 1e-4,
+        Baseline::Lion => 1e-6,
+        Baseline::Adam | Baseline::AdamW | Baseline::RmsProp => 1e-5,
+    };
+    half_decades(first, 9).into_iter().map(|rate| Setting::constant(kind, rate)).collect()
+}
+
+/// So many rates from `first`, a power of ten, in steps of half a decade: `1e-5, 3.2e-5, 1e-4, ...`.
+pub fn half_decades(first: f64, count: usize) -> Vec<f64> {
+    let start = 2 * first.log10().round() as i32;
+    let rate = |half: i32| match half % 2 {
+        // Whole decades are parsed, so that the grid's 1e-3 is the number 1e-3.
+        0 => format!("1e{}", half / 2).parse().unwrap_or(f64::NAN),
+        _ => 10_f64.powf(f64::from(half) / 2.0),
+    };
+    (start..).take(count).map(rate).collect()
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lopt_core::Layout;
 
-    #[test]
-    fn the_grid_holds_the_default_rate_exactly() {
-        let grid = half_decades(1e-5);
-        assert_eq!(grid.len(), 9);
-        assert_eq!((grid[0], grid[4], grid[8]), (1e-5, 1e-3, 1e-1));
-        assert!((grid[1] / 10_f64.powf(-4.5) - 1.0).abs() < 1e-12);
-        assert_eq!(half_decades(1e-4)[8], 1.0);
+    fn race() -> Vec<Contender> {
+        let source = LearnedSource::load(None).unwrap();
+        of_race(source.learned())
     }
 
     #[test]
-    fn names_are_those_of_the_record() {
-        let names: Vec<&str> = all().iter().map(|contender| contender.name).collect();
+    fn the_grid_holds_whole_decades_exactly() {
+        let grid = half_decades(1e-5, 9);
+        assert_eq!(grid.len(), 9);
+        assert_eq!((grid[0], grid[4], grid[8]), (1e-5, 1e-3, 1e-1));
+        assert!((grid[1] / 10_f64.powf(-4.5) - 1.0).abs() < 1e-12);
+        assert_eq!(half_decades(1e-4, 9)[8], 1.0);
+        let wide = half_decades(1e-7, 15);
+        assert_eq!((wide[0], wide[8], wide[14]), (1e-7, 1e-3, 1.0));
+        assert!(wide.windows(2).all(|pair| (pair[1] / pair[0] - 10_f64.sqrt()).abs() < 1e-9));
+    }
+
+    #[test]
+    fn names_of_a_race_are_those_of_its_record() {
+        let race = race();
+        let names: Vec<&str> = race.iter().map(|contender| contender.name.as_str()).collect();
         assert_eq!(names, ["lopt", "adam-1e-3", "adam-tuned", "rmsprop", "sgd-momentum"]);
-        let tuned: Vec<bool> = all().iter().map(Contender::tuned).collect();
+        let tuned: Vec<bool> = race.iter().map(Contender::tuned).collect();
         assert_eq!(tuned, [false, false, true, true, true]);
     }
 
     #[test]
     fn a_choice_keeps_the_order_and_refuses_strangers() {
-        let pick = |names: &[&str]| only(&names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>());
-        let names: Vec<&str> =
-            pick(&["rmsprop", "lopt"]).unwrap().iter().map(|contender| contender.name).collect();
+        let pick =
+            |names: &[&str]| only(race(), &names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>());
+        let chosen = pick(&["rmsprop", "lopt"]).unwrap();
+        let names: Vec<&str> = chosen.iter().map(|contender| contender.name.as_str()).collect();
         assert_eq!(names, ["lopt", "rmsprop"]);
         let error = pick(&["adam-tune"]).unwrap_err().to_string();
         assert_eq!(error, "no contender is called `adam-tune`; did you mean adam-tuned?");
+    }
+
+    #[test]
+    fn every_name_builds_and_is_called_so() {
+        let contenders = Contenders::built_in().unwrap();
+        let layout = Layout::single(5).unwrap();
+        for (name, _) in Baseline::NAMES {
+            let contender = contenders.named(name).unwrap();
+            let mut optimizer = contender.settings[0].build(&layout, 10).unwrap();
+            let mut params = [1.0_f32; 5];
+            optimizer.step(&mut params, &[0.5; 5]).unwrap();
+            assert!(params.iter().all(|p| p.is_finite()), "{name}");
+            assert!([1, 9].contains(&contender.settings.len()), "{name}");
+        }
+        assert_eq!(contenders.named("lopt").unwrap().settings.len(), 1);
+    }
+
+    #[test]
+    fn rates_are_fixed_by_an_at() {
+        let contenders = Contenders::built_in().unwrap();
+        let describe = |name| contenders.named(name).unwrap().settings[0].describe();
+        assert_eq!(describe("adam@1e-3"), "rate 1e-3");
+        assert_eq!(describe("lopt@1e-2"), "initial rate 1e-2");
+        for name in ["adam@fast", "adam@-1", "prodigy@1", "nobody"] {
+            assert!(contenders.named(name).is_err(), "{name}");
+        }
+        let error = contenders.named("adamww@1e-3").unwrap_err().to_string();
+        assert!(
+            error.starts_with("no contender is called `adamww`; did you mean adamw"),
+            "{error}"
+        );
     }
 }

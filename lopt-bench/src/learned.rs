@@ -1,14 +1,13 @@
-//! Where the learned optimizer of a race comes from.
+//! Where weights come from: built in, or a file.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::weights::EMBEDDED;
-use lopt_core::{
-    HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Weights, WeightsError,
-};
+use lopt_core::{Weights, WeightsError};
 
 use crate::error::CliError;
+use crate::setting::{Learned, LearnedWeights};
 
 /// Weights, loaded once and used for every run.
 #[derive(Debug, Clone)]
@@ -17,8 +16,6 @@ pub struct LearnedSource {
     pub label: String,
     /// The weights.
     pub weights: Arc<Weights>,
-    /// Whether the guard is on.
-    pub guard: bool,
 }
 
 impl LearnedSource {
@@ -47,45 +44,11 @@ impl LearnedSource {
             }
             _ => CliError::Weights(format!("`{label}`: {error}")),
         })?;
-        Ok(Self { label: label.to_owned(), weights: Arc::new(weights), guard: false })
+        Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
     }
 
-    /// The same with or without the guard.
-    #[must_use]
-    pub fn guarded(mut self, guard: bool) -> Self {
-        self.guard = guard;
-        self
-    }
-
-    /// The setting in words.
-    pub fn describe(&self) -> String {
-        let guard = if self.guard { ", guarded" } else { "" };
-        format!("weights {}{guard}, nothing to tune", self.label)
-    }
-
-    /// A fresh optimizer; `rate`: an initial rate other than that of the weights.
-    ///
-    /// # Errors
-    ///
-    /// If the rate is no rate.
-    pub fn build(
-        &self,
-        layout: &Layout,
-        rate: Option<f64>,
-    ) -> Result<Box<dyn Optimizer>, CliError> {
-        let rate = rate.map(|rate| rate as f32);
-        if self.guard {
-            let mut config = LearnedOptimizerConfig::new().with_weights((*self.weights).clone());
-            if let Some(rate) = rate {
-                config = config.with_initial_rate(rate);
-            }
-            let optimizer = config.init(layout);
-            return Ok(Box::new(optimizer.map_err(|error| CliError::Weights(error.to_string()))?));
-        }
-        let mut optimizer = HierarchicalRnn::from_weights(&self.weights, layout);
-        if let Some(rate) = rate {
-            optimizer = optimizer.with_initial_rate(rate);
-        }
-        Ok(Box::new(optimizer))
+    /// The optimizer with these weights, as they are.
+    pub fn learned(&self) -> Learned {
+        Learned::new(&self.label, LearnedWeights::Hierarchical(Arc::clone(&self.weights)))
     }
 }

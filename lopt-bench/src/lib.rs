@@ -15,7 +15,7 @@
 //! A race flows **workload -> measure -> score -> record -> report**:
 //!
 //! * [`workload`]: the problem, its seeds, batches and checkpoints; equal for all contenders.
-//! * [`contender`]: who runs, and with which settings each of them may try its luck.
+//! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck.
 //! * [`measure`]: one run of one setting on one seed; [`race`] does all of them on all cores.
 //! * [`score`]: means over seeds, and the choice of the best setting.
 //! * [`record`]: the result as data, `race.json`.
@@ -45,6 +45,7 @@ pub mod record;
 pub mod report;
 pub mod run_lock;
 pub mod score;
+pub mod setting;
 pub mod speed;
 pub mod suggest;
 pub mod timing;

@@ -1,13 +1,13 @@
 //! All runs of a race, several at a time.
 
-use crate::contender::{Contender, Setting};
+use crate::contender::Contender;
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::measure::{self, Run};
 use crate::parallel::parallel;
 use crate::progress::RaceProgress;
 use crate::record::RaceRecord;
 use crate::score::score;
+use crate::setting::Setting;
 use crate::workload::{Start, Workload};
 
 /// Which settings must run, each once, and whom they serve.
@@ -24,11 +24,11 @@ impl Plan {
     pub fn new(contenders: &[Contender]) -> Self {
         let mut plan = Self { settings: Vec::new(), served: Vec::new() };
         for (index, contender) in contenders.iter().enumerate() {
-            for &setting in &contender.settings {
-                match plan.settings.iter().position(|&known| known == setting) {
+            for setting in &contender.settings {
+                match plan.settings.iter().position(|known| known == setting) {
                     Some(known) => plan.served[known].push(index),
                     None => {
-                        plan.settings.push(setting);
+                        plan.settings.push(setting.clone());
                         plan.served.push(vec![index]);
                     }
                 }
@@ -54,13 +54,12 @@ impl Plan {
 pub fn race(
     workload: &Workload,
     contenders: &[Contender],
-    learned: &LearnedSource,
     threads: usize,
     progress: &RaceProgress,
 ) -> Result<RaceRecord, CliError> {
     let plan = Plan::new(contenders);
     let starts: Vec<Start> = (0..workload.seeds).map(|seed| workload.start(seed)).collect();
-    let course = Course { workload, learned, progress, plan: &plan, starts: &starts };
+    let course = Course { workload, progress, plan: &plan, starts: &starts };
     let runs = course.run_all(threads)?;
     let of_setting = |setting: &Setting| {
         let index = plan.settings.iter().position(|known| known == setting).unwrap_or(0);
@@ -68,7 +67,7 @@ pub fn race(
     };
     let scored = contenders.iter().map(|contender| {
         let runs: Vec<&[Run]> = contender.settings.iter().map(of_setting).collect();
-        score(contender, &runs, &workload.checkpoints, learned)
+        score(contender, &runs, &workload.checkpoints)
     });
     Ok(RaceRecord {
         problem: workload.name.clone(),
@@ -81,7 +80,6 @@ pub fn race(
 /// What the threads share.
 struct Course<'r> {
     workload: &'r Workload,
-    learned: &'r LearnedSource,
     progress: &'r RaceProgress,
     plan: &'r Plan,
     /// One per seed.
@@ -99,7 +97,7 @@ impl Course<'_> {
         let (setting, seed) = (job / self.starts.len(), job % self.starts.len());
         let served = &self.plan.served[setting];
         let layout = self.workload.problem.layout();
-        let mut optimizer = self.plan.settings[setting].build(&layout, self.learned)?;
+        let mut optimizer = self.plan.settings[setting].build(&layout, self.workload.steps)?;
         let advance = |steps| self.progress.advance(served, steps);
         let run = measure::run(self.workload, &self.starts[seed], optimizer.as_mut(), &advance);
         self.progress.finish(served, run.final_loss());
@@ -110,11 +108,12 @@ impl Course<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender;
+    use crate::contender::of_race;
+    use crate::learned::LearnedSource;
 
     #[test]
     fn equal_settings_run_once() {
-        let plan = Plan::new(&contender::all());
+        let plan = Plan::new(&of_race(LearnedSource::load(None).unwrap().learned()));
         assert_eq!((plan.settings.len(), plan.runs(3)), (28, 84));
         let shared: Vec<&Vec<usize>> = plan.served.iter().filter(|who| who.len() > 1).collect();
         assert_eq!(shared, [&vec![1, 2]]);

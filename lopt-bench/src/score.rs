@@ -1,9 +1,9 @@
 //! From single runs to one line per contender: means over seeds and the choice of a setting.
 
-use crate::contender::{Contender, Setting};
-use crate::learned::LearnedSource;
+use crate::contender::Contender;
 use crate::measure::{Outcome, Run};
 use crate::record::{ContenderRecord, CurvePoint, GridPoint};
+use crate::setting::Setting;
 
 /// The record of a contender from the runs of each of its settings.
 ///
@@ -12,12 +12,7 @@ use crate::record::{ContenderRecord, CurvePoint, GridPoint};
 ///
 /// The setting with the least mean final loss is shown; one of which a run diverged is chosen only
 /// if all have such a run.
-pub fn score(
-    contender: &Contender,
-    runs: &[&[Run]],
-    checkpoints: &[usize],
-    learned: &LearnedSource,
-) -> ContenderRecord {
+pub fn score(contender: &Contender, runs: &[&[Run]], checkpoints: &[usize]) -> ContenderRecord {
     let finals: Vec<Option<f64>> = runs.iter().map(|runs| mean_final_loss(runs)).collect();
     let rank = |index: usize| finals[index].unwrap_or(f64::INFINITY);
     let best = (0..runs.len()).min_by(|&a, &b| rank(a).total_cmp(&rank(b))).unwrap_or(0);
@@ -28,8 +23,8 @@ pub fn score(
         setting.rate().map(|rate| GridPoint { rate, final_train_loss })
     };
     ContenderRecord {
-        name: contender.name.to_owned(),
-        setting: contender.settings[best].describe(learned),
+        name: contender.name.clone(),
+        setting: contender.settings[best].describe_fully(),
         tuned: contender.tuned(),
         final_train_loss: finals[best],
         test_accuracy: mean_accuracy(chosen),
@@ -86,13 +81,9 @@ fn curve(runs: &[Run], checkpoints: &[usize]) -> Vec<CurvePoint> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use lopt_core::HierarchicalRnnConfig;
-    use lopt_core::weights::{TrainingRecord, Weights};
-
     use super::*;
-    use crate::contender;
+    use crate::contender::grid;
+    use crate::setting::Baseline;
 
     fn run(losses: &[f64], checkpoints: usize) -> Run {
         let outcome = if losses.len() == checkpoints {
@@ -106,17 +97,13 @@ mod tests {
 
     #[test]
     fn the_best_finite_setting_is_shown_with_its_means() {
-        let two = &contender::only(&["adam-tuned".to_owned()]).unwrap()[0];
-        let two = Contender { settings: two.settings[..3].to_vec(), ..two.clone() };
+        let settings = grid(Baseline::Adam)[..3].to_vec();
+        let two = Contender { name: "adam-tuned".to_owned(), settings };
         let steps = [0, 1, 10];
         let weak = [run(&[3.0, 2.0, 1.0], 3), run(&[3.0, 2.0, 1.0], 3)];
         let best = [run(&[3.0, 1.0, 0.2], 3), run(&[5.0, 1.0, 0.4], 3)];
         let broken = [run(&[3.0, 0.1, 0.01], 3), run(&[3.0], 3)];
-        let config = HierarchicalRnnConfig::paper();
-        let weights = Weights { config, psi: Vec::new(), record: TrainingRecord::default() };
-        let learned =
-            LearnedSource { label: "none".to_owned(), weights: Arc::new(weights), guard: false };
-        let record = score(&two, &[&weak, &best, &broken], &steps, &learned);
+        let record = score(&two, &[&weak, &best, &broken], &steps);
         assert!((record.final_train_loss.unwrap() - 0.3).abs() < 1e-12);
         assert!(record.setting.starts_with("rate 3.2e-5") && record.tuned);
         let point = record.curve[0];
@@ -124,7 +111,7 @@ mod tests {
         assert_eq!(record.grid[2].final_train_loss, None);
         assert_eq!((record.grid.len(), record.diverged), (3, None));
 
-        let all_broken = score(&two, &[&broken, &broken, &broken], &steps, &learned);
+        let all_broken = score(&two, &[&broken, &broken, &broken], &steps);
         assert_eq!((all_broken.final_train_loss, all_broken.curve.len()), (None, 1));
         let story = "diverged in 1 of 2 runs: the loss is NaN at step 7";
         assert_eq!(all_broken.diverged.as_deref(), Some(story));

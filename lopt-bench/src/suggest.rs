@@ -1,5 +1,7 @@
 //! "Did you mean": the known names nearest to a mistyped one.
 
+use crate::error::CliError;
+
 /// At most three names that `wanted` may have meant, nearest first.
 ///
 /// A name is near if a third of its letters (at least two) need an edit, or if one contains the
@@ -20,6 +22,20 @@ pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) ->
     near.sort_unstable();
     near.dedup();
     near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The refusal of a name that nothing of this kind has, with what may have been meant.
+pub fn unknown<'a>(
+    kind: &str,
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str> + Clone,
+) -> CliError {
+    let near = near_names(wanted, names.clone());
+    let meant = match near.is_empty() {
+        true => names.into_iter().collect::<Vec<_>>().join(", "),
+        false => near.join(" or "),
+    };
+    CliError::Usage(format!("no {kind} is called `{wanted}`; did you mean {meant}?"))
 }
 
 /// Fewest insertions, deletions and substitutions that turn `a` into `b` (Levenshtein 1966).

@@ -1,12 +1,12 @@
 //! What all contenders face alike: problem, seeds, starting points, batches, checkpoints.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::rng::{Rng, shuffle, stream};
 use lopt_problems::{AnyProblem, BatchStream, Dataset, Evaluation, Instance, race_problem};
 
-use crate::args::RaceArgs;
 use crate::error::CliError;
 use crate::suggest::near_names;
 
@@ -35,6 +35,17 @@ pub struct Workload {
     measured: Vec<Vec<usize>>,
 }
 
+/// How much is run on a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Optimizer steps of every run; `None` for what suits the problem.
+    pub steps: Option<usize>,
+    /// Repetitions.
+    pub seeds: usize,
+    /// Rows per batch; `None` for what suits the problem.
+    pub batch: Option<usize>,
+}
+
 /// Where the runs of one seed begin.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -47,29 +58,31 @@ pub struct Start {
 }
 
 impl Workload {
-    /// The workload that the command line asks for.
+    /// The workload of a problem.
+    ///
+    /// * `data`: folder with the files of MNIST or CIFAR-10.
     ///
     /// # Errors
     ///
     /// If the problem is unknown, its data are missing, or a number makes no sense.
-    pub fn new(args: &RaceArgs) -> Result<Self, CliError> {
-        let counts = [("--steps", args.steps), ("--seeds", Some(args.seeds))];
-        for (flag, count) in counts.into_iter().chain([("--batch", args.batch)]) {
+    pub fn new(name: &str, size: Size, data: Option<&Path>) -> Result<Self, CliError> {
+        let counts =
+            [("--steps", size.steps), ("--seeds", Some(size.seeds)), ("--batch", size.batch)];
+        for (flag, count) in counts {
             if count == Some(0) {
                 return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
             }
         }
         let known = lopt_problems::names();
-        if !known.contains(&args.problem) {
-            let near = near_names(&args.problem, known.iter().map(String::as_str));
-            return Err(CliError::UnknownProblem { name: args.problem.clone(), near });
+        if !known.iter().any(|known| known == name) {
+            let near = near_names(name, known.iter().map(String::as_str));
+            return Err(CliError::UnknownProblem { name: name.to_owned(), near });
         }
-        let chosen = race_problem(&args.problem, args.data.as_deref())?;
+        let chosen = race_problem(name, data)?;
         let instance = chosen.problem.instance(&mut stream(0, &[INSTANCE]));
         let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
-        let batch = match (args.batch, chosen.batch, rows) {
+        let batch = match (size.batch, chosen.batch, rows) {
             (Some(_), None, _) | (Some(_), _, None) => {
-                let name = &args.problem;
                 let sentence = format!("`{name}` has no data to take batches from, omit --batch");
                 return Err(CliError::Usage(sentence));
             }
@@ -79,15 +92,15 @@ impl Workload {
             }
             (asked, usual, _) => asked.or(usual),
         };
-        let steps = args.steps.unwrap_or_else(|| usual_steps(&args.problem));
+        let steps = size.steps.unwrap_or_else(|| usual_steps(name));
         let table_steps = table_steps(steps);
         Ok(Self {
-            name: args.problem.clone(),
+            name: name.to_owned(),
             problem: chosen.problem,
             test: chosen.test,
             batch,
             steps,
-            seeds: args.seeds,
+            seeds: size.seeds,
             checkpoints: checkpoints(steps, &table_steps),
             table_steps,
             rows,

@@ -44,8 +44,8 @@
 //! * [`lookup`] finds all of them by name, [`names`] lists them.
 //!
 //! A problem by itself has no step, no noise and no order of batches: [`BatchStream`] draws rows,
-//! [`corrupt_gradient`] adds the noise that the problem asks for, and which optimizer runs on it
-//! is not this crate's business.
+//! [`corrupt_gradient`] adds the noise that the problem asks for, [`ProblemObjective`] has both at one
+//! seed, and [`train`] trains it. Which optimizer runs on it is not this crate's business.
 //!
 //! # What differs from the published code
 //!
@@ -76,6 +76,7 @@ mod matmul;
 mod transform;
 mod noise;
 mod problem;
+mod problem_objective;
 mod quadratic;
 mod race;
 mod registry;
@@ -101,6 +102,7 @@ pub use literature::Literature;
 pub use matmul::MatMulAlgorithm;
 pub use noise::{Noisy, corrupt_gradient};
 pub use problem::{AnyProblem, Problem, Scalar};
+pub use problem_objective::ProblemObjective;
 pub use quadratic::{Bowl, Norm, Quadratic};
 pub use race::{RACES, RaceProblem, race_problem};
 pub use registry::{

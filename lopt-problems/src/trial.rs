@@ -27,6 +27,13 @@ pub trait Objective: Send {
     /// Loss of the batch at `params`, `[P]`, where no gradient is wanted; changes nothing.
     fn batch_loss(&mut self, params: &[f32]) -> f32;
 
+    /// Loss on training rows that are the same at every call and for every optimizer; `None` where
+    /// there are none.
+    fn training_loss(&mut self, params: &[f32]) -> Option<f64> {
+        let _ = params;
+        None
+    }
+
     /// Loss, and where there are classes the accuracy, on the validation rows, as a user would see
     /// them: without dropout, with running statistics. `None` where there is nothing to validate on.
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {

@@ -18,7 +18,7 @@ pub struct Definition {
     /// What is measured.
     #[serde(default)]
     pub kind: Kind,
-    /// Who runs, by the names of the [roster](super::roster).
+    /// Who runs, by [name](crate::contender).
     #[serde(default)]
     pub contenders: Vec<String>,
     /// How tuned contenders come by their setting.

@@ -10,9 +10,8 @@ use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing};
 use super::progress::BenchProgress;
 use super::record::{FINISHED, Header, Record, Row, RunRow, VERSION, fingerprint, rounded};
-use super::roster::{Entrant, Library, Setting};
 use super::{lengths, memory, training};
-use crate::args::RaceArgs;
+use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::evaluate::cost::Stopwatch;
 use crate::field::experiment::{Plan, put_rows};
@@ -20,9 +19,10 @@ use crate::learned::LearnedSource;
 use crate::measure::{self, Outcome, Run};
 use crate::output::OutputFolder;
 use crate::parallel::parallel;
+use crate::setting::{LearnedWeights, Setting};
 use crate::speed::overhead::curve::Effort;
 use crate::speed::overhead::report::OverheadRecord;
-use crate::workload::Workload;
+use crate::workload::{Size, Workload};
 
 /// How to run experiments.
 #[derive(Debug, Clone)]
@@ -49,11 +49,11 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
         Kind::Field => Vec::new(),
         _ => workloads(scale, options.data)?,
     };
-    let mut library = Library::built_in()?;
+    let mut known = Contenders::built_in()?;
     let mut missing: Vec<&str> = definition.trained.iter().map(|plan| plan.name.as_str()).collect();
     for name in &definition.contenders {
         if !missing.contains(&name.as_str()) {
-            library.entrant(name)?;
+            known.named(name)?;
         }
     }
     let folder = OutputFolder::open(&out.join(&definition.name))?;
@@ -67,11 +67,11 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
         Kind::Races => {
             let trained = train(definition, scale, &folder, &log, options.threads)?;
             for (plan, weights) in definition.trained.iter().zip(trained) {
-                library.add(&plan.name, weights);
+                known.add(&plan.name, weights);
             }
             missing.clear();
-            let entrants = entrants(definition, &library)?;
-            race(definition, &workloads, &entrants, &log, options.threads)?;
+            let contenders = contenders(definition, &known)?;
+            race(definition, &workloads, &contenders, &log, options.threads)?;
         }
         Kind::Overhead => {
             let timed = overhead(options)?;
@@ -92,7 +92,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
         Kind::Memory => {
             let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })
                 .map_err(|error| CliError::Bench(error.to_string()))?;
-            put_all(&log, memory::rows(&entrants(definition, &library)?, &layout)?)?;
+            put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
     }
     log.close()
@@ -102,16 +102,8 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
 pub const OVERHEAD: &str = "timing-overhead.json";
 
 fn workloads(scale: &Scale, data: Option<&Path>) -> Result<Vec<Workload>, CliError> {
-    let make = |name: &String| {
-        Workload::new(&RaceArgs {
-            problem: name.clone(),
-            steps: Some(scale.steps),
-            seeds: scale.seeds,
-            data: data.map(Path::to_owned),
-            ..RaceArgs::default()
-        })
-    };
-    scale.workloads.iter().map(make).collect()
+    let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
+    scale.workloads.iter().map(|name| Workload::new(name, size, data)).collect()
 }
 
 /// The jobs of the field suite that a definition names.
@@ -132,8 +124,8 @@ fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, Cl
     Ok(plan)
 }
 
-fn entrants(definition: &Definition, library: &Library) -> Result<Vec<Entrant>, CliError> {
-    definition.contenders.iter().map(|name| library.entrant(name)).collect()
+fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contender>, CliError> {
+    definition.contenders.iter().map(|name| known.named(name)).collect()
 }
 
 fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
@@ -178,7 +170,7 @@ fn train(
     folder: &OutputFolder,
     log: &Log,
     threads: usize,
-) -> Result<Vec<super::roster::LearnedWeights>, CliError> {
+) -> Result<Vec<LearnedWeights>, CliError> {
     let progress = BenchProgress::new(&definition.name, "trainings", definition.trained.len());
     let job = |index: usize| {
         let plan = &definition.trained[index];
@@ -205,7 +197,7 @@ fn train(
 /// One run to do.
 struct Job<'a> {
     workload: &'a Workload,
-    entrant: &'a Entrant,
+    contender: &'a Contender,
     setting: &'a Setting,
     seed: usize,
 }
@@ -213,17 +205,17 @@ struct Job<'a> {
 fn race(
     definition: &Definition,
     workloads: &[Workload],
-    entrants: &[Entrant],
+    contenders: &[Contender],
     log: &Log,
     threads: usize,
 ) -> Result<(), CliError> {
     let mut jobs = Vec::new();
     for workload in workloads {
-        for entrant in entrants {
-            for setting in &entrant.settings {
+        for contender in contenders {
+            for setting in &contender.settings {
                 jobs.extend((0..workload.seeds).map(|seed| Job {
                     workload,
-                    entrant,
+                    contender,
                     setting,
                     seed,
                 }));
@@ -261,7 +253,7 @@ fn row(job: &Job<'_>, run: &Run) -> RunRow {
     let points = job.workload.checkpoints.iter().zip(&run.losses);
     RunRow {
         workload: job.workload.name.clone(),
-        contender: job.entrant.name.clone(),
+        contender: job.contender.name.clone(),
         setting: job.setting.describe(),
         seed: job.seed,
         outcome,

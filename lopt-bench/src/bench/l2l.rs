@@ -9,10 +9,10 @@ use lopt_problems::race_problem;
 
 use super::definition::Trained;
 use super::record::{TrainedRow, fingerprint, rounded};
-use super::roster::LearnedWeights;
 use super::training::fault;
 use crate::error::CliError;
 use crate::output::write_file;
+use crate::setting::LearnedWeights;
 
 /// The network it is trained on: one hidden layer of 20 sigmoid units on images of digits, as in its
 /// paper, on our generated digits.

@@ -3,8 +3,9 @@
 use lopt_core::{HierarchicalRnn, Layout, Optimizer};
 
 use super::record::{BarRow, Row, rounded};
-use super::roster::{Entrant, LearnedWeights, Setting};
+use crate::contender::Contender;
 use crate::error::CliError;
+use crate::setting::{Learned, LearnedWeights, Setting};
 
 /// Bytes of state per parameter of every contender after two steps on a model of this size; learned
 /// optimizers also with a compact state.
@@ -12,7 +13,7 @@ use crate::error::CliError;
 /// # Errors
 ///
 /// If weights do not fit.
-pub fn rows(entrants: &[Entrant], layout: &Layout) -> Result<Vec<Row>, CliError> {
+pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliError> {
     let mut rows = Vec::new();
     let mut push = |name: String, optimizer: &mut dyn Optimizer| {
         let mut params = vec![0.1; layout.len()];
@@ -23,12 +24,15 @@ pub fn rows(entrants: &[Entrant], layout: &Layout) -> Result<Vec<Row>, CliError>
             rows.push(Row::Bar(BarRow { group: GROUP.to_owned(), name, value: rounded(bytes) }));
         }
     };
-    for entrant in entrants {
-        let Some(setting) = entrant.settings.first() else { continue };
-        push(entrant.name.clone(), setting.build(layout, STEPS)?.as_mut());
-        if let Setting::Learned { weights: LearnedWeights::Hierarchical(weights), .. } = setting {
+    for Contender { name, settings } in contenders {
+        let Some(setting) = settings.first() else { continue };
+        push(name.clone(), setting.build(layout, STEPS)?.as_mut());
+        if let Setting::Learned(Learned {
+            weights: LearnedWeights::Hierarchical(weights), ..
+        }) = setting
+        {
             let mut compact = HierarchicalRnn::from_weights(weights, layout).with_compact_state();
-            push(format!("{}, compact", entrant.name), &mut compact);
+            push(format!("{name}, compact"), &mut compact);
         }
     }
     Ok(rows)

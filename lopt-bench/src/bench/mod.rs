@@ -3,7 +3,7 @@
 //! Data flow **definition -> training -> runs -> record -> score -> claim**:
 //!
 //! * [`definition`]: an experiment, read from `definitions/NAME.toml`.
-//! * [`roster`]: who can take part; [`training`] and [`l2l`]: weights trained for one experiment alone.
+//! * [`training`] and [`l2l`]: weights trained for one experiment alone.
 //! * [`experiment`]: does it, on several threads, with [`progress`]; [`lengths`] and [`memory`] are
 //!   experiments without races.
 //! * [`log`]: the files while they grow; [`record`]: their content.
@@ -19,6 +19,5 @@ pub mod log;
 pub mod memory;
 pub mod progress;
 pub mod record;
-pub mod roster;
 pub mod score;
 pub mod training;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::CliError;
 use crate::field::score::JobFacts;
 
-/// Raised with every change of [`Header`] or [`Row`].
+/// Raised with every change of [`Header`] or [`Row`] but new fields that may be missing.
 pub const VERSION: u32 = 1;
 
 /// The first line.
@@ -270,13 +270,17 @@ pub(crate) mod tests {
     #[test]
     fn what_is_written_is_read() {
         let bar = BarRow { group: "g".to_owned(), name: "n".to_owned(), value: 1e-9 };
-        let rows = vec![Row::Run(run("a", "lopt", 3, Some(0.125))), Row::Bar(bar)];
+        let validated = RunRow { validation: vec![(0, 2.5)], ..run("b", "lopt", 0, None) };
+        let plain = line(&Row::Run(run("b", "lopt", 0, None))).unwrap();
+        assert!(!plain.contains("validation"), "{plain}");
+        let rows =
+            vec![Row::Run(run("a", "lopt", 3, Some(0.125))), Row::Run(validated), Row::Bar(bar)];
         let record = Record { header: header(), rows };
         let text = record.to_text().unwrap();
         assert_eq!(Record::parse(&text).unwrap(), record);
         // killed in the middle of the last line
         let cut = Record::parse(&text[..text.len() - 3]).unwrap();
-        assert_eq!(cut.rows, record.rows[..1]);
+        assert_eq!(cut.rows, record.rows[..2]);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use lopt_meta::{Recipe, Trainer};
 use super::definition::Trained;
 use super::l2l;
 use super::record::{TrainedRow, fingerprint, rounded};
-use super::roster::LearnedWeights;
 use crate::error::CliError;
 use crate::output::write_file;
+use crate::setting::LearnedWeights;
 
 /// Trains, or reads what an earlier call wrote, and says what was done.
 ///

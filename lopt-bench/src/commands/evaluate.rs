@@ -28,7 +28,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         return run_field(args, suite, threads, out);
     }
     let tasks = tasks(args, suite)?;
-    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
+    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = json_file(args)?;
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
@@ -91,7 +91,7 @@ fn run_ensemble(
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = LearnedSource::load(Some(&args.weights))?.guarded(args.guard);
+    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = json_file(args)?;
     let effort = Effort {
         steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use crate::args::RaceArgs;
-use crate::contender::{self, Contender};
+use crate::contender::{Contender, of_race, only};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
 use crate::output::OutputFolder;
@@ -12,20 +12,21 @@ use crate::progress::RaceProgress;
 use crate::race::{Plan, race};
 use crate::record::RaceContext;
 use crate::report::{html, table};
-use crate::workload::Workload;
+use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
 pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads)?;
     // Everything that can be wrong is looked at before the first step.
-    let workload = Workload::new(args)?;
-    let contenders = contender::only(&args.only)?;
-    let learned = LearnedSource::load(args.weights.as_deref())?.guarded(args.guard);
+    let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
+    let workload = Workload::new(&args.problem, size, args.data.as_deref())?;
+    let learned = LearnedSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
+    let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
 
     let plan = Plan::new(&contenders);
     let progress = progress(&contenders, &plan, &workload);
-    let raced = race(&workload, &contenders, &learned, threads, &progress);
+    let raced = race(&workload, &contenders, threads, &progress);
     progress.close();
     let record = raced?;
 
@@ -55,7 +56,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 fn progress(contenders: &[Contender], plan: &Plan, workload: &Workload) -> RaceProgress {
     let names: Vec<(&str, usize)> = contenders
         .iter()
-        .map(|contender| (contender.name, contender.settings.len() * workload.seeds))
+        .map(|contender| (contender.name.as_str(), contender.settings.len() * workload.seeds))
         .collect();
     RaceProgress::new(&names, plan.runs(workload.seeds), workload.steps)
 }

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::cost::Stopwatch;
 use super::curve::{envelope, rounded};
 use super::run::{Run, Start, run};
-use super::setting::{AdamSetting, Pace, RATES, USUAL_RATE};
+use crate::contender::half_decades;
 use crate::error::CliError;
 use crate::parallel::parallel;
+use crate::setting::RateSchedule::{self, Constant, Cosine};
+use crate::setting::{Baseline, Setting};
 
 /// Adam on one task; a file of the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,8 +60,9 @@ pub struct SeedBaselines {
 pub struct LongerRun {
     /// Multiple of the horizon.
     pub multiple: usize,
-    /// Kind of the setting.
-    pub pace: Pace,
+    /// What became of the rate.
+    #[serde(rename = "pace")]
+    pub schedule: RateSchedule,
     /// Index of its rate.
     pub rate: usize,
     /// Loss, `None` if it diverged.
@@ -72,15 +75,15 @@ fn is_zero(seed: &usize) -> bool {
 
 impl SeedBaselines {
     /// Losses after a multiple of the horizon, by rate; `None` where diverged or not run.
-    pub fn finals(&self, multiple: usize, pace: Pace) -> Vec<Option<f64>> {
-        if multiple == 1 {
-            return match pace {
-                Pace::Constant => self.constant.clone(),
-                Pace::Cosine => self.cosine.clone(),
-            };
+    pub fn finals(&self, multiple: usize, schedule: RateSchedule) -> Vec<Option<f64>> {
+        match (multiple, schedule) {
+            (1, Constant) => return self.constant.clone(),
+            (1, Cosine) => return self.cosine.clone(),
+            _ => {}
         }
         let mut finals = vec![None; RATES];
-        for run in self.longer.iter().filter(|run| (run.multiple, run.pace) == (multiple, pace)) {
+        let chosen = |run: &&LongerRun| run.multiple == multiple && run.schedule == schedule;
+        for run in self.longer.iter().filter(chosen) {
             finals[run.rate] = run.loss;
         }
         finals
@@ -118,7 +121,9 @@ impl TaskBaselines {
 /// A run to be done.
 #[derive(Debug, Clone, Copy)]
 struct Job {
-    setting: AdamSetting,
+    schedule: RateSchedule,
+    /// Index of the rate in [`rates`].
+    rate: usize,
     /// Counted from the first one asked for.
     seed: usize,
     multiple: usize,
@@ -137,24 +142,27 @@ fn run_all(
     jobs: &[Job],
     threads: usize,
 ) -> Result<Vec<Done>, CliError> {
-    let layout = task.problem.layout();
+    let (layout, rates) = (task.problem.layout(), rates());
     parallel(threads, jobs.len(), |index| {
         let job = jobs[index];
-        let steps = job.multiple * task.steps;
+        let Job { schedule, rate, seed, multiple } = job;
+        let steps = multiple * task.steps;
         let watch = Stopwatch::start();
-        let mut adam = job.setting.build(&layout, steps);
-        let run = run(task, &starts[job.seed], &mut adam, steps, ABANDON_ABOVE);
-        Done { job, run, seconds: watch.seconds() }
-    })
+        let adam = Setting::Baseline { kind: Baseline::Adam, rate: Some(rates[rate]), schedule };
+        let run =
+            run(task, &starts[seed], adam.build(&layout, steps)?.as_mut(), steps, ABANDON_ABOVE);
+        Ok(Done { job, run, seconds: watch.seconds() })
+    })?
+    .into_iter()
+    .collect()
 }
 
 /// Every setting on every seed.
 fn first_jobs(seeds: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for pace in [Pace::Constant, Pace::Cosine] {
+    for schedule in [Constant, Cosine] {
         for rate in 0..RATES {
-            let setting = AdamSetting { pace, rate };
-            jobs.extend((0..seeds).map(|seed| Job { setting, seed, multiple: 1 }));
+            jobs.extend((0..seeds).map(|seed| Job { schedule, rate, seed, multiple: 1 }));
         }
     }
     jobs
@@ -163,22 +171,20 @@ fn first_jobs(seeds: usize) -> Vec<Job> {
 /// The longer runs of the best settings, the longest first.
 fn second_jobs(task: &Task, done: &[Done], seeds: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
-    let mut constant = best_rates(done, Pace::Constant);
-    if !constant.contains(&USUAL_RATE) {
-        constant.push(USUAL_RATE);
+    let mut constant = best_rates(done, Constant);
+    if !constant.contains(&UNTUNED_RATE) {
+        constant.push(UNTUNED_RATE);
     }
     for seed in 0..seeds {
         let longest = if seed == 0 { task.longest.max(REACH) } else { REACH };
         for &rate in &constant {
-            let setting = AdamSetting { pace: Pace::Constant, rate };
-            jobs.push(Job { setting, seed, multiple: longest });
+            jobs.push(Job { schedule: Constant, rate, seed, multiple: longest });
         }
     }
-    for &rate in &best_rates(done, Pace::Cosine) {
-        let setting = AdamSetting { pace: Pace::Cosine, rate };
+    for &rate in &best_rates(done, Cosine) {
         for multiple in [5, 25].into_iter().filter(|&multiple| multiple <= task.longest) {
             let some = 0..seeds.min(seeds_at(multiple));
-            jobs.extend(some.map(|seed| Job { setting, seed, multiple }));
+            jobs.extend(some.map(|seed| Job { schedule: Cosine, rate, seed, multiple }));
         }
     }
     jobs.sort_by_key(|job| std::cmp::Reverse(job.multiple));
@@ -195,9 +201,9 @@ pub fn seeds_at(multiple: usize) -> usize {
 }
 
 /// The rates of the least mean logarithm of the final loss, the best first.
-fn best_rates(done: &[Done], pace: Pace) -> Vec<usize> {
+fn best_rates(done: &[Done], schedule: RateSchedule) -> Vec<usize> {
     let score = |rate: usize| {
-        let runs = done.iter().filter(|done| done.job.setting == AdamSetting { pace, rate });
+        let runs = done.iter().filter(|d| d.job.schedule == schedule && d.job.rate == rate);
         runs.map(|done| done.run.mark(1).map_or(f64::INFINITY, |mark| mark.smoothed.ln()))
             .sum::<f64>()
     };
@@ -210,34 +216,45 @@ fn best_rates(done: &[Done], pace: Pace) -> Vec<usize> {
 /// What is kept of the runs of one seed.
 fn summary<'a>(task: &Task, runs: impl Iterator<Item = &'a Done> + Clone) -> SeedBaselines {
     let loss = |done: &Done, multiple| done.run.mark(multiple).map(|mark| rounded(mark.smoothed));
-    let finals = |pace| {
+    let finals = |schedule| {
         let mut finals = vec![None; RATES];
-        let short = runs.clone().filter(|d| d.job.multiple == 1 && d.job.setting.pace == pace);
-        short.for_each(|done| finals[done.job.setting.rate] = loss(done, 1));
+        let short = runs.clone().filter(|d| d.job.multiple == 1 && d.job.schedule == schedule);
+        short.for_each(|done| finals[done.job.rate] = loss(done, 1));
         finals
     };
-    let constant = || runs.clone().filter(|done| done.job.setting.pace == Pace::Constant);
+    let constant = || runs.clone().filter(|done| done.job.schedule == Constant);
     let curve = |curve: Vec<f64>| curve.into_iter().map(rounded).collect();
-    let usual = constant().filter(|done| done.job.setting.rate == USUAL_RATE);
+    let usual = constant().filter(|done| done.job.rate == UNTUNED_RATE);
     let mut longer = Vec::new();
     for done in runs.clone().filter(|done| done.job.multiple > 1) {
-        let AdamSetting { pace, rate } = done.job.setting;
+        let Job { schedule, rate, .. } = done.job;
         let ends = [5, 25].into_iter().filter(|&end| end <= done.job.multiple.min(task.longest));
         for multiple in ends {
             // A cosine's loss on the way is none of a shorter cosine.
-            if pace == Pace::Constant || multiple == done.job.multiple {
-                longer.push(LongerRun { multiple, pace, rate, loss: loss(done, multiple) });
+            if schedule == Constant || multiple == done.job.multiple {
+                longer.push(LongerRun { multiple, schedule, rate, loss: loss(done, multiple) });
             }
         }
     }
     SeedBaselines {
-        constant: finals(Pace::Constant),
-        cosine: finals(Pace::Cosine),
+        constant: finals(Constant),
+        cosine: finals(Cosine),
         best_curve: curve(envelope(constant().map(|done| done.run.curve.as_slice()))),
         usual_curve: curve(envelope(usual.map(|done| done.run.curve.as_slice()))),
         longer,
     }
 }
+
+/// The fifteen rates `1e-7, 3.2e-7, ... 1`.
+pub fn rates() -> Vec<f64> {
+    half_decades(1e-7, RATES)
+}
+
+/// Number of rates.
+pub const RATES: usize = 15;
+
+/// Index of the rate 1e-3, which people use untuned.
+pub const UNTUNED_RATE: usize = 8;
 
 /// Horizons over which the best constant rates run on every seed: speed-ups up to this are seen.
 pub const REACH: usize = 5;

@@ -2,12 +2,12 @@
 
 use lopt_problems::Task;
 
-use super::baselines::{SeedBaselines, TaskBaselines};
+use super::baselines::{RATES, SeedBaselines, TaskBaselines, UNTUNED_RATE};
 use super::cross_family::mean_log_losses;
 use super::curve::{grid, step_of};
 use super::learned::{LONGEST, LearnedRun};
 use super::run::Mark;
-use super::setting::{Pace, RATES, USUAL_RATE};
+use crate::setting::RateSchedule::{Constant, Cosine};
 
 /// One run of ours at the end of a multiple of the horizon, compared with the same seed's Adams.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,12 +57,12 @@ impl Opponents {
         seeds: usize,
         cross: Option<usize>,
     ) -> Self {
-        let best = |pace| {
-            let scores = mean_log_losses(baselines, multiple, pace, seeds);
-            (0..RATES).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(USUAL_RATE)
+        let best = |schedule| {
+            let scores = mean_log_losses(baselines, multiple, schedule, seeds);
+            (0..RATES).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(UNTUNED_RATE)
         };
         let cross = cross.filter(|_| multiple == 1);
-        Self { multiple, constant: best(Pace::Constant), cosine: best(Pace::Cosine), cross }
+        Self { multiple, constant: best(Constant), cosine: best(Cosine), cross }
     }
 }
 
@@ -76,8 +76,8 @@ pub fn compare(
     let multiple = opponents.multiple;
     let mark = learned.run.mark(multiple);
     let ours = mark.map(|mark| mark.smoothed);
-    let constant = adam.finals(multiple, Pace::Constant);
-    let cosine = adam.finals(multiple, Pace::Cosine);
+    let constant = adam.finals(multiple, Constant);
+    let cosine = adam.finals(multiple, Cosine);
     let won = |theirs: Option<f64>| below(ours, theirs);
     let steps = multiple * task.steps;
     Comparison {
@@ -88,7 +88,7 @@ pub fn compare(
         speedup_usual: speedup(task.steps, steps, &adam.usual_curve, ours),
         speedup_tuned: speedup(task.steps, steps, &adam.best_curve, ours),
         ratio_tuned: ratio(ours, constant[opponents.constant]),
-        won_usual: won(constant[USUAL_RATE]),
+        won_usual: won(constant[UNTUNED_RATE]),
         won_cross: opponents.cross.map(|rate| won(constant[rate])),
         won_tuned: won(constant[opponents.constant]),
         won_cosine: won(cosine[opponents.cosine]),

@@ -2,8 +2,8 @@
 
 use lopt_problems::Family;
 
-use super::baselines::TaskBaselines;
-use super::setting::{Pace, RATES};
+use super::baselines::{RATES, TaskBaselines};
+use crate::setting::RateSchedule;
 
 /// For each task the rate, by index, of the least mean rank over all tasks of other families;
 /// `None` if there are none.
@@ -23,7 +23,7 @@ pub fn cross_family_rates(families: &[Family], baselines: &[TaskBaselines]) -> V
 
 /// Mean logarithm of the final loss by constant rate; infinite where a seed diverged.
 fn mean_logs(task: &TaskBaselines, multiple: usize) -> Vec<f64> {
-    mean_log_losses(task, multiple, Pace::Constant, task.seeds.len())
+    mean_log_losses(task, multiple, RateSchedule::Constant, task.seeds.len())
 }
 
 /// Mean logarithm of the loss after a multiple of the horizon, by rate, over the first seeds;
@@ -31,12 +31,12 @@ fn mean_logs(task: &TaskBaselines, multiple: usize) -> Vec<f64> {
 pub fn mean_log_losses(
     task: &TaskBaselines,
     multiple: usize,
-    pace: Pace,
+    schedule: RateSchedule,
     seeds: usize,
 ) -> Vec<f64> {
     let mut sums = vec![0.0; RATES];
     for seed in task.seeds.iter().take(seeds) {
-        for (sum, loss) in sums.iter_mut().zip(seed.finals(multiple, pace)) {
+        for (sum, loss) in sums.iter_mut().zip(seed.finals(multiple, schedule)) {
             *sum += loss.map_or(f64::INFINITY, f64::ln);
         }
     }

@@ -7,19 +7,18 @@
 
 use std::sync::Arc;
 
-use lopt_core::baselines::{Adam, RmsProp};
+use lopt_core::Optimizer;
 use lopt_core::flush::FlushToZero;
 use lopt_core::rng::stream;
-use lopt_core::{Layout, Optimizer};
 use lopt_problems::{
     BatchStream, Ensemble, Entry, Evaluation, corrupt_gradient, training_ensemble,
 };
 use serde::Serialize;
 
-use super::setting::rates;
+use crate::contender::half_decades;
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::parallel::parallel;
+use crate::setting::{Baseline, Learned, Setting};
 
 /// What was run and what it gave.
 #[derive(Debug, Clone, Serialize)]
@@ -76,35 +75,24 @@ pub struct Effort {
     pub threads: usize,
 }
 
-/// Who runs.
-#[derive(Debug, Clone, Copy)]
-enum Runner {
-    Learned,
-    Adam(f64),
-    RmsProp(f64),
-}
-
 /// Runs everything.
 ///
 /// # Errors
 ///
 /// If there is no such ensemble or the optimizer cannot be built.
-pub fn run(
-    learned: &LearnedSource,
-    ensemble: &str,
-    effort: Effort,
-) -> Result<EnsembleRecord, CliError> {
+pub fn run(learned: &Learned, ensemble: &str, effort: Effort) -> Result<EnsembleRecord, CliError> {
     let kind: Ensemble = ensemble.parse()?;
     let mut entries = training_ensemble(kind);
     entries.retain(|entry| entry.problem.layout().len() <= effort.most_parameters);
     // half decades from 1e-4 up: lower ones go nowhere in so many steps
-    let rates: Vec<f64> = rates().into_iter().filter(|&rate| rate > 0.9e-4).collect();
-    let mut runners = vec![Runner::Learned];
-    runners.extend(rates.iter().map(|&rate| Runner::Adam(rate)));
-    runners.extend(rates.iter().map(|&rate| Runner::RmsProp(rate)));
+    let rates = half_decades(1e-4, 9);
+    let mut settings = vec![Setting::Learned(learned.clone())];
+    for kind in [Baseline::Adam, Baseline::RmsProp] {
+        settings.extend(rates.iter().map(|&rate| Setting::constant(kind, rate)));
+    }
     let results = parallel(effort.threads, entries.len(), |index| {
         let entry = &entries[index];
-        runners.iter().map(|&who| result(entry, who, learned, effort)).collect()
+        settings.iter().map(|setting| result(entry, setting, effort)).collect()
     })?;
     let results: Vec<Vec<f64>> = results.into_iter().collect::<Result<_, CliError>>()?;
     let best = |first: usize| {
@@ -144,31 +132,14 @@ pub fn run(
 }
 
 /// Mean over seeds.
-fn result(
-    entry: &Entry,
-    who: Runner,
-    learned: &LearnedSource,
-    effort: Effort,
-) -> Result<f64, CliError> {
+fn result(entry: &Entry, setting: &Setting, effort: Effort) -> Result<f64, CliError> {
     let layout = entry.problem.layout();
     let mut sum = 0.0;
     for seed in 0..effort.seeds {
-        let mut optimizer: Box<dyn Optimizer> = build(who, &layout, learned)?;
-        sum += one_run(entry, seed as u64, &mut *optimizer, effort.steps);
+        let mut optimizer = setting.build(&layout, effort.steps)?;
+        sum += one_run(entry, seed as u64, optimizer.as_mut(), effort.steps);
     }
     Ok(sum / effort.seeds as f64)
-}
-
-fn build(
-    who: Runner,
-    layout: &Layout,
-    learned: &LearnedSource,
-) -> Result<Box<dyn Optimizer>, CliError> {
-    Ok(match who {
-        Runner::Learned => learned.build(layout, None)?,
-        Runner::Adam(rate) => Box::new(Adam::new(layout, rate)),
-        Runner::RmsProp(rate) => Box::new(RmsProp::new(layout, rate)),
-    })
 }
 
 fn one_run(entry: &Entry, seed: u64, optimizer: &mut dyn Optimizer, steps: usize) -> f64 {

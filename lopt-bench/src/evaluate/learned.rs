@@ -8,8 +8,8 @@ use super::baselines::seeds_at;
 use super::curve::MULTIPLES;
 use super::run::{Run, Start, run};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::parallel::parallel;
+use crate::setting::{Learned, Setting};
 
 /// A run of ours.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ const LONG_SEEDS: usize = 3;
 /// If threads cannot be started or the optimizer cannot be built.
 pub fn run_task(
     task: &Task,
-    learned: &LearnedSource,
+    learned: &Learned,
     rates: &[f64],
     seeds: Range<usize>,
     threads: usize,
@@ -60,7 +60,8 @@ pub fn run_task(
         let long = rate.is_none() && task.longest >= LONGEST && seed < LONG_SEEDS;
         let last = if long { LONGEST } else { multiples.last().copied().unwrap_or(1) };
         let steps = task.steps * last;
-        let mut optimizer = learned.build(&layout, rate)?;
+        let setting = Setting::Learned(learned.clone().from_rate(rate));
+        let mut optimizer = setting.build(&layout, steps)?;
         let run = run(task, &starts[seed], &mut *optimizer, steps, f64::INFINITY);
         Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, long, run })
     })?

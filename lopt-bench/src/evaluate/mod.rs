@@ -3,8 +3,7 @@
 //! Data flow **tasks -> runs -> comparisons -> figures -> report**:
 //!
 //! * [`run`]: one optimizer on one task and seed, as a [`curve`] and the losses at its ends.
-//! * [`setting`]: the Adams that we compare with; [`baselines`]: their runs on a task, kept by
-//!   [`cache`] with their [`cost`].
+//! * [`baselines`]: runs of Adam on a task, kept by [`cache`] with their [`cost`].
 //! * [`learned`]: our own runs; [`cross_family`]: the one Adam that does best elsewhere.
 //! * [`compare`]: ours against theirs, run by run; [`statistics`]: means with intervals.
 //! * [`ensemble`]: not a suite, but the problems that weights were trained on.
@@ -21,6 +20,5 @@ pub mod figures;
 pub mod learned;
 pub mod record;
 pub mod run;
-pub mod setting;
 pub mod statistics;
 pub mod task_record;

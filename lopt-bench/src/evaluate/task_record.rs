@@ -4,11 +4,11 @@ use lopt_core::rng::stream;
 use lopt_problems::Task;
 use serde::{Deserialize, Serialize};
 
-use super::baselines::TaskBaselines;
+use super::baselines::{TaskBaselines, UNTUNED_RATE, rates};
 use super::compare::{Comparison, Opponents, still_falling};
 use super::learned::LearnedRun;
-use super::setting::{Pace, USUAL_RATE, rates};
 use super::statistics::mean;
+use crate::setting::RateSchedule::{Constant, Cosine};
 
 /// One task at one horizon. Losses are geometric means over seeds, `None` if one diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,8 +70,8 @@ pub fn task_record(
     let ours = |rate| geometric_mean(of(rate).map(|c| c.ours));
     let opponents = Opponents::new(baselines, 1, usize::MAX, cross);
     let seeds = of(None).count();
-    let theirs = |pace, rate: usize| {
-        geometric_mean(baselines.seeds[..seeds].iter().map(|seed| seed.finals(1, pace)[rate]))
+    let theirs = |schedule, rate: usize| {
+        geometric_mean(baselines.seeds[..seeds].iter().map(|seed| seed.finals(1, schedule)[rate]))
     };
     let average =
         |value: fn(&Comparison) -> f64| of(None).map(value).sum::<f64>() / seeds.max(1) as f64;
@@ -84,13 +84,13 @@ pub fn task_record(
         steps: task.steps,
         seeds,
         loss: ours(None),
-        adam_1e3_loss: theirs(Pace::Constant, USUAL_RATE),
+        adam_1e3_loss: theirs(Constant, UNTUNED_RATE),
         cross_family_rate: cross.map(|rate| rates()[rate]),
-        cross_family_loss: cross.and_then(|rate| theirs(Pace::Constant, rate)),
+        cross_family_loss: cross.and_then(|rate| theirs(Constant, rate)),
         tuned_rate: rates()[opponents.constant],
-        tuned_loss: theirs(Pace::Constant, opponents.constant),
+        tuned_loss: theirs(Constant, opponents.constant),
         tuned_cosine_rate: rates()[opponents.cosine],
-        tuned_cosine_loss: theirs(Pace::Cosine, opponents.cosine),
+        tuned_cosine_loss: theirs(Cosine, opponents.cosine),
         speedup_vs_adam_1e3: average(|c| c.speedup_usual),
         speedup_vs_tuned_adam: average(|c| c.speedup_tuned),
         failures: all.iter().filter(|c| c.failed).count(),

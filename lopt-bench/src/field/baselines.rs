@@ -16,10 +16,11 @@ use super::run::{Label, TimedRun, run};
 use super::score::{JobFacts, JobRuns};
 use super::{ADAMW, COSINE, RIVALS};
 use crate::bench::record::line;
-use crate::bench::roster::{Entrant as Contender, Library, Setting};
+use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::output::{OutputFolder, say};
 use crate::parallel::parallel;
+use crate::setting::Setting;
 
 /// First line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +34,6 @@ struct Of {
 /// Rates of AdamW's cosine that go on from the first seed to the others.
 const FINALISTS: usize = 3;
 
-/// Rates of AdamW's cosine: half decades from 1e-4 to 1e-1.
-pub const RATES: usize = 7;
-
 /// The contenders, in the order of tables.
 ///
 /// # Errors
@@ -43,8 +41,8 @@ pub const RATES: usize = 7;
 /// If a name is unknown, which a test rules out.
 pub fn contenders() -> Result<Vec<Contender>, CliError> {
     let names = [ADAMW, COSINE, "nadamw"].into_iter().chain(RIVALS);
-    let library = Library::built_in()?;
-    names.map(|name| library.entrant(name)).collect()
+    let known = Contenders::built_in()?;
+    names.map(|name| known.named(name)).collect()
 }
 
 /// A file of runs that grows.

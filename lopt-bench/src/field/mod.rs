@@ -17,8 +17,7 @@ pub mod learned;
 pub mod run;
 pub mod score;
 
-/// The learned optimizer without its guard.
-pub const LEARNED: &str = "lopt";
+pub use crate::contender::{COSINE, LEARNED};
 
 /// The learned optimizer with its guard.
 pub const GUARDED: &str = "lopt-guarded";
@@ -26,11 +25,8 @@ pub const GUARDED: &str = "lopt-guarded";
 /// AdamW as people start.
 pub const ADAMW: &str = "adamw@1e-3";
 
-/// AdamW with warm-up and cosine, the best of seven rates.
-pub const COSINE: &str = "adamw-cosine";
-
 /// The contenders that need no tuning and no horizon.
-pub const RIVALS: [&str; 3] = ["schedule-free-default", "prodigy", "muon-rms"];
+pub const RIVALS: [&str; 3] = ["schedule-free@2.5e-3", "prodigy", "muon-rms@1e-3"];
 
 /// Factors on all steps of ours.
 pub const FACTORS: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];

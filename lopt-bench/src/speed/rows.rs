@@ -11,7 +11,7 @@ use super::machine::{level_name, levels};
 use super::operations::{ADAM_BYTES, Operations, compact_step_bytes, step_bytes};
 use crate::args::SpeedConfig;
 use crate::error::CliError;
-use crate::suggest::near_names;
+use crate::suggest::unknown;
 
 /// Names that `--only` takes.
 pub const NAMES: [&str; 9] = [
@@ -63,11 +63,7 @@ impl Wanted<'_> {
     pub fn check(&self) -> Result<(), CliError> {
         for name in self.only {
             if !NAMES.contains(&name.as_str()) {
-                let near = near_names(name, NAMES);
-                let meant = if near.is_empty() { NAMES.join(", ") } else { near.join(" or ") };
-                return Err(CliError::Usage(format!(
-                    "no row is called `{name}`; did you mean {meant}?"
-                )));
+                return Err(unknown("row", name, NAMES));
             }
         }
         Ok(())

@@ -1,0 +1,377 @@
+//! One optimizer with all its hyper-parameters: what a run is made with.
+
+use std::sync::Arc;
+
+use lopt_core::baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+};
+use lopt_core::l2l::{L2l, L2lWeights};
+use lopt_core::{
+    GuardConfig, HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Schedule, Weights,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CliError;
+use crate::report::number::rate_text;
+
+/// One optimizer with all its hyper-parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// A learned optimizer.
+    Learned(Learned),
+    /// One designed by hand.
+    Baseline {
+        /// Which.
+        kind: Baseline,
+        /// Learning rate; `None` for those that are meant to be used without a choice.
+        rate: Option<f64>,
+        /// What becomes of the rate over the run.
+        schedule: RateSchedule,
+    },
+}
+
+/// A learned optimizer and how it is used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// Name or file of the weights.
+    pub label: String,
+    /// The weights.
+    pub weights: LearnedWeights,
+    /// Initial rate; `None` for that of the weights.
+    pub rate: Option<f64>,
+    /// Factor on all steps.
+    pub multiplier: f64,
+    /// Whether the guard is on.
+    pub guard: bool,
+}
+
+/// Weights of either learned optimizer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LearnedWeights {
+    /// Of the hierarchical RNN.
+    Hierarchical(Arc<Weights>),
+    /// Of the coordinatewise LSTM.
+    L2l(Arc<L2lWeights>),
+}
+
+/// What becomes of a learning rate over a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateSchedule {
+    /// Stays.
+    Constant,
+    /// Falls to zero at the end of the run by half a cosine.
+    Cosine,
+    /// The same after a linear rise over the first twentieth of the steps.
+    WarmupCosine,
+}
+
+impl Setting {
+    /// A baseline at a constant rate.
+    pub fn constant(kind: Baseline, rate: f64) -> Self {
+        Self::Baseline { kind, rate: Some(rate), schedule: RateSchedule::Constant }
+    }
+
+    /// The learning rate, or the initial one of a learned optimizer, where it is given.
+    pub fn rate(&self) -> Option<f64> {
+        match self {
+            Self::Learned(learned) => learned.rate,
+            Self::Baseline { rate, .. } => *rate,
+        }
+    }
+
+    /// All that distinguishes it from others with the same name, the rate first.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Learned(learned) => learned.describe(),
+            Self::Baseline { rate: None, .. } => "nothing to tune".to_owned(),
+            Self::Baseline { rate: Some(rate), schedule, .. } => {
+                format!("rate {}{}", rate_text(*rate), schedule.words())
+            }
+        }
+    }
+
+    /// The same with what others share with it: the weights, or the constants of a baseline.
+    pub fn describe_fully(&self) -> String {
+        match self {
+            Self::Learned(learned) => format!("weights {}, {}", learned.label, self.describe()),
+            Self::Baseline { kind, .. } => format!("{}, {}", self.describe(), kind.constants()),
+        }
+    }
+
+    /// A fresh optimizer for a run of so many steps.
+    ///
+    /// # Errors
+    ///
+    /// If the weights do not fit, or the initial rate of a learned optimizer is no rate.
+    pub fn build(&self, layout: &Layout, steps: usize) -> Result<Box<dyn Optimizer>, CliError> {
+        match self {
+            Self::Learned(learned) => learned.build(layout),
+            Self::Baseline { kind, rate, schedule } => {
+                Ok(kind.build(layout, rate.unwrap_or(1.0), *schedule, steps))
+            }
+        }
+    }
+}
+
+impl Learned {
+    /// Weights as they are: from their own initial rate, without a guard.
+    pub fn new(label: &str, weights: LearnedWeights) -> Self {
+        Self { label: label.to_owned(), weights, rate: None, multiplier: 1.0, guard: false }
+    }
+
+    /// With or without the guard.
+    #[must_use]
+    pub fn guarded(self, guard: bool) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// From another initial rate than that of the weights, or from theirs.
+    #[must_use]
+    pub fn from_rate(self, rate: Option<f64>) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// With all steps so many times as long.
+    #[must_use]
+    pub fn times(self, multiplier: f64) -> Self {
+        Self { multiplier, ..self }
+    }
+
+    fn describe(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.rate.map(|rate| format!("initial rate {}", rate_text(rate))));
+        if self.multiplier != 1.0 {
+            words.push(format!("steps times {}", self.multiplier));
+        }
+        let chosen = !words.is_empty();
+        if self.guard {
+            words.push("guarded".to_owned());
+        }
+        if !chosen {
+            words.push("nothing to tune".to_owned());
+        }
+        words.join(", ")
+    }
+
+    fn build(&self, layout: &Layout) -> Result<Box<dyn Optimizer>, CliError> {
+        let weights = match &self.weights {
+            LearnedWeights::Hierarchical(weights) => weights,
+            LearnedWeights::L2l(weights) => {
+                let optimizer = L2l::new(layout, weights);
+                let optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
+                return Ok(Box::new(optimizer));
+            }
+        };
+        let rate = self.rate.map(|rate| rate as f32);
+        if !self.guard && self.multiplier == 1.0 {
+            let bare = HierarchicalRnn::from_weights(weights, layout);
+            return Ok(Box::new(match rate {
+                Some(rate) => bare.with_initial_rate(rate),
+                None => bare,
+            }));
+        }
+        let mut config = LearnedOptimizerConfig::new()
+            .with_weights((**weights).clone())
+            .with_guard(self.guard.then(GuardConfig::default));
+        if let Some(rate) = rate {
+            config = config.with_initial_rate(rate);
+        }
+        let optimizer = config.init(layout);
+        let mut optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
+        optimizer.set_lr_multiplier(self.multiplier as f32);
+        Ok(Box::new(optimizer))
+    }
+}
+
+impl RateSchedule {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Constant => "",
+            Self::Cosine => ", cosine",
+            Self::WarmupCosine => ", warm-up and cosine",
+        }
+    }
+
+    /// The schedule of a run of so many steps.
+    pub fn over(self, steps: usize) -> Schedule {
+        let cosine = |steps: usize| Schedule::Cosine { steps: steps as u64, floor: 0.0 };
+        match self {
+            Self::Constant => Schedule::Constant,
+            Self::Cosine => cosine(steps),
+            Self::WarmupCosine => Schedule::warmup_cosine(steps as u64, steps as u64 / 20),
+        }
+    }
+}
+
+/// Optimizers designed by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// Kingma & Ba 2015.
+    Adam,
+    /// Loshchilov & Hutter 2019, decay 0.01.
+    AdamW,
+    /// As in TensorFlow.
+    RmsProp,
+    /// Plain.
+    Sgd,
+    /// SGD with classical momentum 0.9.
+    Momentum,
+    /// SGD with Nesterov's momentum 0.9.
+    Nesterov,
+    /// Defazio et al. 2024.
+    ScheduleFree,
+    /// Mishchenko & Defazio 2023.
+    Prodigy,
+    /// Defazio & Mishchenko 2023.
+    DAdaptAdam,
+    /// Chen et al. 2023.
+    Lion,
+    /// Jordan et al. 2024.
+    Muon,
+    /// The same with steps as large as AdamW's (Liu et al. 2025).
+    MuonRms,
+    /// Dozat 2016 with decoupled decay, the fixed default of AlgoPerf with its own schedule.
+    NAdamW,
+}
+
+impl Baseline {
+    /// All of them with the names by which they are asked for.
+    pub const NAMES: [(&'static str, Self); 13] = [
+        ("adam", Self::Adam),
+        ("adamw", Self::AdamW),
+        ("rmsprop", Self::RmsProp),
+        ("sgd", Self::Sgd),
+        ("momentum", Self::Momentum),
+        ("nesterov", Self::Nesterov),
+        ("schedule-free", Self::ScheduleFree),
+        ("prodigy", Self::Prodigy),
+        ("d-adapt-adam", Self::DAdaptAdam),
+        ("lion", Self::Lion),
+        ("muon", Self::Muon),
+        ("muon-rms", Self::MuonRms),
+        ("nadamw", Self::NAdamW),
+    ];
+
+    /// What is not tuned.
+    fn constants(self) -> &'static str {
+        match self {
+            Self::Adam => "beta1 0.9, beta2 0.999, epsilon 1e-8",
+            Self::AdamW => "beta1 0.9, beta2 0.999, epsilon 1e-8, decay 0.01",
+            Self::RmsProp => "decay 0.9, epsilon 1e-10 in the root",
+            Self::Sgd => "no momentum",
+            Self::Momentum => "momentum 0.9",
+            Self::Nesterov => "Nesterov's momentum 0.9",
+            Self::ScheduleFree | Self::Prodigy | Self::DAdaptAdam | Self::Lion | Self::Muon => {
+                "else the authors' defaults"
+            }
+            Self::MuonRms => "momentum 0.95, decay 0.01, AdamW for what is no matrix",
+            Self::NAdamW => "AlgoPerf's fixed setting",
+        }
+    }
+
+    fn build(
+        self,
+        layout: &Layout,
+        rate: f64,
+        schedule: RateSchedule,
+        steps: usize,
+    ) -> Box<dyn Optimizer> {
+        let schedule = schedule.over(steps);
+        match self {
+            Self::Adam => Box::new(Adam::new(layout, rate).with_schedule(schedule)),
+            Self::AdamW => Box::new(AdamW::new(layout, rate, DECAY).with_schedule(schedule)),
+            Self::RmsProp => Box::new(RmsProp::new(layout, rate).with_schedule(schedule)),
+            Self::Sgd => Box::new(Sgd::new(layout, rate).with_schedule(schedule)),
+            Self::Momentum | Self::Nesterov => {
+                let nesterov = self == Self::Nesterov;
+                let momentum = Momentum::new(layout, rate, MOMENTUM, nesterov);
+                Box::new(momentum.with_schedule(schedule))
+            }
+            Self::ScheduleFree => {
+                Box::new(ScheduleFreeAdamW::new(layout, rate).with_schedule(schedule))
+            }
+            Self::Prodigy => Box::new(Prodigy::new(layout).with_schedule(schedule)),
+            Self::DAdaptAdam => Box::new(DAdaptAdam::new(layout).with_schedule(schedule)),
+            Self::Lion => Box::new(Lion::new(layout, rate).with_schedule(schedule)),
+            Self::Muon => Box::new(Muon::new(layout, rate).with_schedule(schedule)),
+            Self::MuonRms => {
+                let muon = Muon::new(layout, rate).with_rms_matched_rate();
+                Box::new(muon.with_weight_decay(DECAY).with_schedule(schedule))
+            }
+            Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
+        }
+    }
+}
+
+/// Decoupled weight decay of AdamW, which nobody tunes here.
+const DECAY: f64 = 0.01;
+
+/// Averaging factor of the momentum optimizers.
+const MOMENTUM: f64 = 0.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recommended() -> Learned {
+        let weights = Weights::embedded("recommended").unwrap();
+        Learned::new("recommended", LearnedWeights::Hierarchical(Arc::new(weights)))
+    }
+
+    /// Parameters after two steps on constant gradients.
+    fn stepped(setting: &Setting, steps: usize) -> Vec<f32> {
+        let layout = Layout::single(3).unwrap();
+        let mut optimizer = setting.build(&layout, steps).unwrap();
+        let mut params = vec![1.0_f32, -2.0, 3.0];
+        for _ in 0..2 {
+            optimizer.step(&mut params, &[0.5, -0.25, 0.125]).unwrap();
+        }
+        params
+    }
+
+    #[test]
+    fn settings_are_told_in_words() {
+        let adam =
+            |schedule| Setting::Baseline { kind: Baseline::Adam, rate: Some(1e-3), schedule };
+        assert_eq!(adam(RateSchedule::Cosine).describe(), "rate 1e-3, cosine");
+        assert_eq!(
+            adam(RateSchedule::Constant).describe_fully(),
+            "rate 1e-3, beta1 0.9, beta2 0.999, epsilon 1e-8"
+        );
+        let learned = |learned| Setting::Learned(learned).describe();
+        assert_eq!(learned(recommended()), "nothing to tune");
+        let guarded = Setting::Learned(recommended().guarded(true));
+        assert_eq!(guarded.describe_fully(), "weights recommended, guarded, nothing to tune");
+        let chosen = recommended().from_rate(Some(1e-2)).times(2.0);
+        assert_eq!(learned(chosen), "initial rate 1e-2, steps times 2");
+    }
+
+    #[test]
+    fn the_multiplier_scales_the_first_step_and_one_is_the_bare_optimizer() {
+        let bare = stepped(&Setting::Learned(recommended()), 2);
+        let guarded = stepped(&Setting::Learned(recommended().guarded(true)), 2);
+        assert_eq!(bare, guarded);
+        let doubled = stepped(&Setting::Learned(recommended().times(2.0)), 2);
+        let start = [1.0_f32, -2.0, 3.0];
+        for ((two, one), start) in doubled.iter().zip(&bare).zip(start) {
+            let ratio = (two - start) / (one - start);
+            assert!((1.5..2.5).contains(&ratio), "{ratio}");
+        }
+        let faster = stepped(&Setting::Learned(recommended().from_rate(Some(1.0))), 2);
+        assert_ne!(faster, bare);
+    }
+
+    #[test]
+    fn schedules_bend_the_rate() {
+        let sgd = |schedule| {
+            let setting = Setting::Baseline { kind: Baseline::Sgd, rate: Some(1.0), schedule };
+            1.0 - stepped(&setting, 40)[0]
+        };
+        let cosine = 0.5 * (1.0 + (std::f32::consts::PI / 40.0).cos());
+        assert_eq!(sgd(RateSchedule::Constant), 1.0);
+        assert!((sgd(RateSchedule::Cosine) - 0.5 * (1.0 + cosine)).abs() < 1e-6);
+        // two steps of warm-up, half and whole
+        assert_eq!(sgd(RateSchedule::WarmupCosine), 0.75);
+    }
+}
