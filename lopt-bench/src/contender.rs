@@ -141,7 +141,10 @@ fn rate(name: &str, text: &str) -> Result<f64, CliError> {
 /// The settings that a baseline may choose from: nine rates, or the one without a rate.
 pub fn grid(kind: Baseline) -> Vec<Setting> {
     let first = match kind {
-        Baseline::Prodigy | Baseline::DAdaptAdam | Baseline::NAdamW => {
+        Baseline::Prodigy
+        | Baseline::DAdaptAdam
+        | Baseline::NAdamW
+        | Baseline::ScheduleFreePlus => {
             let schedule = RateSchedule::Constant;
             return vec![Setting::Baseline { kind, rate: None, schedule }];
         }
@@ -218,6 +221,7 @@ mod tests {
             let contender = contenders.named(name).unwrap();
             let mut optimizer = contender.settings[0].build(&layout, 10).unwrap();
             let mut params = [1.0_f32; 5];
+            optimizer.observe(1.0);
             optimizer.step(&mut params, &[0.5; 5]).unwrap();
             assert!(params.iter().all(|p| p.is_finite()), "{name}");
             assert!([1, 9].contains(&contender.settings.len()), "{name}");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
+    ScheduleFreePlus, Sgd,
 };
 use lopt_core::l2l::{L2l, L2lWeights};
 use lopt_core::{
@@ -221,6 +222,8 @@ pub enum Baseline {
     Nesterov,
     /// Defazio et al. 2024.
     ScheduleFree,
+    /// Defazio 2026: the rate follows from the loss.
+    ScheduleFreePlus,
     /// Mishchenko & Defazio 2023.
     Prodigy,
     /// Defazio & Mishchenko 2023.
@@ -237,7 +240,7 @@ pub enum Baseline {
 
 impl Baseline {
     /// All of them with the names by which they are asked for.
-    pub const NAMES: [(&'static str, Self); 13] = [
+    pub const NAMES: [(&'static str, Self); 14] = [
         ("adam", Self::Adam),
         ("adamw", Self::AdamW),
         ("rmsprop", Self::RmsProp),
@@ -245,6 +248,7 @@ impl Baseline {
         ("momentum", Self::Momentum),
         ("nesterov", Self::Nesterov),
         ("schedule-free", Self::ScheduleFree),
+        ("schedule-free-plus", Self::ScheduleFreePlus),
         ("prodigy", Self::Prodigy),
         ("d-adapt-adam", Self::DAdaptAdam),
         ("lion", Self::Lion),
@@ -265,6 +269,7 @@ impl Baseline {
             Self::ScheduleFree | Self::Prodigy | Self::DAdaptAdam | Self::Lion | Self::Muon => {
                 "else the authors' defaults"
             }
+            Self::ScheduleFreePlus => "warm-up over 50 steps, average from step 100 on",
             Self::MuonRms => "momentum 0.95, decay 0.01, AdamW for what is no matrix",
             Self::NAdamW => "AlgoPerf's fixed setting",
         }
@@ -291,6 +296,12 @@ impl Baseline {
             Self::ScheduleFree => {
                 Box::new(ScheduleFreeAdamW::new(layout, rate).with_schedule(schedule))
             }
+            // as the authors advise: without a warm-up it diverges even on quadratics
+            Self::ScheduleFreePlus => Box::new(
+                ScheduleFreePlus::new(layout)
+                    .with_schedule(Schedule::Constant.after_warmup(50))
+                    .with_average_warmup(100),
+            ),
             Self::Prodigy => Box::new(Prodigy::new(layout).with_schedule(schedule)),
             Self::DAdaptAdam => Box::new(DAdaptAdam::new(layout).with_schedule(schedule)),
             Self::Lion => Box::new(Lion::new(layout, rate).with_schedule(schedule)),

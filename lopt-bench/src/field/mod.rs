@@ -26,7 +26,8 @@ pub const GUARDED: &str = "lopt-guarded";
 pub const ADAMW: &str = "adamw@1e-3";
 
 /// The contenders that need no tuning and no horizon.
-pub const RIVALS: [&str; 3] = ["schedule-free@2.5e-3", "prodigy", "muon-rms@1e-3"];
+pub const RIVALS: [&str; 4] =
+    ["schedule-free@2.5e-3", "schedule-free-plus", "prodigy", "muon-rms@1e-3"];
 
 /// Factors on all steps of ours.
 pub const FACTORS: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
