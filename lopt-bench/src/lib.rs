@@ -12,20 +12,21 @@
 //! lopt report                            one page of all records of experiments
 //! ```
 //!
-//! A race flows **workload -> measure -> score -> record -> report**:
+//! Whatever is compared flows **workloads and contenders -> runs -> record -> choice -> report**:
 //!
-//! * [`workload`]: the problem, its seeds, batches and checkpoints; equal for all contenders.
+//! * [`workload`]: a problem with its seeds, batches and checkpoints, equal for all contenders.
 //! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck.
-//! * [`measure`]: one run of one setting on one seed; [`race`] does all of them on all cores.
-//! * [`score`]: means over seeds, and the choice of the best setting.
-//! * [`record`]: the result as data, `race.json`.
-//! * [`report`]: the result for people, a table and `race.html`.
+//! * [`runs`]: every setting on every seed, on all cores; a run is one row of a record.
+//! * [`tuning`]: the choice of the best setting.
+//! * [`report`]: the result for people.
 //!
-//! [`speed`], [`evaluate`] and [`mod@bench`] have flows of their own, see there.
+//! [`race`] is one workload, with `race.json` and `race.html` as its result; [`mod@bench`] has
+//! experiments with records that grow, [`evaluate`] scores on suites of tasks. [`speed`] is about
+//! time alone.
 //!
-//! Around them: [`commands`] and [`args`] (the command line), [`error`], [`progress`] and
-//! [`train_progress`] (what moves on the screen), [`output`] (files that are written in full or
-//! not at all), [`parallel`] (jobs on all cores).
+//! Around them: [`commands`] and [`args`] (the command line), [`learned`] (where weights come from),
+//! [`error`], [`progress`] (what moves on the screen), [`timing`] (clocks), [`output`] (files that are
+//! written in full or not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
 pub mod bench;
@@ -36,18 +37,16 @@ pub mod evaluate;
 pub mod field;
 pub mod interrupt;
 pub mod learned;
-pub mod measure;
 pub mod output;
 pub mod parallel;
 pub mod progress;
 pub mod race;
-pub mod record;
 pub mod report;
 pub mod run_lock;
-pub mod score;
+pub mod runs;
 pub mod setting;
 pub mod speed;
 pub mod suggest;
 pub mod timing;
-pub mod train_progress;
+pub mod tuning;
 pub mod workload;

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::error::CliError;
 
 /// A folder that could be written to when it was opened.
@@ -72,6 +74,33 @@ pub fn check_writable(path: &Path) -> Result<(), CliError> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write_atomically(path, bytes)
         .map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+}
+
+/// Writes a record as JSON to the file that was asked for, if one was, and says so.
+///
+/// # Errors
+///
+/// If the disk refuses.
+pub fn write_json(
+    path: Option<&Path>,
+    record: &impl Serialize,
+    out: &mut dyn io::Write,
+) -> Result<(), CliError> {
+    let Some(path) = path else { return Ok(()) };
+    write_file(path, json_text(record)?.as_bytes())?;
+    writeln!(out, "\nwrote {}", path.display())?;
+    Ok(())
+}
+
+/// A record as JSON for people, with an end of line.
+///
+/// # Errors
+///
+/// If it has no such form.
+pub fn json_text(record: &impl Serialize) -> Result<String, CliError> {
+    let mut text = serde_json::to_string_pretty(record)?;
+    text.push('\n');
+    Ok(text)
 }
 
 /// The name under which a file is written at first.

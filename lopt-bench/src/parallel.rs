@@ -5,18 +5,19 @@ use std::thread;
 
 use crate::error::CliError;
 
-/// Calls `job` for `0..count` on up to `threads` threads; results in the order of the jobs.
+/// Calls `job` for `0..count` on up to `threads` threads; results in the order of the jobs. After a job
+/// has failed no more are begun.
 ///
 /// Every thread works inside a pool of its own with one thread: a job that waited in the common
 /// pool could be given a piece of another job, on its own clock.
 ///
 /// # Errors
 ///
-/// If threads cannot be started.
+/// If threads cannot be started, or a job fails.
 pub fn parallel<T: Send>(
     threads: usize,
     count: usize,
-    job: impl Fn(usize) -> T + Sync,
+    job: impl Fn(usize) -> Result<T, CliError> + Sync,
 ) -> Result<Vec<T>, CliError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, T)>, CliError> {
@@ -25,7 +26,14 @@ pub fn parallel<T: Send>(
             .build()
             .map_err(|error| CliError::Threads(error.to_string()))?;
         let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&index| index < count);
-        Ok(pool.install(|| std::iter::from_fn(take).map(|index| (index, job(index))).collect()))
+        let done = |index| {
+            let result = job(index);
+            if result.is_err() {
+                next.fetch_max(count, Ordering::Relaxed);
+            }
+            Ok((index, result?))
+        };
+        pool.install(|| std::iter::from_fn(take).map(done).collect())
     };
     let mut done: Vec<(usize, T)> = Vec::with_capacity(count);
     thread::scope(|scope| {

@@ -1,122 +1,128 @@
-//! What moves on the screen during a race: one bar per contender, or plain lines without a
-//! terminal. Everything goes to standard error.
+//! What moves on the screen while something long runs: a bar on a terminal, else a line now and then.
+//! Everything goes to standard error.
 
 use std::io::IsTerminal as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::say;
-use crate::report::number::loss_text;
+use crate::timing::{Clock, Stopwatch};
 
-/// Progress of all runs of a race; shared by the threads.
+/// How far something is; shared by threads.
 #[derive(Debug)]
-pub struct RaceProgress {
-    started: Instant,
-    runs: usize,
-    finished: AtomicUsize,
-    screen: Screen,
-    /// Best final loss so far, per contender.
-    best: Mutex<Vec<Option<f64>>>,
+pub struct Progress {
+    what: String,
+    count: u64,
+    /// What was done before this session.
+    first: u64,
+    watch: Stopwatch,
+    bar: Option<ProgressBar>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-enum Screen {
-    Bars { contenders: Vec<ProgressBar>, total: ProgressBar },
-    Lines,
-    Silent,
+struct State {
+    done: u64,
+    /// When the last line was written.
+    said: Option<f64>,
 }
 
-impl RaceProgress {
-    /// Bars on a terminal, otherwise a line per tenth of the race.
-    ///
-    /// * `contenders`: names and how many runs each of them has; a run may serve two contenders.
-    /// * `runs`: runs of the race; `steps`: steps of each run.
-    pub fn new(contenders: &[(&str, usize)], runs: usize, steps: usize) -> Self {
-        let screen = if std::io::stderr().is_terminal() {
-            bars(contenders, runs, steps)
-        } else {
-            Screen::Lines
-        };
-        Self::with(screen, contenders.len(), runs)
+impl Progress {
+    /// * `what`: what is counted, such as `fig3, runs`; `count`: how many there are, of which `first`
+    ///   are done already.
+    pub fn new(what: impl Into<String>, first: u64, count: u64) -> Self {
+        let bar = (std::io::stderr().is_terminal() && first < count).then(|| {
+            let style = ProgressStyle::with_template("{bar:20} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─");
+            ProgressBar::new(count).with_style(style)
+        });
+        let (watch, state) = (Stopwatch::start(Clock::Wall), State { done: first, said: None });
+        Self { what: what.into(), count, first, watch, bar, state: Mutex::new(state) }
     }
 
-    /// Shows nothing.
-    pub fn silent(contenders: usize, runs: usize) -> Self {
-        Self::with(Screen::Silent, contenders, runs)
+    /// One more is done.
+    pub fn advance(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = state.done + 1;
+        self.show(&mut state, done, "");
     }
 
-    fn with(screen: Screen, contenders: usize, runs: usize) -> Self {
-        let best = Mutex::new(vec![None; contenders]);
-        Self { started: Instant::now(), runs, finished: AtomicUsize::new(0), screen, best }
+    /// So many are done; `extra` is what else there is to say.
+    pub fn reach(&self, done: u64, extra: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show(&mut state, done, extra);
     }
 
-    /// A run that serves these contenders went on by `steps`.
-    pub fn advance(&self, served: &[usize], steps: usize) {
-        if let Screen::Bars { contenders, total } = &self.screen {
-            for &contender in served {
-                contenders[contender].inc(steps as u64);
-            }
-            total.inc(steps as u64);
-        }
-    }
-
-    /// A run that serves these contenders ended; `None` if it diverged.
-    pub fn finish(&self, served: &[usize], final_loss: Option<f64>) {
-        let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
-        match &self.screen {
-            Screen::Bars { contenders, .. } => {
-                let Ok(mut best) = self.best.lock() else { return };
-                for &contender in served {
-                    let both = [best[contender], final_loss];
-                    best[contender] = both.into_iter().flatten().reduce(f64::min);
-                    let text = best[contender].map_or("diverged".to_owned(), loss_text);
-                    contenders[contender].set_message(format!("best run {text}"));
-                }
-            }
-            Screen::Lines => {
-                let tenth = |count: usize| count * 10 / self.runs.max(1);
-                if tenth(finished) > tenth(finished - 1) {
-                    let seconds = self.started.elapsed().as_secs_f64();
-                    say(format_args!("race: {finished} of {} runs, {seconds:.0} s", self.runs));
-                }
-            }
-            Screen::Silent => {}
-        }
-    }
-
-    /// Removes the bars.
+    /// Leaves the last line on the screen.
     pub fn close(&self) {
-        if let Screen::Bars { contenders, total } = &self.screen {
-            contenders.iter().for_each(ProgressBar::finish_and_clear);
-            total.finish_and_clear();
+        if let Some(bar) = &self.bar {
+            bar.abandon();
         }
     }
 
-    /// Seconds since the start.
-    pub fn elapsed_seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
+    fn show(&self, state: &mut State, done: u64, extra: &str) {
+        state.done = done;
+        let now = self.watch.seconds();
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(self.line(done, now, extra));
+        } else if done == self.count || state.said.is_none_or(|said| now >= said + INTERVAL) {
+            state.said = Some(now);
+            say(self.line(done, now, extra));
+        }
+    }
+
+    /// `update 150/1150  ...  1m 40s left`, at the pace of this session.
+    fn line(&self, done: u64, seconds: f64, extra: &str) -> String {
+        let left = match done.checked_sub(self.first).filter(|&done| done > 0) {
+            Some(own) => {
+                duration_text(seconds / own as f64 * self.count.saturating_sub(done) as f64)
+            }
+            None => "-".to_owned(),
+        };
+        format!("{} {done}/{}{extra}  {left} left", self.what, self.count)
     }
 }
 
-/// One bar per contender and one, with the time left, for the whole race.
-fn bars(contenders: &[(&str, usize)], runs: usize, steps: usize) -> Screen {
-    let all = MultiProgress::new();
-    let bar = |length: usize, template: &str| {
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━╸─");
-        all.add(ProgressBar::new(length as u64)).with_style(style)
-    };
-    let total = bar(runs * steps, "race          {bar:30.bold} {percent:>3} %  {eta} left");
-    let contenders = contenders
-        .iter()
-        .map(|(name, runs)| {
-            bar(runs * steps, "{prefix:13} {bar:30.cyan} {percent:>3} %  {msg}")
-                .with_prefix((*name).to_owned())
-        })
-        .collect();
-    Screen::Bars { contenders, total }
+/// Seconds between two plain lines.
+const INTERVAL: f64 = 10.0;
+
+/// `1h 02m`, `3m 20s`, `45s`.
+fn duration_text(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m {s:02}s"),
+        (h, m, _) => format!("{h}h {m:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_it_all() {
+        let progress = Progress::new("update", 50, 1150);
+        let line = progress.line(150, 10.0, "  meta-loss -1.234");
+        assert_eq!(line, "update 150/1150  meta-loss -1.234  1m 40s left");
+        assert_eq!(progress.line(50, 3.0, ""), "update 50/1150  - left");
+    }
+
+    #[test]
+    fn durations() {
+        let texts = [3720.4, 200.0, 45.9].map(duration_text);
+        assert_eq!(texts, ["1h 02m", "3m 20s", "45s"]);
+    }
+
+    #[test]
+    fn every_advance_counts() {
+        let progress = Progress::new("runs", 0, 3);
+        (0..2).for_each(|_| progress.advance());
+        assert_eq!(progress.state.lock().unwrap().done, 2);
+        progress.reach(3, "");
+        assert_eq!(progress.state.lock().unwrap().done, 3);
+    }
 }

@@ -1,121 +1,223 @@
-//! All runs of a race, several at a time.
+//! A race, which is all contenders on one workload, as data: `race.json`, a view of its runs.
+
+use serde::{Deserialize, Serialize};
 
 use crate::contender::Contender;
-use crate::error::CliError;
-use crate::measure::{self, Run};
-use crate::parallel::parallel;
-use crate::progress::RaceProgress;
-use crate::record::RaceRecord;
-use crate::score::score;
-use crate::setting::Setting;
-use crate::workload::{Start, Workload};
+use crate::runs::Run;
+use crate::tuning::{best, mean};
+use crate::workload::Workload;
 
-/// Which settings must run, each once, and whom they serve.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// The different settings of all contenders.
-    pub settings: Vec<Setting>,
-    /// For every setting, the contenders that it belongs to.
-    pub served: Vec<Vec<usize>>,
+/// `race.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RaceRecord {
+    /// Name of the problem.
+    pub problem: String,
+    /// Optimizer steps of every run.
+    pub steps: usize,
+    /// Runs per setting; numbers below are means over them.
+    pub seeds: usize,
+    /// One entry per contender.
+    pub contenders: Vec<ContenderRecord>,
 }
 
-impl Plan {
-    /// Collects the settings; Adam at 1e-3 runs once although two contenders have it.
-    pub fn new(contenders: &[Contender]) -> Self {
-        let mut plan = Self { settings: Vec::new(), served: Vec::new() };
-        for (index, contender) in contenders.iter().enumerate() {
-            for setting in &contender.settings {
-                match plan.settings.iter().position(|known| known == setting) {
-                    Some(known) => plan.served[known].push(index),
-                    None => {
-                        plan.settings.push(setting.clone());
-                        plan.served.push(vec![index]);
-                    }
-                }
-            }
+/// How one contender did. `None` is `null` in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContenderRecord {
+    /// Name in the race, `lopt` for the learned optimizer.
+    pub name: String,
+    /// Its hyper-parameters in words.
+    pub setting: String,
+    /// Whether the setting was chosen among several by its own result.
+    pub tuned: bool,
+    /// Mean training loss after the last step; `None` if a run diverged.
+    pub final_train_loss: Option<f64>,
+    /// Mean part of the test set that is classified rightly; `None` without a test set.
+    pub test_accuracy: Option<f64>,
+    /// Mean wall time of one run, gradients and steps, on one thread.
+    pub seconds: f64,
+    /// The part of `seconds` inside the optimizer.
+    pub optimizer_seconds: f64,
+    /// If runs diverged: how many, when and why.
+    pub diverged: Option<String>,
+    /// Training loss at the checkpoints, as far as all seeds got.
+    pub curve: Vec<CurvePoint>,
+    /// What the other settings gave; empty for contenders that are not tuned.
+    pub grid: Vec<GridPoint>,
+}
+
+/// Training loss at one checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Steps taken.
+    pub step: usize,
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Least of the seeds.
+    pub min: f64,
+    /// Greatest of the seeds.
+    pub max: f64,
+}
+
+/// Result of one learning rate of a tuned contender.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GridPoint {
+    /// The learning rate.
+    pub rate: f64,
+    /// Mean final training loss, `None` if a run diverged.
+    pub final_train_loss: Option<f64>,
+}
+
+impl RaceRecord {
+    /// The record of the runs of [`jobs`](crate::runs::jobs) on one workload.
+    pub fn new(workload: &Workload, contenders: &[Contender], runs: &[Run]) -> Self {
+        let mut settings = runs.chunks(workload.seeds);
+        let scored = contenders.iter().map(|contender| {
+            let own: Vec<&[Run]> = settings.by_ref().take(contender.settings.len()).collect();
+            ContenderRecord::new(contender, &own)
+        });
+        Self {
+            problem: workload.name.clone(),
+            steps: workload.steps,
+            seeds: workload.seeds,
+            contenders: scored.collect(),
         }
-        plan
     }
 
-    /// Runs of the whole race.
-    pub fn runs(&self, seeds: usize) -> usize {
-        self.settings.len() * seeds
+    /// The contender of this name.
+    pub fn contender(&self, name: &str) -> Option<&ContenderRecord> {
+        self.contenders.iter().find(|contender| contender.name == name)
     }
 }
 
-/// Runs everything and scores it.
-///
-/// Every run has one thread, also inside the optimizer, so `seconds` mean the same for all; the
-/// results do not depend on `threads`.
-///
-/// # Errors
-///
-/// If threads cannot be started.
-pub fn race(
-    workload: &Workload,
-    contenders: &[Contender],
-    threads: usize,
-    progress: &RaceProgress,
-) -> Result<RaceRecord, CliError> {
-    let plan = Plan::new(contenders);
-    let starts: Vec<Start> = (0..workload.seeds).map(|seed| workload.start(seed)).collect();
-    let course = Course { workload, progress, plan: &plan, starts: &starts };
-    let runs = course.run_all(threads)?;
-    let of_setting = |setting: &Setting| {
-        let index = plan.settings.iter().position(|known| known == setting).unwrap_or(0);
-        &runs[index * workload.seeds..(index + 1) * workload.seeds]
+impl ContenderRecord {
+    /// Means over seeds with the setting of the least mean final loss; one of which a run diverged is
+    /// chosen only if all have such a run.
+    ///
+    /// * `runs`: one entry per setting, in their order, each with one run per seed.
+    fn new(contender: &Contender, runs: &[&[Run]]) -> Self {
+        let last = |runs: &&[Run]| mean(runs.iter().map(|run| run.row.last()));
+        let finals: Vec<Option<f64>> = runs.iter().map(last).collect();
+        let best = best(finals.iter().map(|loss| loss.unwrap_or(f64::INFINITY))).unwrap_or(0);
+        let chosen = runs[best];
+        let average =
+            |value: fn(&Run) -> f64| chosen.iter().map(value).sum::<f64>() / chosen.len() as f64;
+        let grid = contender.settings.iter().zip(&finals).filter(|_| contender.tuned());
+        let grid = grid.filter_map(|(setting, &final_train_loss)| {
+            setting.rate().map(|rate| GridPoint { rate, final_train_loss })
+        });
+        Self {
+            name: contender.name.clone(),
+            setting: contender.settings[best].describe_fully(),
+            tuned: contender.tuned(),
+            final_train_loss: finals[best],
+            test_accuracy: mean(chosen.iter().map(|run| run.row.accuracy)),
+            seconds: average(|run| run.seconds),
+            optimizer_seconds: average(|run| run.optimizer_seconds),
+            diverged: divergence(chosen),
+            curve: curve(chosen),
+            grid: grid.collect(),
+        }
+    }
+
+    /// Mean training loss at a checkpoint, if all seeds got there.
+    pub fn loss_at(&self, step: usize) -> Option<f64> {
+        self.curve.iter().find(|point| point.step == step).map(|point| point.mean)
+    }
+}
+
+/// How many runs diverged, and the story of the first.
+fn divergence(runs: &[Run]) -> Option<String> {
+    let mut stories = runs.iter().map(|run| &run.row).filter(|row| !row.finished());
+    let first = &stories.next()?.outcome;
+    Some(format!("diverged in {} of {} runs: {first}", 1 + stories.count(), runs.len()))
+}
+
+/// Mean, least and greatest loss at the checkpoints that all seeds reached.
+fn curve(runs: &[Run]) -> Vec<CurvePoint> {
+    let reached = runs.iter().map(|run| run.row.curve.len()).min().unwrap_or(0);
+    let point = |at: usize| {
+        let losses = || runs.iter().map(|run| run.row.curve[at].1);
+        CurvePoint {
+            step: runs[0].row.curve[at].0,
+            mean: losses().sum::<f64>() / runs.len() as f64,
+            min: losses().fold(f64::INFINITY, f64::min),
+            max: losses().fold(f64::NEG_INFINITY, f64::max),
+        }
     };
-    let scored = contenders.iter().map(|contender| {
-        let runs: Vec<&[Run]> = contender.settings.iter().map(of_setting).collect();
-        score(contender, &runs, &workload.checkpoints)
-    });
-    Ok(RaceRecord {
-        problem: workload.name.clone(),
-        steps: workload.steps,
-        seeds: workload.seeds,
-        contenders: scored.collect(),
-    })
+    (0..reached).map(point).collect()
 }
 
-/// What the threads share.
-struct Course<'r> {
-    workload: &'r Workload,
-    progress: &'r RaceProgress,
-    plan: &'r Plan,
-    /// One per seed.
-    starts: &'r [Start],
-}
-
-impl Course<'_> {
-    /// All runs, `[setting][seed]` flattened.
-    fn run_all(&self, threads: usize) -> Result<Vec<Run>, CliError> {
-        let count = self.plan.runs(self.starts.len());
-        parallel(threads, count, |job| self.run(job))?.into_iter().collect()
-    }
-
-    fn run(&self, job: usize) -> Result<Run, CliError> {
-        let (setting, seed) = (job / self.starts.len(), job % self.starts.len());
-        let served = &self.plan.served[setting];
-        let layout = self.workload.problem.layout();
-        let mut optimizer = self.plan.settings[setting].build(&layout, self.workload.steps)?;
-        let advance = |steps| self.progress.advance(served, steps);
-        let run = measure::run(self.workload, &self.starts[seed], optimizer.as_mut(), &advance);
-        self.progress.finish(served, run.final_loss());
-        Ok(run)
-    }
+/// What a reader must know beside the record, for the report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaceContext {
+    /// The command that repeats this race.
+    pub command: String,
+    /// Parameters `P` of the model.
+    pub parameters: usize,
+    /// Number of tensors `T`.
+    pub tensors: usize,
+    /// Rows per batch; `None` for the exact gradient.
+    pub batch: Option<usize>,
+    /// Rows of the training set.
+    pub train_rows: Option<usize>,
+    /// Rows of the test set.
+    pub test_rows: Option<usize>,
+    /// Rows over which the training loss is measured.
+    pub loss_rows: Option<usize>,
+    /// Steps that the table shows.
+    pub table_steps: Vec<usize>,
+    /// Runs of the whole race.
+    pub runs: usize,
+    /// Runs at a time.
+    pub threads: usize,
+    /// Wall time of the whole race.
+    pub elapsed_seconds: f64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender::of_race;
-    use crate::learned::LearnedSource;
+    use crate::bench::record::FINISHED;
+    use crate::bench::record::RunRow;
+    use crate::contender::grid;
+    use crate::setting::Baseline;
+
+    const STEPS: [usize; 3] = [0, 1, 10];
+
+    fn run(losses: &[f64]) -> Run {
+        let finished = losses.len() == STEPS.len();
+        let row = RunRow {
+            workload: "toy".to_owned(),
+            contender: "adam-tuned".to_owned(),
+            setting: String::new(),
+            seed: 0,
+            outcome: if finished { FINISHED } else { "the loss is NaN at step 7" }.to_owned(),
+            curve: STEPS.into_iter().zip(losses.iter().copied()).collect(),
+            accuracy: Some(losses.len() as f64 / 10.0),
+            validation: Vec::new(),
+            guard: Vec::new(),
+        };
+        Run { row, seconds: 2.0, optimizer_seconds: 1.0 }
+    }
 
     #[test]
-    fn equal_settings_run_once() {
-        let plan = Plan::new(&of_race(LearnedSource::load(None).unwrap().learned()));
-        assert_eq!((plan.settings.len(), plan.runs(3)), (28, 84));
-        let shared: Vec<&Vec<usize>> = plan.served.iter().filter(|who| who.len() > 1).collect();
-        assert_eq!(shared, [&vec![1, 2]]);
+    fn the_best_finite_setting_is_shown_with_its_means() {
+        let settings = grid(Baseline::Adam)[..3].to_vec();
+        let three = Contender { name: "adam-tuned".to_owned(), settings };
+        let weak = [run(&[3.0, 2.0, 1.0]), run(&[3.0, 2.0, 1.0])];
+        let best = [run(&[3.0, 1.0, 0.2]), run(&[5.0, 1.0, 0.4])];
+        let broken = [run(&[3.0, 0.1, 0.01]), run(&[3.0])];
+        let record = ContenderRecord::new(&three, &[&weak, &best, &broken]);
+        assert!((record.final_train_loss.unwrap() - 0.3).abs() < 1e-12);
+        assert!(record.setting.starts_with("rate 3.2e-5") && record.tuned);
+        let point = record.curve[0];
+        assert_eq!((point.step, point.mean, point.min, point.max), (0, 4.0, 3.0, 5.0));
+        assert_eq!(record.grid[2].final_train_loss, None);
+        assert_eq!((record.grid.len(), record.diverged), (3, None));
+
+        let all_broken = ContenderRecord::new(&three, &[&broken, &broken, &broken]);
+        assert_eq!((all_broken.final_train_loss, all_broken.curve.len()), (None, 1));
+        let story = "diverged in 1 of 2 runs: the loss is NaN at step 7";
+        assert_eq!(all_broken.diverged.as_deref(), Some(story));
     }
 }

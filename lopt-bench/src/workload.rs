@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::rng::{Rng, shuffle, stream};
-use lopt_problems::{AnyProblem, BatchStream, Dataset, Evaluation, Instance, race_problem};
+use lopt_problems::{
+    AnyProblem, BatchStream, Dataset, Problem as _, ProblemObjective, race_problem,
+};
 
 use crate::error::CliError;
 use crate::suggest::near_names;
@@ -31,8 +33,8 @@ pub struct Workload {
     pub table_steps: Vec<usize>,
     /// Rows of the training set.
     rows: Option<usize>,
-    /// The rows on which the training loss is measured, cut into parts of bounded size.
-    measured: Vec<Vec<usize>>,
+    /// The rows on which the training loss is measured.
+    measured: Vec<usize>,
 }
 
 /// How much is run on a problem.
@@ -44,17 +46,6 @@ pub struct Size {
     pub seeds: usize,
     /// Rows per batch; `None` for what suits the problem.
     pub batch: Option<usize>,
-}
-
-/// Where the runs of one seed begin.
-#[derive(Debug, Clone)]
-pub struct Start {
-    /// Number of the seed.
-    pub seed: usize,
-    /// What is random about the problem.
-    pub instance: Instance,
-    /// Initial parameters, `[P]`.
-    pub params: Vec<f32>,
 }
 
 impl Workload {
@@ -115,45 +106,23 @@ impl Workload {
 
     /// Rows on which the training loss is measured, if there is a training set.
     pub fn measured_rows(&self) -> Option<usize> {
-        self.rows.map(|_| self.measured.iter().map(Vec::len).sum())
+        self.rows.map(|_| self.measured.len())
     }
 
-    /// Draws the start of a seed.
-    pub fn start(&self, seed: usize) -> Start {
+    /// The problem at a seed before its first batch, and the initial parameters, `[P]`: equal for all
+    /// optimizers.
+    pub fn start(&self, seed: usize) -> (ProblemObjective, Vec<f32>) {
         let instance = self.problem.instance(&mut random(seed, INSTANCE));
         let params = self.problem.init(&instance, &mut random(seed, INITIAL));
-        Start { seed, instance, params }
-    }
-
-    /// The training loss: on all rows, or on a fixed part of a large training set.
-    pub fn training_loss(&self, evaluation: &mut Evaluation, params: &[f32]) -> f64 {
-        if self.measured.is_empty() {
-            return f64::from(evaluation.loss(params, None));
-        }
-        let parts = self
-            .measured
-            .iter()
-            .map(|rows| rows.len() as f64 * f64::from(evaluation.loss(params, Some(rows))));
-        let sum: f64 = parts.sum();
-        sum / self.measured.iter().map(Vec::len).sum::<usize>() as f64
-    }
-}
-
-impl Start {
-    /// The problem at this seed's instance.
-    pub fn evaluation(&self, workload: &Workload) -> Evaluation {
-        Evaluation::new(Arc::clone(&workload.problem), self.instance.clone())
-    }
-
-    /// This seed's batches from their beginning; `None` if the gradient is exact.
-    pub fn batches(&self, workload: &Workload) -> Option<BatchStream> {
-        let (rows, batch) = (workload.rows?, workload.batch?);
-        Some(BatchStream::new(rows, batch, random(self.seed, BATCHES)))
-    }
-
-    /// This seed's gradient noise from its beginning.
-    pub fn noise(&self) -> Rng {
-        random(self.seed, NOISE)
+        let batches = self.rows.zip(self.batch);
+        let batches =
+            batches.map(|(rows, batch)| BatchStream::new(rows, batch, random(seed, BATCHES)));
+        let problem = Arc::clone(&self.problem);
+        let objective = ProblemObjective::new(problem, instance, random(seed, NOISE))
+            .with_batches(batches)
+            .with_training_rows(&self.measured, PART)
+            .with_test(self.test.clone());
+        (objective, params)
     }
 }
 
@@ -203,19 +172,19 @@ fn table_steps(steps: usize) -> Vec<usize> {
     round
 }
 
-/// All rows, or a fixed random choice of a large data set, in parts that fit the cache.
-fn measured_rows(rows: usize) -> Vec<Vec<usize>> {
+/// All rows, or a fixed random choice of a large data set.
+fn measured_rows(rows: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..rows).collect();
     if rows > MEASURED_ROWS {
         shuffle(&mut stream(0, &[MEASURED]), &mut chosen);
         chosen.truncate(MEASURED_ROWS);
     }
-    chosen.chunks(PART).map(<[usize]>::to_vec).collect()
+    chosen
 }
 
 /// Most rows on which the training loss is measured.
 const MEASURED_ROWS: usize = 2048;
-/// Rows of one part of a measurement.
+/// Rows of one part of a measurement, which fit the cache.
 const PART: usize = 256;
 
 #[cfg(test)]
@@ -242,12 +211,11 @@ mod tests {
 
     #[test]
     fn a_large_set_is_measured_in_part() {
-        let parts = measured_rows(10_000);
-        let mut rows: Vec<usize> = parts.concat();
-        assert_eq!((rows.len(), parts.len()), (2048, 8));
+        let mut rows = measured_rows(10_000);
+        assert_eq!(rows.len(), 2048);
         rows.sort_unstable();
         rows.dedup();
         assert_eq!(rows.len(), 2048);
-        assert_eq!(measured_rows(300).concat(), (0..300).collect::<Vec<_>>());
+        assert_eq!(measured_rows(300), (0..300).collect::<Vec<_>>());
     }
 }

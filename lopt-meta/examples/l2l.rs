@@ -8,7 +8,8 @@ use lopt_core::rng::stream;
 use lopt_core::{Layout, Optimizer};
 use lopt_meta::l2l::{L2lConfig, train};
 use lopt_problems::{
-    Activation, AnyProblem, BatchStream, Evaluation, Mlp, Problem, Recipe, Source,
+    Activation, AnyProblem, BatchStream, Mlp, Objective, Probe, Problem, ProblemObjective, Recipe,
+    Source, train as train_model,
 };
 use std::error::Error;
 use std::path::Path;
@@ -77,7 +78,7 @@ fn compare(problem: &Arc<dyn AnyProblem>, weights: &L2lWeights) -> Result<(), Bo
     Ok(())
 }
 
-/// Mean losses at the horizon of training and at four times of it.
+/// Mean losses at the horizon of training and at four times of it; infinite if a run diverged.
 fn losses(
     problem: &Arc<dyn AnyProblem>,
     make: impl Fn() -> Result<Box<dyn Optimizer>, Box<dyn Error>>,
@@ -86,23 +87,33 @@ fn losses(
     for seed in 0..INSTANCES {
         let mut rng = stream(1_000_000 + seed, &[]);
         let instance = problem.instance(&mut rng);
-        let rows = instance.dataset.as_ref().map_or(1, |dataset| dataset.len());
+        let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
         let mut params = problem.init(&instance, &mut rng);
-        let mut batches = BatchStream::new(rows, problem.batch_size().unwrap_or(1), rng);
-        let mut evaluation = Evaluation::new(Arc::clone(problem), instance);
-        let mut optimizer = make()?;
-        for step in 1..=4 * STEPS {
-            let rows = Some(batches.next_rows());
-            let (_, gradient) = evaluation.value_and_gradient(&params, rows);
-            if optimizer.step(&mut params, gradient).is_err() {
-                break;
-            }
-            for (sum, mark) in sums.iter_mut().zip([STEPS, 4 * STEPS]) {
-                if step == mark {
-                    *sum += f64::from(evaluation.loss(&params, None)) / INSTANCES as f64;
-                }
-            }
-        }
+        let noise = stream(1_000_000 + seed, &[1]);
+        let batches = rows.zip(problem.batch_size());
+        let batches = batches.map(|(rows, batch)| BatchStream::new(rows, batch, rng));
+        let mut objective =
+            ProblemObjective::new(Arc::clone(problem), instance, noise).with_batches(batches);
+        let mut ends = Ends([f64::INFINITY; 2]);
+        let _ = train_model(&mut objective, &mut *make()?, &mut params, 4 * STEPS, &mut ends);
+        sums.iter_mut().zip(ends.0).for_each(|(sum, loss)| *sum += loss / INSTANCES as f64);
     }
     Ok(sums)
+}
+
+/// The loss over all data at both ends.
+struct Ends([f64; 2]);
+
+impl Probe for Ends {
+    fn parameters(
+        &mut self,
+        step: usize,
+        params: &[f32],
+        objective: &mut dyn Objective,
+    ) -> Result<(), String> {
+        if let Some(end) = [STEPS, 4 * STEPS].iter().position(|&end| end == step) {
+            self.0[end] = objective.training_loss(params).unwrap_or(f64::NAN);
+        }
+        Ok(())
+    }
 }

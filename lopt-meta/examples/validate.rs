@@ -8,7 +8,7 @@ use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Layout, Weights};
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
 use lopt_meta::{Checkpoint, Recipe};
-use lopt_problems::{ValidationTask, quick_validation_suite};
+use lopt_problems::quick_validation_suite;
 use std::path::Path;
 
 fn print(name: &str, scores: &[TaskScore]) {
@@ -29,30 +29,29 @@ fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
 }
 
 /// The embedded weights with either state on the same tasks, problems and batches.
-fn compare_states(tasks: &[ValidationTask], seeds: u64) -> Result<(), Box<dyn std::error::Error>> {
+fn compare_states(seeds: u64) -> Result<(), Box<dyn std::error::Error>> {
     let weights = Weights::embedded("recommended")?;
     for seed in 0..seeds {
         let wide = |layout: &Layout| HierarchicalRnn::from_weights(&weights, layout);
-        print(&format!("f32 state, seed {seed}"), &run_suite(tasks, seed, wide));
+        print(&format!("f32 state, seed {seed}"), &run_suite(seed, wide));
         let compact = |layout: &Layout| wide(layout).with_compact_state();
-        print(&format!("compact state, seed {seed}"), &run_suite(tasks, seed, compact));
+        print(&format!("compact state, seed {seed}"), &run_suite(seed, compact));
     }
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tasks = quick_validation_suite();
-    let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
+    let names: Vec<&str> = quick_validation_suite().iter().map(|task| task.name).collect();
     println!("score and losses at 10%, 30%, 100% of: {}", names.join(", "));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "--compact") {
         let seeds = arguments.get(1).map_or(Ok(1), |seeds| seeds.parse())?;
-        return compare_states(&tasks, seeds);
+        return compare_states(seeds);
     }
     let mut best: Option<Vec<TaskScore>> = None;
     for half_decade in 0..9 {
         let rate = 10.0_f64.powf(-5.0 + 0.5 * f64::from(half_decade));
-        let scores = run_suite(&tasks, 0, |layout| Adam::new(layout, rate));
+        let scores = run_suite(0, |layout| Adam::new(layout, rate));
         print(&format!("adam {rate:.1e}"), &scores);
         let better = best.get_or_insert_with(|| scores.clone());
         for (old, new) in better.iter_mut().zip(&scores) {
@@ -68,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let make = |layout: &Layout| {
                 HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
             };
-            print(&format!("{path} from {rate:e}"), &run_suite(&tasks, 0, make));
+            print(&format!("{path} from {rate:e}"), &run_suite(0, make));
         }
     }
     Ok(())

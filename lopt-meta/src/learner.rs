@@ -13,7 +13,6 @@ use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Weights};
-use lopt_problems::quick_validation_suite;
 
 /// Weight of the newest value in the shown average of the meta-loss.
 const SHOWN_AVERAGE: f64 = 0.02;
@@ -239,7 +238,6 @@ impl Learner {
     /// Scores the averaged psi on the validation suite, from each of three initial rates, and
     /// remembers it if it is the best so far. Returns the mean score.
     pub fn validate(&mut self) -> f64 {
-        let tasks = quick_validation_suite();
         let (config, psi, level) = (&self.config, &self.meta.average, self.level);
         let from = |rate: f32| {
             let make = |layout: &Layout| {
@@ -247,7 +245,7 @@ impl Learner {
                     .with_initial_rate(rate)
                     .with_averaging(AVERAGING_ETA)
             };
-            mean_score(&run_suite(&tasks, 0, make))
+            mean_score(&run_suite(0, make))
         };
         let scores = VALIDATION_RATES.map(from);
         let score = scores.iter().sum::<f64>() / scores.len() as f64;

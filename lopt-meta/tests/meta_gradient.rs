@@ -91,7 +91,7 @@ fn networks() {
     for task in quick_validation_suite() {
         let entry = Entry { set: "validation", problem: task.problem.clone() };
         if entry.problem.layout().len() < 2000 {
-            check(&task.name, &recipe, &config, &entry, 2);
+            check(task.name, &recipe, &config, &entry, 2);
         }
     }
 }

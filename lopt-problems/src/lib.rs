@@ -112,8 +112,7 @@ pub use registry::{
 pub use slow::{DependencyChain, MinMaxWell};
 pub use stochastic::{OutwardSnake, ProjectionQuadratic, SumOfQuadratics};
 pub use suites::{
-    Family, SkippedTask, Suite, SuiteTasks, TRAINING_FAMILIES, Task, ValidationTask,
-    quick_validation_suite, suite,
+    Family, SkippedTask, Suite, SuiteTasks, TRAINING_FAMILIES, Task, quick_validation_suite, suite,
 };
 pub use transform::{BadlyScaled, LogObjective, RandomRescale, Rescale, SparseGradient, SumTask};
 pub use trial::{BatchLoss, Objective, Outcome, Phase, Probe, Validation, train};

@@ -60,6 +60,12 @@ impl ProblemObjective {
         self
     }
 
+    /// Whether the loss of a step is measured on other rows than its gradient.
+    #[must_use]
+    pub fn has_loss_batches(&self) -> bool {
+        self.loss_batches.is_some()
+    }
+
     /// Measures [`Objective::training_loss`] on these rows of the data set, `part` at a time so that
     /// large networks need little memory, instead of on the whole set at once.
     ///

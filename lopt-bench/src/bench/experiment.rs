@@ -8,20 +8,21 @@ use lopt_problems::FieldSuite;
 
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing};
-use super::progress::BenchProgress;
-use super::record::{FINISHED, Header, Record, Row, RunRow, VERSION, fingerprint, rounded};
+use super::record::{Header, Record, Row, VERSION, fingerprint};
 use super::{lengths, memory, training};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
-use crate::evaluate::cost::Stopwatch;
 use crate::field::experiment::{Plan, put_rows};
 use crate::learned::LearnedSource;
-use crate::measure::{self, Outcome, Run};
-use crate::output::OutputFolder;
+use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
-use crate::setting::{LearnedWeights, Setting};
+use crate::progress::Progress;
+use crate::runs::{jobs, run_all};
+use crate::setting::LearnedWeights;
+use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::Effort;
-use crate::speed::overhead::report::OverheadRecord;
+use crate::speed::overhead::report::{OverheadMachine, OverheadRecord};
+use crate::timing::{Clock, Stopwatch};
 use crate::workload::{Size, Workload};
 
 /// How to run experiments.
@@ -58,7 +59,8 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
     }
     let folder = OutputFolder::open(&out.join(&definition.name))?;
     let log = Log::open(&folder, &header(definition, options)?)?;
-    folder.write("machine.json", machine()?.as_bytes())?;
+    let machine = OverheadMachine::from(Machine::describe());
+    folder.write("machine.json", json_text(&machine)?.as_bytes())?;
     match definition.kind {
         Kind::Field => {
             let plan = field_plan(definition, options)?;
@@ -75,9 +77,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
         }
         Kind::Overhead => {
             let timed = overhead(options)?;
-            let mut json = serde_json::to_string_pretty(&timed)?;
-            json.push('\n');
-            folder.write(OVERHEAD, json.as_bytes())?;
+            folder.write(OVERHEAD, json_text(&timed)?.as_bytes())?;
             put_all(
                 &log,
                 timed.curves.iter().map(|curve| {
@@ -154,15 +154,6 @@ fn commit() -> String {
     text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
-fn machine() -> Result<String, CliError> {
-    let mut text =
-        serde_json::to_string_pretty(&crate::speed::overhead::report::OverheadMachine::from(
-            crate::speed::machine::Machine::describe(),
-        ))?;
-    text.push('\n');
-    Ok(text)
-}
-
 /// Meta-trains what the record does not hold yet; all weights in the order of the definition.
 fn train(
     definition: &Definition,
@@ -171,7 +162,8 @@ fn train(
     log: &Log,
     threads: usize,
 ) -> Result<Vec<LearnedWeights>, CliError> {
-    let progress = BenchProgress::new(&definition.name, "trainings", definition.trained.len());
+    let count = definition.trained.len();
+    let progress = Progress::new(format!("{}, trainings", definition.name), 0, count as u64);
     let job = |index: usize| {
         let plan = &definition.trained[index];
         let path = folder.path().join(format!("{}.weights", plan.name));
@@ -180,7 +172,7 @@ fn train(
         {
             return Ok(weights);
         }
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(Clock::Thread);
         let (weights, row) = training::train(plan, scale.updates, &path)?;
         let seconds = watch.seconds();
         if index >= log.begun().len() {
@@ -189,19 +181,12 @@ fn train(
         progress.advance();
         Ok(weights)
     };
-    let trained = parallel(threads, definition.trained.len(), job)?.into_iter().collect();
+    let trained = parallel(threads, count, job);
     progress.close();
     trained
 }
 
-/// One run to do.
-struct Job<'a> {
-    workload: &'a Workload,
-    contender: &'a Contender,
-    setting: &'a Setting,
-    seed: usize,
-}
-
+/// Makes the runs that the record does not hold yet.
 fn race(
     definition: &Definition,
     workloads: &[Workload],
@@ -209,59 +194,15 @@ fn race(
     log: &Log,
     threads: usize,
 ) -> Result<(), CliError> {
-    let mut jobs = Vec::new();
-    for workload in workloads {
-        for contender in contenders {
-            for setting in &contender.settings {
-                jobs.extend((0..workload.seeds).map(|seed| Job {
-                    workload,
-                    contender,
-                    setting,
-                    seed,
-                }));
-            }
-        }
-    }
+    let jobs = jobs(workloads, contenders);
     let first = definition.trained.len();
     let done = log.begun().len().saturating_sub(first).min(jobs.len());
-    let progress = BenchProgress::new(&definition.name, "runs", jobs.len() - done);
-    let job = |index: usize| {
-        let job = &jobs[done + index];
-        let start = job.workload.start(job.seed);
-        let mut optimizer =
-            job.setting.build(&job.workload.problem.layout(), job.workload.steps)?;
-        let run = measure::run(job.workload, &start, optimizer.as_mut(), &|_| {});
-        let timing = Timing {
-            row: first + done + index,
-            seconds: run.seconds,
-            optimizer_seconds: Some(run.optimizer_seconds),
-        };
-        log.put(timing, &Row::Run(row(job, &run)))?;
-        progress.advance();
-        Ok(())
-    };
-    let ran = parallel(threads, jobs.len() - done, job)?.into_iter().collect();
-    progress.close();
-    ran
-}
-
-fn row(job: &Job<'_>, run: &Run) -> RunRow {
-    let outcome = match &run.outcome {
-        Outcome::Finished => FINISHED.to_owned(),
-        Outcome::Diverged { step, reason } => format!("{reason} at step {step}"),
-    };
-    let points = job.workload.checkpoints.iter().zip(&run.losses);
-    RunRow {
-        workload: job.workload.name.clone(),
-        contender: job.contender.name.clone(),
-        setting: job.setting.describe(),
-        seed: job.seed,
-        outcome,
-        curve: points.map(|(&step, &loss)| (step, rounded(loss))).collect(),
-        accuracy: run.test_accuracy.map(rounded),
-        validation: Vec::new(),
-        guard: Vec::new(),
-    }
+    run_all(&definition.name, &jobs[done..], threads, |place, run| {
+        let optimizer_seconds = Some(run.optimizer_seconds);
+        let timing = Timing { row: first + done + place, seconds: run.seconds, optimizer_seconds };
+        log.put(timing, &Row::Run(run.row.rounded()))
+    })?;
+    Ok(())
 }
 
 fn overhead(options: &Options<'_>) -> Result<OverheadRecord, CliError> {

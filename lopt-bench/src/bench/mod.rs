@@ -4,7 +4,7 @@
 //!
 //! * [`definition`]: an experiment, read from `definitions/NAME.toml`.
 //! * [`training`] and [`l2l`]: weights trained for one experiment alone.
-//! * [`experiment`]: does it, on several threads, with [`progress`]; [`lengths`] and [`memory`] are
+//! * [`experiment`]: does it, on several threads; [`lengths`] and [`memory`] are
 //!   experiments without races.
 //! * [`log`]: the files while they grow; [`record`]: their content.
 //! * [`score`]: one cell per workload and contender, and profiles; [`claim`]: shown, not shown or open.
@@ -17,7 +17,6 @@ pub mod l2l;
 pub mod lengths;
 pub mod log;
 pub mod memory;
-pub mod progress;
 pub mod record;
 pub mod score;
 pub mod training;

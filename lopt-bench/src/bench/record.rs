@@ -115,6 +115,16 @@ impl RunRow {
         self.outcome == FINISHED
     }
 
+    /// With five digits of every number.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        for (_, loss) in self.curve.iter_mut().chain(&mut self.validation) {
+            *loss = rounded(*loss);
+        }
+        self.accuracy = self.accuracy.map(rounded);
+        self
+    }
+
     /// Loss before the first step.
     pub fn initial(&self) -> Option<f64> {
         self.curve.first().map(|point| point.1)

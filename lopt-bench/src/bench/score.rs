@@ -2,6 +2,7 @@
 
 use super::definition::Choice;
 use super::record::{Record, RunRow};
+use crate::tuning::{best, mean};
 
 /// What every contender reached on every workload.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +34,7 @@ impl Cell<'_> {
 
     /// Mean of the final losses; `None` if a run diverged.
     pub fn mean_last(&self) -> Option<f64> {
-        let last: Option<Vec<f64>> = self.rows.iter().map(|row| row.last()).collect();
-        last.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
+        mean(self.rows.iter().map(|row| row.last()))
     }
 }
 
@@ -76,14 +76,11 @@ impl<'r> Board<'r> {
                     Choice::Overall => overall[c],
                 };
                 let fits = |cell: &Cell<'_>| one.is_none_or(|setting| cell.setting == setting);
-                let best = grid
-                    .into_iter()
-                    .filter(fits)
-                    .min_by(|a, b| mean_log(a).total_cmp(&mean_log(b)));
-                best.map_or(Cell { setting: "", tried, rows: vec![] }, |cell| Cell {
-                    tried,
-                    ..cell
-                })
+                let mut fitting: Vec<Cell<'r>> = grid.into_iter().filter(fits).collect();
+                best(fitting.iter().map(mean_log)).map_or(
+                    Cell { setting: "", tried, rows: vec![] },
+                    |place| Cell { tried, ..fitting.swap_remove(place) },
+                )
             });
             board.cells.push(chosen.collect());
         }
@@ -141,8 +138,7 @@ fn best_overall<'r>(grids: &[Vec<Vec<Cell<'r>>>], contender: usize) -> Option<&'
         };
         grids.iter().map(of).sum()
     };
-    let settings = first.iter().map(|cell| cell.setting);
-    settings.min_by(|a, b| total(a).total_cmp(&total(b)))
+    best(first.iter().map(|cell| total(cell.setting))).map(|place| first[place].setting)
 }
 
 /// Mean over seeds of the logarithm of the relative loss.

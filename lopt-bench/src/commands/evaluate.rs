@@ -1,6 +1,7 @@
 //! `lopt evaluate`.
 
 use std::io::Write;
+use std::path::Path;
 
 use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
@@ -13,7 +14,8 @@ use crate::evaluate::learned::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
 use crate::learned::LearnedSource;
-use crate::output::{OutputFolder, say};
+use crate::output::{OutputFolder, check_writable, write_json};
+use crate::progress::Progress;
 use crate::report::evaluation;
 use crate::suggest::near_names;
 
@@ -29,7 +31,8 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let tasks = tasks(args, suite)?;
     let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = json_file(args)?;
+    let json = args.json.as_deref();
+    check_json(json)?;
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
@@ -45,11 +48,12 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         return Ok(());
     }
     let mut runs: Vec<Vec<LearnedRun>> = Vec::new();
-    for (index, task) in tasks.tasks.iter().enumerate() {
+    let progress = Progress::new("evaluate, tasks", 0, tasks.tasks.len() as u64);
+    for task in &tasks.tasks {
         runs.push(run_task(task, &learned, &args.rates, seeds(task), threads)?);
-        let (done, all) = (index + 1, tasks.tasks.len());
-        say(format_args!("evaluate: {done} of {all} tasks, {}", task.name));
+        progress.advance();
     }
+    progress.close();
     let names = (learned.label.as_str(), suite);
     let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
@@ -65,7 +69,8 @@ fn run_field(
 ) -> Result<(), CliError> {
     check_counts(args)?;
     let learned = LearnedSource::load(Some(&args.weights))?;
-    let json = json_file(args)?;
+    let json = args.json.as_deref();
+    check_json(json)?;
     let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
     let known = || plan.tasks.iter().map(|(_, task)| task.name);
     if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
@@ -92,7 +97,8 @@ fn run_ensemble(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = json_file(args)?;
+    let json = args.json.as_deref();
+    check_json(json)?;
     let effort = Effort {
         steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),
         seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS).max(1),
@@ -109,28 +115,13 @@ const ENSEMBLE_STEPS: usize = 1000;
 /// Seeds of an entry.
 const ENSEMBLE_SEEDS: usize = 3;
 
-/// Where the record goes, looked at before the work.
-fn json_file(args: &EvaluateArgs) -> Result<Option<(OutputFolder, &str)>, CliError> {
-    let Some(path) = &args.json else { return Ok(None) };
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name
-        .ok_or_else(|| CliError::Usage(format!("--json needs a file, got `{}`", path.display())))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Ok(Some((OutputFolder::open(folder.unwrap_or(std::path::Path::new(".")))?, name)))
-}
-
-fn write_json(
-    json: Option<(OutputFolder, &str)>,
-    record: &impl serde::Serialize,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    if let Some((folder, name)) = json {
-        let mut text = serde_json::to_string_pretty(record)?;
-        text.push('\n');
-        let path = folder.write(name, text.as_bytes())?;
-        writeln!(out, "\nwrote {}", path.display())?;
+/// Whether the record can be written, looked at before the work; makes its folder.
+fn check_json(path: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = path else { return Ok(()) };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        OutputFolder::open(folder)?;
     }
-    Ok(())
+    check_writable(path)
 }
 
 fn check_counts(args: &EvaluateArgs) -> Result<(), CliError> {

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::slice;
 
 use crate::args::RaceArgs;
-use crate::contender::{Contender, of_race, only};
+use crate::contender::{of_race, only};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
-use crate::output::OutputFolder;
-use crate::progress::RaceProgress;
-use crate::race::{Plan, race};
-use crate::record::RaceContext;
+use crate::output::{OutputFolder, json_text};
+use crate::race::{RaceContext, RaceRecord};
 use crate::report::{html, table};
+use crate::runs::{jobs, run_all};
+use crate::timing::{Clock, Stopwatch};
 use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
@@ -24,11 +25,10 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
 
-    let plan = Plan::new(&contenders);
-    let progress = progress(&contenders, &plan, &workload);
-    let raced = race(&workload, &contenders, threads, &progress);
-    progress.close();
-    let record = raced?;
+    let jobs = jobs(slice::from_ref(&workload), &contenders);
+    let watch = Stopwatch::start(Clock::Wall);
+    let runs = run_all("race", &jobs, threads, |_, run| Ok(run))?;
+    let record = RaceRecord::new(&workload, &contenders, &runs);
 
     let context = RaceContext {
         command: command(args, &workload),
@@ -39,26 +39,16 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
         test_rows: workload.test.as_ref().map(|test| test.len()),
         loss_rows: workload.measured_rows(),
         table_steps: workload.table_steps.clone(),
-        runs: plan.runs(workload.seeds),
+        runs: jobs.len(),
         threads,
-        elapsed_seconds: progress.elapsed_seconds(),
+        elapsed_seconds: watch.seconds(),
     };
     let page = html::page(&record, &context)?;
-    let mut json = serde_json::to_string_pretty(&record)?;
-    json.push('\n');
-    let json = folder.write("race.json", json.as_bytes())?;
+    let json = folder.write("race.json", json_text(&record)?.as_bytes())?;
     let page = folder.write("race.html", page.as_bytes())?;
     writeln!(out, "{}", table::render(&record, &context))?;
     writeln!(out, "wrote {} and {}", page.display(), json.display())?;
     Ok(())
-}
-
-fn progress(contenders: &[Contender], plan: &Plan, workload: &Workload) -> RaceProgress {
-    let names: Vec<(&str, usize)> = contenders
-        .iter()
-        .map(|contender| (contender.name.as_str(), contender.settings.len() * workload.seeds))
-        .collect();
-    RaceProgress::new(&names, plan.runs(workload.seeds), workload.steps)
 }
 
 /// The asked number of runs at a time, or the cores of the machine.

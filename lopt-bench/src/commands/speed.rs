@@ -1,14 +1,12 @@
 //! `lopt speed`.
 
 use std::io::Write;
-use std::path::Path;
 
 use lopt_core::simd::Level;
-use serde::Serialize;
 
 use crate::args::SpeedArgs;
 use crate::error::CliError;
-use crate::output;
+use crate::output::{check_writable, write_json};
 use crate::speed::overhead::{curve, report as overhead_report};
 use crate::speed::record::SpeedRecord;
 use crate::speed::rows::Wanted;
@@ -17,17 +15,22 @@ use crate::speed::{report, rounds};
 /// Measures, prints the table, writes the JSON file that is asked for.
 pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
     if let Some(device) = &args.device {
-        check_json(args.json.as_deref())?;
+        args.json.as_deref().map_or(Ok(()), check_writable)?;
         return on_device(device, args, out);
     }
     if args.overhead {
         return overhead(args, out);
     }
-    let wanted =
-        Wanted { config: args.config, only: &args.only, levels: args.levels, quick: args.quick };
+    let wanted = Wanted {
+        name: args.config.name(),
+        config: args.config.config(),
+        only: &args.only,
+        levels: args.levels,
+        quick: args.quick,
+    };
     // Everything that can be wrong is looked at before the first measurement.
     wanted.check()?;
-    check_json(args.json.as_deref())?;
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let level = Level::detect();
     let mut rows = wanted.rows(level)?;
     let effort = if args.quick { rounds::Effort::QUICK } else { rounds::Effort::FULL };
@@ -45,7 +48,7 @@ fn on_device(device: &str, args: &SpeedArgs, out: &mut dyn Write) -> Result<(), 
     let runtime = Runtime::named(device).ok_or_else(|| {
         CliError::Usage(format!("no device is called `{device}`; there are gpu, cuda, wgpu"))
     })?;
-    let record = device::measure(runtime, args.config, args.quick)?;
+    let record = device::measure(runtime, &args.config.config(), args.quick)?;
     write!(out, "{}", device::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
 }
@@ -59,26 +62,9 @@ fn on_device(device: &str, _: &SpeedArgs, _: &mut dyn Write) -> Result<(), CliEr
 
 /// `lopt speed --overhead`.
 fn overhead(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    check_json(args.json.as_deref())?;
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let effort = if args.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
     let record = overhead_report::OverheadRecord::measure(args.data.as_deref(), effort)?;
     write!(out, "{}", overhead_report::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
-}
-
-fn check_json(path: Option<&Path>) -> Result<(), CliError> {
-    path.map_or(Ok(()), output::check_writable)
-}
-
-fn write_json(
-    path: Option<&Path>,
-    record: &impl Serialize,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    let Some(path) = path else { return Ok(()) };
-    let mut json = serde_json::to_string_pretty(record)?;
-    json.push('\n');
-    output::write_file(path, json.as_bytes())?;
-    writeln!(out, "\nwrote {}", path.display())?;
-    Ok(())
 }

@@ -15,9 +15,9 @@ use crate::error::CliError;
 use crate::interrupt;
 use crate::learned::LearnedSource;
 use crate::output::OutputFolder;
-use crate::report::number::count_text;
+use crate::progress::Progress;
+use crate::report::number::{count_text, short_count_text};
 use crate::run_lock::RunLock;
-use crate::train_progress::{Progress, TrainProgress};
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
 pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -190,16 +190,13 @@ pub(super) struct Session<T> {
     pub(super) trainer: T,
     checkpoint: PathBuf,
     weights: PathBuf,
-    /// Update at which it began.
-    first_update: u64,
-    began: Instant,
     /// Time in meta-updates, without validation and files.
     unrolling: Duration,
     /// Of this sitting.
     instance_steps: u64,
     /// Last score.
     validation: Option<f64>,
-    pub(super) progress: TrainProgress,
+    pub(super) progress: Progress,
 }
 
 impl<T: Training> Session<T> {
@@ -207,12 +204,14 @@ impl<T: Training> Session<T> {
         Self {
             checkpoint: folder.path().join(CHECKPOINT),
             weights: folder.path().join(WEIGHTS),
-            first_update: trainer.learner().counters().updates,
-            began: Instant::now(),
             unrolling: Duration::ZERO,
             instance_steps: 0,
             validation: None,
-            progress: TrainProgress::new(),
+            progress: Progress::new(
+                "update",
+                trainer.learner().counters().updates,
+                trainer.learner().recipe().updates,
+            ),
             trainer,
         }
     }
@@ -250,17 +249,14 @@ impl<T: Training> Session<T> {
                 return Err(CliError::Interrupted { update: done });
             }
             let Some(update) = update else { continue };
-            self.progress.show(&Progress {
-                update: done,
-                updates: self.trainer.learner().recipe().updates,
-                meta_loss: update.meta_loss_average,
-                validation: self.validation,
-                instance_steps_per_second_core: self.instance_steps as f64
-                    / self.unrolling.as_secs_f64()
-                    / threads,
-                elapsed: self.began.elapsed(),
-                first_update: self.first_update,
-            });
+            let speed = self.instance_steps as f64 / self.unrolling.as_secs_f64() / threads;
+            let validation = self.validation.map_or("-".to_owned(), |score| format!("{score:+.3}"));
+            let extra = format!(
+                "  meta-loss {:+.3}  validation {validation}  {} instance-steps/s/core",
+                update.meta_loss_average,
+                short_count_text(speed)
+            );
+            self.progress.reach(done, &extra);
         }
         Ok(())
     }

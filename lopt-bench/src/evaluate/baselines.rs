@@ -9,7 +9,6 @@ use std::ops::Range;
 use lopt_problems::Task;
 use serde::{Deserialize, Serialize};
 
-use super::cost::Stopwatch;
 use super::curve::{envelope, rounded};
 use super::run::{Run, Start, run};
 use crate::contender::half_decades;
@@ -17,6 +16,8 @@ use crate::error::CliError;
 use crate::parallel::parallel;
 use crate::setting::RateSchedule::{self, Constant, Cosine};
 use crate::setting::{Baseline, Setting};
+use crate::timing::{Clock, Stopwatch};
+use crate::tuning::{mean, order};
 
 /// Adam on one task; a file of the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,14 @@ impl SeedBaselines {
 }
 
 impl TaskBaselines {
+    /// Mean logarithm of the loss after a multiple of the horizon, by rate, over the first `seeds`
+    /// seeds; infinite where one of them diverged or was not run.
+    pub fn scores(&self, multiple: usize, schedule: RateSchedule, seeds: usize) -> Vec<f64> {
+        let finals: Vec<Vec<Option<f64>>> =
+            self.seeds.iter().take(seeds).map(|seed| seed.finals(multiple, schedule)).collect();
+        (0..RATES).map(|rate| mean_log(finals.iter().map(|finals| finals[rate]))).collect()
+    }
+
     /// Runs Adam on these seeds of a task.
     ///
     /// # Errors
@@ -147,14 +156,12 @@ fn run_all(
         let job = jobs[index];
         let Job { schedule, rate, seed, multiple } = job;
         let steps = multiple * task.steps;
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(Clock::Thread);
         let adam = Setting::Baseline { kind: Baseline::Adam, rate: Some(rates[rate]), schedule };
         let run =
             run(task, &starts[seed], adam.build(&layout, steps)?.as_mut(), steps, ABANDON_ABOVE);
         Ok(Done { job, run, seconds: watch.seconds() })
-    })?
-    .into_iter()
-    .collect()
+    })
 }
 
 /// Every setting on every seed.
@@ -204,13 +211,16 @@ pub fn seeds_at(multiple: usize) -> usize {
 fn best_rates(done: &[Done], schedule: RateSchedule) -> Vec<usize> {
     let score = |rate: usize| {
         let runs = done.iter().filter(|d| d.job.schedule == schedule && d.job.rate == rate);
-        runs.map(|done| done.run.mark(1).map_or(f64::INFINITY, |mark| mark.smoothed.ln()))
-            .sum::<f64>()
+        mean_log(runs.map(|done| done.run.mark(1).map(|mark| mark.smoothed)))
     };
-    let mut order: Vec<usize> = (0..RATES).collect();
-    order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
-    order.truncate(LONGER);
-    order
+    let mut best = order(&(0..RATES).map(score).collect::<Vec<f64>>());
+    best.truncate(LONGER);
+    best
+}
+
+/// Mean logarithm of losses; infinite if one of the runs diverged.
+fn mean_log(losses: impl Iterator<Item = Option<f64>>) -> f64 {
+    mean(losses.map(|loss| loss.map(f64::ln))).unwrap_or(f64::INFINITY)
 }
 
 /// What is kept of the runs of one seed.

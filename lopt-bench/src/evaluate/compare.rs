@@ -2,12 +2,12 @@
 
 use lopt_problems::Task;
 
-use super::baselines::{RATES, SeedBaselines, TaskBaselines, UNTUNED_RATE};
-use super::cross_family::mean_log_losses;
+use super::baselines::{SeedBaselines, TaskBaselines, UNTUNED_RATE};
 use super::curve::{grid, step_of};
 use super::learned::{LONGEST, LearnedRun};
 use super::run::Mark;
 use crate::setting::RateSchedule::{Constant, Cosine};
+use crate::tuning;
 
 /// One run of ours at the end of a multiple of the horizon, compared with the same seed's Adams.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +58,7 @@ impl Opponents {
         cross: Option<usize>,
     ) -> Self {
         let best = |schedule| {
-            let scores = mean_log_losses(baselines, multiple, schedule, seeds);
-            (0..RATES).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(UNTUNED_RATE)
+            tuning::best(baselines.scores(multiple, schedule, seeds)).unwrap_or(UNTUNED_RATE)
         };
         let cross = cross.filter(|_| multiple == 1);
         Self { multiple, constant: best(Constant), cosine: best(Cosine), cross }

@@ -2,16 +2,16 @@
 //! is best for the whole of it.
 //!
 //! Every entry is run from the same starts by all of them. The result of a run is
-//! `ln(loss / first loss)` on the whole data set (at most 512 rows), the loss averaged over ten places
-//! in the last tenth of the run, held between `ln 1e-12` and `ln 1000`, which a run that diverges gets.
+//! `ln(loss / first loss)` on the whole data set, the loss averaged over ten places in the last tenth
+//! of the run, held between `ln 1e-12` and `ln 1000`, which a run that diverges gets.
 
 use std::sync::Arc;
 
 use lopt_core::Optimizer;
-use lopt_core::flush::FlushToZero;
 use lopt_core::rng::stream;
 use lopt_problems::{
-    BatchStream, Ensemble, Entry, Evaluation, corrupt_gradient, training_ensemble,
+    BatchStream, Ensemble, Entry, Objective, Outcome, Probe, Problem as _, ProblemObjective, train,
+    training_ensemble,
 };
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ use crate::contender::half_decades;
 use crate::error::CliError;
 use crate::parallel::parallel;
 use crate::setting::{Baseline, Learned, Setting};
+use crate::tuning::best;
 
 /// What was run and what it gave.
 #[derive(Debug, Clone, Serialize)]
@@ -90,15 +91,13 @@ pub fn run(learned: &Learned, ensemble: &str, effort: Effort) -> Result<Ensemble
     for kind in [Baseline::Adam, Baseline::RmsProp] {
         settings.extend(rates.iter().map(|&rate| Setting::constant(kind, rate)));
     }
-    let results = parallel(effort.threads, entries.len(), |index| {
+    let results: Vec<Vec<f64>> = parallel(effort.threads, entries.len(), |index| {
         let entry = &entries[index];
         settings.iter().map(|setting| result(entry, setting, effort)).collect()
     })?;
-    let results: Vec<Vec<f64>> = results.into_iter().collect::<Result<_, CliError>>()?;
     let best = |first: usize| {
         let total = |i: usize| results.iter().map(|of_entry| of_entry[first + i]).sum::<f64>();
-        let order = |a: &usize, b: &usize| total(*a).total_cmp(&total(*b));
-        (0..rates.len()).min_by(order).unwrap_or(0)
+        best((0..rates.len()).map(total)).unwrap_or(0)
     };
     let (adam, rmsprop) = (best(1), best(1 + rates.len()));
     let records: Vec<EntryRecord> = entries
@@ -143,45 +142,58 @@ fn result(entry: &Entry, setting: &Setting, effort: Effort) -> Result<f64, CliEr
 }
 
 fn one_run(entry: &Entry, seed: u64, optimizer: &mut dyn Optimizer, steps: usize) -> f64 {
-    let _flush = FlushToZero::set();
     let problem = &entry.problem;
     let mut path: Vec<u64> = problem.name().bytes().map(u64::from).collect();
     path.push(seed);
     let mut rng = stream(SEED, &path);
+    path.push(NOISE);
     let instance = problem.instance(&mut rng);
     let mut params = problem.init(&instance, &mut rng);
     let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
-    let mut batches = match (rows, problem.batch_size()) {
-        (Some(rows), Some(batch)) => Some(BatchStream::new(rows, batch, rng.clone())),
-        _ => None,
-    };
-    let mut evaluation = Evaluation::new(Arc::clone(problem), instance);
-    let first = f64::from(evaluation.mean_loss(&params, MOST_ROWS));
-    let mut grads = vec![0.0; params.len()];
-    let every = (steps / 100).max(1);
-    let (mut late, mut looks) = (0.0, 0);
-    for step in 1..=steps {
-        let batch = batches.as_mut().map(|batches| batches.next_rows().to_vec());
-        let at = optimizer.attended(&params);
-        let (loss, gradient) = evaluation.value_and_gradient(at, batch.as_deref());
-        grads.copy_from_slice(gradient);
-        optimizer.observe(loss);
-        corrupt_gradient(&**problem, &mut grads, &mut rng);
-        if optimizer.step(&mut params, &grads).is_err() {
-            return WORST;
-        }
-        if step > steps - steps / 10 && step % every == 0 {
-            late += f64::from(evaluation.mean_loss(&params, MOST_ROWS));
-            looks += 1;
+    let batches = rows.zip(problem.batch_size());
+    let batches = batches.map(|(rows, batch)| BatchStream::new(rows, batch, rng));
+    let all: Vec<usize> = (0..rows.unwrap_or(0)).collect();
+    let mut objective = ProblemObjective::new(Arc::clone(problem), instance, stream(SEED, &path))
+        .with_batches(batches)
+        .with_training_rows(&all, MOST_ROWS);
+    let first = objective.training_loss(&params).unwrap_or(f64::NAN);
+    let mut probe = LateLosses { steps, every: (steps / 100).max(1), losses: Vec::new() };
+    match train(&mut objective, optimizer, &mut params, steps, &mut probe) {
+        Outcome::Diverged { .. } => WORST,
+        Outcome::Finished => {
+            let late = probe.losses.iter().sum::<f64>() / probe.losses.len().max(1) as f64;
+            let ratio = (late / first).ln();
+            if ratio.is_nan() { WORST } else { ratio.clamp(BEST, WORST) }
         }
     }
-    let ratio = (late / f64::from(looks.max(1)) / first).ln();
-    if ratio.is_nan() { WORST } else { ratio.clamp(BEST, WORST) }
+}
+
+/// The losses at some places in the last tenth of a run.
+struct LateLosses {
+    steps: usize,
+    every: usize,
+    losses: Vec<f64>,
+}
+
+impl Probe for LateLosses {
+    fn parameters(
+        &mut self,
+        step: usize,
+        params: &[f32],
+        objective: &mut dyn Objective,
+    ) -> Result<(), String> {
+        if step > self.steps - self.steps / 10 && step % self.every == 0 {
+            self.losses.extend(objective.training_loss(params));
+        }
+        Ok(())
+    }
 }
 
 /// Seed of everything random.
 const SEED: u64 = 20_170_314;
-/// Most rows on which a loss is measured.
+/// The stream of the noise below that of the rest.
+const NOISE: u64 = 1;
+/// Rows at a time on which a loss is measured.
 const MOST_ROWS: usize = 512;
 /// What is solved beyond this counts alike.
 const BEST: f64 = -27.631_021_115_928_547;

@@ -64,7 +64,5 @@ pub fn run_task(
         let mut optimizer = setting.build(&layout, steps)?;
         let run = run(task, &starts[seed], &mut *optimizer, steps, f64::INFINITY);
         Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, long, run })
-    })?
-    .into_iter()
-    .collect()
+    })
 }

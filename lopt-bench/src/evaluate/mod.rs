@@ -3,8 +3,7 @@
 //! Data flow **tasks -> runs -> comparisons -> figures -> report**:
 //!
 //! * [`run`]: one optimizer on one task and seed, as a [`curve`] and the losses at its ends.
-//! * [`baselines`]: runs of Adam on a task, kept by [`cache`] with their [`cost`].
-//! * [`learned`]: our own runs; [`cross_family`]: the one Adam that does best elsewhere.
+//! * [`baselines`]: runs of Adam on a task, kept by [`cache`]; [`learned`]: our own runs.
 //! * [`compare`]: ours against theirs, run by run; [`statistics`]: means with intervals.
 //! * [`ensemble`]: not a suite, but the problems that weights were trained on.
 //! * [`figures`] of the suite; [`record`] and [`task_record`]: all of it as data.
@@ -12,8 +11,6 @@
 pub mod baselines;
 pub mod cache;
 pub mod compare;
-pub mod cost;
-pub mod cross_family;
 pub mod curve;
 pub mod ensemble;
 pub mod figures;

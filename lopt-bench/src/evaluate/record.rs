@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::{TaskBaselines, seeds_at};
 use super::compare::{Comparison, Opponents, compare, still_falling};
-use super::cross_family::cross_family_rates;
 use super::curve::MULTIPLES;
 use super::figures::Figures;
 use super::learned::LearnedRun;
 use super::statistics::{Estimate, estimate, mean};
 use super::task_record::{TaskRecord, task_record};
+use crate::setting::RateSchedule;
+use crate::tuning::best_elsewhere;
 
 /// The whole result. The main figures stand at the top, as plain numbers: from the weights' own
 /// initial rate at one horizon, but for `failure_rate`, which counts all initial rates and
@@ -93,7 +94,9 @@ pub fn record(
     rates: &[f64],
 ) -> EvaluationRecord {
     let families: Vec<_> = suite.tasks.iter().map(|task| task.family).collect();
-    let cross = cross_family_rates(&families, baselines);
+    let scores: Vec<Vec<f64>> =
+        baselines.iter().map(|task| task.scores(1, RateSchedule::Constant, usize::MAX)).collect();
+    let cross = best_elsewhere(&families, &scores);
     let of_task = |index: usize| {
         let (task, baselines) = (&suite.tasks[index], &baselines[index]);
         comparisons(task, baselines, &learned[index], cross[index])

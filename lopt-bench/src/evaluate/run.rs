@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use lopt_core::Optimizer;
-use lopt_core::flush::FlushToZero;
 use lopt_core::rng::{Rng, stream};
-use lopt_problems::{BatchStream, Evaluation, Instance, Task, corrupt_gradient};
+use lopt_problems::{
+    BatchLoss, BatchStream, Instance, Objective, Probe, Problem as _, ProblemObjective, Task, train,
+};
 
 use super::curve::{MULTIPLES, Smoothed, grid};
 
@@ -20,7 +21,7 @@ pub struct Start {
 }
 
 /// What a run gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// Running minimum of the smoothed loss at the places of the grid that were reached.
     pub curve: Vec<f64>,
@@ -53,9 +54,28 @@ impl Start {
     pub fn new(task: &Task, seed: usize) -> Self {
         let instance = task.problem.instance(&mut random(task, seed, INSTANCE));
         let params = task.problem.init(&instance, &mut random(task, seed, INITIAL));
-        let mut evaluation = Evaluation::new(Arc::clone(&task.problem), instance.clone());
-        let initial = exact_loss(&mut evaluation, &params);
-        Self { seed, instance, params, initial }
+        let mut start = Self { seed, instance, params, initial: f64::NAN };
+        let initial = start.objective(task).training_loss(&start.params);
+        start.initial = initial.unwrap_or(f64::NAN);
+        start
+    }
+
+    /// The task at this seed, before its first batch.
+    fn objective(&self, task: &Task) -> ProblemObjective {
+        let random = |purpose| random(task, self.seed, purpose);
+        let instance = self.instance.clone();
+        let rows = instance.dataset.as_ref().map(|dataset| dataset.len());
+        let objective = ProblemObjective::new(Arc::clone(&task.problem), instance, random(NOISE));
+        let Some(rows) = rows else { return objective };
+        let fixed: Vec<usize> = (0..rows.min(EXACT_ROWS)).collect();
+        let batches = |batch, purpose| Some(BatchStream::new(rows, batch, random(purpose)));
+        let batch = task.batch.filter(|&batch| batch < rows);
+        // The loss of one or a few rows says little about the model.
+        let few = task.batch.is_some_and(|batch| batch < MEASURED_ROWS.min(rows));
+        objective
+            .with_training_rows(&fixed, PART)
+            .with_batches(batch.and_then(|batch| batches(batch, BATCHES)))
+            .with_loss_batches(few.then(|| batches(MEASURED_ROWS, MEASURED)).flatten())
     }
 }
 
@@ -70,98 +90,76 @@ pub fn run(
     steps: usize,
     abandon_above: f64,
 ) -> Run {
-    // Denormals would cost those most that converge fastest.
-    let _flush = FlushToZero::set();
-    let mut evaluation = Evaluation::new(Arc::clone(&task.problem), start.instance.clone());
-    let mut params = start.params.clone();
-    let mut grads = vec![0.0_f32; params.len()];
-    let mut rows = Rows::new(task, start);
-    let mut noise = random(task, start.seed, NOISE);
-    let grid = grid(task.steps, steps);
-    let mut run = Run { curve: Vec::with_capacity(grid.len()), marks: Vec::new(), steps: 0 };
-    let (mut smoothed, mut least) = (Smoothed::default(), f64::INFINITY);
-    for step in 1..=steps {
-        let batch = rows.next();
-        let at = optimizer.attended(&params);
-        let in_place = std::ptr::eq(at, params.as_slice());
-        let (loss, gradient) = evaluation.value_and_gradient(at, batch.training.as_deref());
-        grads.copy_from_slice(gradient);
-        // a guard may still take back what others cannot
-        let guarded = optimizer.observe(loss);
-        let loss = match (&batch.measured, in_place) {
-            (None, true) => loss,
-            (None, false) => evaluation.loss(&params, batch.training.as_deref()),
-            (measured, _) => evaluation.loss(&params, measured.as_deref()),
+    let mut objective = start.objective(task);
+    let mut probe = SmoothedCurve {
+        horizon: task.steps,
+        grid: grid(task.steps, steps),
+        most: abandon_above * start.initial,
+        apart: objective.has_loss_batches(),
+        smoothed: Smoothed::default(),
+        least: f64::INFINITY,
+        run: Run::default(),
+    };
+    // Where it diverged is seen by what was not reached.
+    let _ = train(&mut objective, optimizer, &mut start.params.clone(), steps, &mut probe);
+    probe.run
+}
+
+/// Smooths the losses of the batches, and keeps them at the places of the grid.
+struct SmoothedCurve {
+    horizon: usize,
+    grid: Vec<usize>,
+    /// Above this the run counts as diverged.
+    most: f64,
+    /// Whether losses are measured on other rows than gradients.
+    apart: bool,
+    smoothed: Smoothed,
+    least: f64,
+    run: Run,
+}
+
+impl Probe for SmoothedCurve {
+    fn batch_loss(
+        &mut self,
+        _: usize,
+        batch: BatchLoss<'_>,
+        objective: &mut dyn Objective,
+    ) -> Result<(), String> {
+        let loss = match batch.in_place && !self.apart {
+            true => batch.loss,
+            false => objective.batch_loss(batch.params),
         };
-        let lost = guarded && !loss.is_finite();
-        let average = if lost { smoothed.value() } else { smoothed.push(f64::from(loss)) };
-        if !average.is_finite() || average > abandon_above * start.initial {
-            return run;
+        // A guard may still take back what others cannot.
+        if loss.is_finite() || !batch.guarded {
+            self.smoothed.push(f64::from(loss));
         }
-        least = least.min(average);
-        corrupt_gradient(&*task.problem, &mut grads, &mut noise);
-        if optimizer.step(&mut params, &grads).is_err() {
-            return run;
+        let average = self.smoothed.value();
+        if !average.is_finite() || average > self.most {
+            return Err(format!("the smoothed loss is {average}"));
         }
+        self.least = self.least.min(average);
+        Ok(())
+    }
+
+    fn parameters(
+        &mut self,
+        step: usize,
+        params: &[f32],
+        objective: &mut dyn Objective,
+    ) -> Result<(), String> {
+        let Self { grid, run, .. } = self;
         run.steps = step;
         if grid.get(run.curve.len()) == Some(&step) {
-            run.curve.push(least);
+            run.curve.push(self.least);
         }
-        if let Some(&multiple) = MULTIPLES.iter().find(|&m| m * task.steps == step) {
-            let exact = exact_loss(&mut evaluation, &params);
+        if let Some(&multiple) = MULTIPLES.iter().find(|&m| m * self.horizon == step) {
+            let exact = objective.training_loss(params).unwrap_or(f64::NAN);
             if !exact.is_finite() {
-                return run;
+                return Err(format!("the loss is {exact}"));
             }
-            run.marks.push(Mark { multiple, smoothed: average, exact });
+            run.marks.push(Mark { multiple, smoothed: self.smoothed.value(), exact });
         }
-    }
-    run
-}
-
-/// The loss on the first rows of the data set, the same for all optimizers.
-fn exact_loss(evaluation: &mut Evaluation, params: &[f32]) -> f64 {
-    let Some(count) = evaluation.instance().dataset.as_ref().map(|set| set.len()) else {
-        return f64::from(evaluation.loss(params, None));
-    };
-    let rows: Vec<usize> = (0..count.min(EXACT_ROWS)).collect();
-    let parts = rows.chunks(PART);
-    let sum: f64 =
-        parts.map(|part| part.len() as f64 * f64::from(evaluation.loss(params, Some(part)))).sum();
-    sum / rows.len() as f64
-}
-
-/// The rows of a step; `None` for all of them.
-struct Batch {
-    training: Option<Vec<usize>>,
-    /// Where the loss is measured, if not on the rows of the step.
-    measured: Option<Vec<usize>>,
-}
-
-/// Draws the rows of every step.
-struct Rows {
-    training: Option<BatchStream>,
-    measured: Option<BatchStream>,
-}
-
-impl Rows {
-    fn new(task: &Task, start: &Start) -> Self {
-        let count = start.instance.dataset.as_ref().map(|dataset| dataset.len());
-        let (Some(count), Some(batch)) = (count, task.batch) else {
-            return Self { training: None, measured: None };
-        };
-        let draw =
-            |batch, purpose| BatchStream::new(count, batch, random(task, start.seed, purpose));
-        Self {
-            training: (batch < count).then(|| draw(batch, BATCHES)),
-            // The loss of one or a few rows says little about the model.
-            measured: (batch < MEASURED_ROWS.min(count)).then(|| draw(MEASURED_ROWS, MEASURED)),
-        }
-    }
-
-    fn next(&mut self) -> Batch {
-        let next =
-            |rows: &mut Option<BatchStream>| rows.as_mut().map(|rows| rows.next_rows().to_vec());
-        Batch { training: next(&mut self.training), measured: next(&mut self.measured) }
+        Ok(())
     }
 }
 

@@ -117,11 +117,9 @@ impl Store {
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             let written = file.write_all(line(&timed)?.as_bytes());
             written.map_err(|source| CliError::NotWritable { path: self.path.clone(), source })?;
-            Ok::<_, CliError>(timed)
+            Ok(timed)
         })?;
-        for timed in ended {
-            self.runs.push(timed?);
-        }
+        self.runs.extend(ended);
         Ok(())
     }
 }

@@ -117,7 +117,7 @@ impl Plan {
     ) -> Result<(), CliError> {
         let steps = self.steps(task);
         let (jobs, first) = (self.factors(), begun / 2);
-        let ran = parallel(self.threads, jobs.len().saturating_sub(first), |index| {
+        parallel(self.threads, jobs.len().saturating_sub(first), |index| {
             let (factor, seed) = jobs[first + index];
             let pair = run_factor(task, steps, learned, factor, seed)?;
             let places = 2 * (first + index)..2 * (first + index) + 2;
@@ -126,7 +126,7 @@ impl Plan {
                 .filter(|place| place.0 >= begun)
                 .try_for_each(|(p, run)| ended(p, run))
         })?;
-        ran.into_iter().collect()
+        Ok(())
     }
 
     /// The figures of weights on these jobs; nothing is kept but the baselines.

@@ -4,7 +4,7 @@ use lopt_core::Optimizer;
 use lopt_problems::{FieldTask, Objective, Outcome, Phase, Probe, train};
 
 use crate::bench::record::{FINISHED, RunRow, rounded};
-use crate::timing::Stopwatch;
+use crate::timing::{Clock, PhaseTimes};
 
 /// Who runs, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub fn run(
         Outcome::Diverged { step, reason } => format!("{reason} at step {step}"),
     };
     TimedRun {
-        seconds: probe.seconds[0] + probe.seconds[1],
-        optimizer_seconds: probe.seconds[1],
+        seconds: probe.times.gradients + probe.times.steps,
+        optimizer_seconds: probe.times.steps,
         run: RunRow {
             workload: task.name.to_owned(),
             contender: label.contender,
@@ -84,10 +84,7 @@ struct FieldProbe {
     training: Vec<(usize, f64)>,
     validation: Vec<(usize, f64)>,
     accuracy: Option<f64>,
-    watch: Stopwatch,
-    phase: Phase,
-    /// Of gradients and of steps.
-    seconds: [f64; 2],
+    times: PhaseTimes,
 }
 
 impl FieldProbe {
@@ -99,22 +96,14 @@ impl FieldProbe {
             training: Vec::new(),
             validation: Vec::new(),
             accuracy: None,
-            watch: Stopwatch::start(),
-            phase: Phase::Measure,
-            seconds: [0.0; 2],
+            times: PhaseTimes::start(Clock::Thread),
         }
     }
 }
 
 impl Probe for FieldProbe {
     fn enter(&mut self, phase: Phase) {
-        let spent = self.watch.lap();
-        match self.phase {
-            Phase::Measure => {}
-            Phase::Gradient => self.seconds[0] += spent,
-            Phase::Step => self.seconds[1] += spent,
-        }
-        self.phase = phase;
+        self.times.enter(phase);
     }
 
     fn parameters(

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::contender::LEARNED;
 use crate::error::CliError;
-use crate::record::{ContenderRecord, RaceContext, RaceRecord};
+use crate::race::{ContenderRecord, RaceContext, RaceRecord};
 use crate::report::number::{count_text, seconds_text};
 use crate::report::plot::canvas::Screen;
 use crate::report::plot::chart::Chart;

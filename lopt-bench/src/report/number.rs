@@ -39,6 +39,17 @@ pub fn percent_text(fraction: f64) -> String {
     format!("{:.2} %", 100.0 * fraction)
 }
 
+/// A rough count: `950`, `412k`, `1.3M`.
+pub fn short_count_text(count: f64) -> String {
+    if count >= 1e6 {
+        format!("{:.1}M", count / 1e6)
+    } else if count >= 1e3 {
+        format!("{:.0}k", count / 1e3)
+    } else {
+        format!("{count:.0}")
+    }
+}
+
 /// A count with thin groups of three: `25 450`.
 pub fn count_text(count: usize) -> String {
     let digits = count.to_string();
@@ -72,5 +83,6 @@ mod tests {
             ["0.0123", "1.23", "12.3", "123"]
         );
         assert_eq!(percent_text(0.973_12), "97.31 %");
+        assert_eq!([12.0, 4e5, 1.34e6].map(short_count_text), ["12", "400k", "1.3M"]);
     }
 }

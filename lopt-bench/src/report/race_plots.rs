@@ -1,6 +1,6 @@
 //! The two charts of a race: loss against steps, and final loss against the learning rate.
 
-use crate::record::{ContenderRecord, RaceRecord};
+use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::plot::axis::Scale;
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};

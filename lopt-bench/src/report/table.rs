@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::record::{ContenderRecord, RaceContext, RaceRecord};
+use crate::race::{ContenderRecord, RaceContext, RaceRecord};
 use crate::report::number::{count_text, loss_text, percent_text, rate_text, seconds_text};
 use crate::report::verdict::verdict;
 

@@ -1,7 +1,7 @@
 //! The result in one or two sentences.
 
 use crate::contender::LEARNED;
-use crate::record::{ContenderRecord, RaceRecord};
+use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::number::loss_text;
 
 /// Where the learned optimizer ended, and how far from each of the others.
@@ -56,7 +56,7 @@ fn comparison(ours: f64, other: &ContenderRecord) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::record::{CurvePoint, GridPoint};
+    use crate::race::{CurvePoint, GridPoint};
 
     /// A contender whose loss falls like a power of the step.
     pub(crate) fn contender(name: &str, tuned: bool, last: Option<f64>) -> ContenderRecord {

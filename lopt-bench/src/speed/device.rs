@@ -8,13 +8,12 @@ use lopt_core::hierarchical_rnn::AVERAGING_ETA;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnn, Layout};
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout};
 use serde::Serialize;
 
 use super::operations::ADAM_BYTES;
 use super::rounds::median;
 use super::rows::{many_tensors, single};
-use crate::args::SpeedConfig;
 use crate::error::CliError;
 use crate::report::number::count_text;
 use crate::report::table::align;
@@ -57,7 +56,7 @@ pub struct DeviceRow {
 /// If there is none, or it fails.
 pub fn measure(
     runtime: Runtime,
-    config: SpeedConfig,
+    config: &HierarchicalRnnConfig,
     quick: bool,
 ) -> Result<DeviceRecord, CliError> {
     let client = runtime.client().map_err(device_error)?;
@@ -78,14 +77,13 @@ pub fn measure(
 fn measure_layout(
     client: &Client,
     name: &str,
-    config: SpeedConfig,
+    config: &HierarchicalRnnConfig,
     layout: &Layout,
     quick: bool,
 ) -> Result<[DeviceRow; 3], DeviceError> {
     let n = layout.len();
-    let config = config.config();
-    let psi = MetaLayout::new(&config).initialize(&config, &mut stream(0, &[]));
-    let host = HierarchicalRnn::new(&config, &psi, layout, Level::detect());
+    let psi = MetaLayout::new(config).initialize(config, &mut stream(0, &[]));
+    let host = HierarchicalRnn::new(config, &psi, layout, Level::detect());
     let mut learned = DeviceOptimizer::new(client, &host.with_averaging(AVERAGING_ETA))?;
     let mut adam = DeviceAdam::new(client, n, 1e-3);
     let [params, grads, others] = [0.5, 0.1, 0.5].map(|x| learned.upload(&vec![x; n]));

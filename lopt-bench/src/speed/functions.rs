@@ -3,12 +3,13 @@
 //! The array fits the first cache, and the values do not depend on each other: this is throughput,
 //! the least a kernel can hope for that calls these functions, not latency.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
 use lopt_core::buffer::Buffer;
 use lopt_core::simd::{Kernel, Level, Row, Simd, TILE};
 
-use super::clock::Stopwatch;
+use crate::timing::sample;
 
 /// The functions that are timed, in the order of [`FUNCTIONS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,18 +61,13 @@ impl Function {
         for (i, value) in values.iter_mut().enumerate() {
             *value = 0.1 + 3.0 * (i as f32 * 0.618).fract();
         }
-        let watch = Stopwatch::start();
-        let mut runs = 0;
-        loop {
+        let Ok([cpu_ns, _]) = sample::<Infallible>(seconds, || {
             for _ in 0..16 {
                 black_box(level.dispatch(Sweep { function: self, values: black_box(&values) }));
             }
-            runs += 16;
-            let cpu = watch.elapsed().cpu;
-            if cpu >= seconds {
-                return cpu * 1e9 / (runs * ROWS * TILE) as f64;
-            }
-        }
+            Ok((16 * ROWS * TILE) as f64)
+        });
+        cpu_ns
     }
 }
 

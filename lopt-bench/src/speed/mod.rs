@@ -1,11 +1,10 @@
 //! `lopt speed`: how fast everything is, beside what the machine allows.
 //!
-//! Flow: **[`rows`] ([`cases`], [`operations`]) -> [`rounds`] ([`clock`], [`peak`], [`functions`])
+//! Flow: **[`rows`] ([`cases`], [`operations`]) -> [`rounds`] ([`peak`], [`functions`])
 //! -> [`floor`] -> [`record`] ([`machine`]) -> [`report`]**. [`overhead`] is the other question:
 //! what the learned step costs beside the gradient, and `device` (feature `gpu`) the step on a GPU. `docs/performance.md` explains the figures.
 
 pub mod cases;
-pub mod clock;
 #[cfg(feature = "gpu")]
 pub mod device;
 pub mod floor;

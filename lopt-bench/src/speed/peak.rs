@@ -3,11 +3,12 @@
 //! Chains of `x <- a x + b` in registers, without loads: with enough independent chains the units
 //! are always busy, with too many the registers run out, so several numbers of chains are tried.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
 use lopt_core::simd::{Kernel, Level, Simd};
 
-use super::clock::Stopwatch;
+use crate::timing::sample;
 
 /// Nanoseconds of one multiply-add of 16 lanes.
 pub fn multiply_add_ns(level: Level, seconds: f64) -> f64 {
@@ -25,16 +26,11 @@ pub fn multiply_add_ns(level: Level, seconds: f64) -> f64 {
 
 fn chains<const N: usize>(level: Level, seconds: f64) -> f64 {
     const TURNS: usize = 20_000;
-    let watch = Stopwatch::start();
-    let mut runs = 0;
-    loop {
+    let Ok([cpu_ns, _]) = sample::<Infallible>(seconds, || {
         black_box(level.dispatch(Chains::<N> { turns: black_box(TURNS) }));
-        runs += 1;
-        let cpu = watch.elapsed().cpu;
-        if cpu >= seconds {
-            return cpu * 1e9 / (runs * TURNS * N) as f64;
-        }
-    }
+        Ok((TURNS * N) as f64)
+    });
+    cpu_ns
 }
 
 /// `N` independent chains of `turns` multiply-adds.

@@ -1,11 +1,11 @@
 //! Timing: several rounds over all rows, so that noise on the machine hits all of them alike.
 
-use super::clock::Stopwatch;
 use super::floor::{LevelSpeeds, Speeds};
 use super::functions::FUNCTIONS;
 use super::operations::ADAM_BYTES;
 use super::rows::{COPY, IN_PLACE, Row};
 use crate::error::CliError;
+use crate::timing::sample;
 
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ pub fn measure(rows: &mut [Row], effort: Effort) -> Result<Measured, CliError> {
             probes.push(LevelSpeeds::measure(level, effort.probe));
         }
         for (row, samples) in rows.iter_mut().zip(&mut samples) {
-            samples.push(sample(row, effort.sample)?);
+            samples.push(sample(effort.sample, || row.case.run())?);
         }
     }
     let of = |which: usize| -> Vec<f64> {
@@ -71,19 +71,6 @@ pub fn measure(rows: &mut [Row], effort: Effort) -> Result<Measured, CliError> {
     let levels = probes.iter().map(|probes| middle(probes)).collect();
     let speeds = Speeds { copied_byte_ns, updated_byte_ns, levels };
     Ok(Measured { cpu_ns, wall_ns, speeds })
-}
-
-/// Nanoseconds per parameter, CPU and wall.
-fn sample(row: &mut Row, seconds: f64) -> Result<[f64; 2], CliError> {
-    let watch = Stopwatch::start();
-    let mut done = 0.0;
-    loop {
-        done += row.case.run()?;
-        let elapsed = watch.elapsed();
-        if elapsed.cpu >= seconds {
-            return Ok([elapsed.cpu * 1e9 / done, elapsed.wall * 1e9 / done]);
-        }
-    }
 }
 
 /// The median of each speed; there is at least one measurement.

@@ -9,7 +9,6 @@ use super::cases::{Case, CopyCase, InPlaceCase, MetaCase, StepCase};
 use super::floor::Needs;
 use super::machine::{level_name, levels};
 use super::operations::{ADAM_BYTES, Operations, compact_step_bytes, step_bytes};
-use crate::args::SpeedConfig;
 use crate::error::CliError;
 use crate::suggest::unknown;
 
@@ -44,8 +43,10 @@ pub struct Row {
 /// Which rows are wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// The optimizer.
-    pub config: SpeedConfig,
+    /// Name of the optimizer, as recipes know it.
+    pub name: &'a str,
+    /// Its sizes and switches.
+    pub config: HierarchicalRnnConfig,
     /// These names; all of them for an empty list.
     pub only: &'a [String],
     /// The step at every SIMD level, too.
@@ -79,7 +80,7 @@ impl Wanted<'_> {
     ///
     /// If a case cannot be made.
     pub fn rows(&self, level: Level) -> Result<Vec<Row>, CliError> {
-        let config = self.config.config();
+        let config = self.config;
         let large = if self.quick { 100_000 } else { 1_000_000 };
         let huge = 10 * large;
         let mut rows = Vec::new();
@@ -131,7 +132,7 @@ impl Wanted<'_> {
         }
         for (name, problem) in META {
             if self.wants(name) {
-                rows.push(meta(name, problem, self.config, &config, level)?);
+                rows.push(meta(name, problem, self.name, &config, level)?);
             }
         }
         Ok(rows)
@@ -192,12 +193,12 @@ fn beyond_caches(n: usize, bytes: f64) -> f64 {
 fn meta(
     name: &str,
     problem: &str,
-    named: SpeedConfig,
+    optimizer: &str,
     config: &HierarchicalRnnConfig,
     level: Level,
 ) -> Result<Row, CliError> {
     let tensors = lopt_problems::lookup(problem, None)?.layout().tensor_count();
-    let case = MetaCase::new(problem, named.name(), level)?;
+    let case = MetaCase::new(problem, optimizer, level)?;
     let n = case.parameters();
     // An unroll of a small problem stays in the caches.
     let needs = Needs { bytes: 0.0, operations: Operations::of_meta(config, n, tensors), level };

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use quick::{ValidationTask, quick_validation_suite};
+pub use quick::quick_validation_suite;
 
 use crate::error::ProblemError;
 use crate::problem::{AnyProblem, Problem};
@@ -24,8 +24,7 @@ pub(crate) use files::Files;
 /// A list of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
-    /// The first five tasks of [`Validation`](Self::Validation), those of
-    /// [`quick_validation_suite`], over shorter horizons.
+    /// The first five tasks of [`Validation`](Self::Validation): [`quick_validation_suite`].
     Quick,
     /// To choose checkpoints and recipes by.
     Validation,
@@ -142,7 +141,7 @@ pub struct SkippedTask {
 pub fn suite(suite: Suite, data_dir: Option<&Path>) -> Result<SuiteTasks, ProblemError> {
     let mut files = Files::new(data_dir);
     match suite {
-        Suite::Quick => Ok(SuiteTasks { tasks: validation::generated_first(), skipped: vec![] }),
+        Suite::Quick => Ok(SuiteTasks { tasks: quick_validation_suite(), skipped: vec![] }),
         Suite::Validation => validation::tasks(&mut files),
         Suite::Test => test::tasks(&mut files),
     }

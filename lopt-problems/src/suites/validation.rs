@@ -10,27 +10,10 @@ use crate::factorisation::Factorisation;
 use crate::noise::Noisy;
 use crate::transform::BadlyScaled;
 
-/// The tasks whose problems are those of the quick suite.
-pub(super) fn generated_first() -> Vec<Task> {
-    // Name, family, horizon, longest multiple.
-    let plans = [
-        ("mlp-relu-teacher", ("mlp-relu", "teacher"), 400, 25),
-        ("mlp-tanh-clusters", ("mlp-tanh", "clusters"), 400, 25),
-        ("mlp-tanh-spirals", ("mlp-tanh", "spirals"), 600, 25),
-        ("conv-relu-digits", ("conv-relu", "digits"), 200, 5),
-        ("mlp-relu-digits", ("mlp-relu", "digits"), 400, 5),
-    ];
-    let problems = quick_validation_suite().into_iter().map(|task| task.problem);
-    let task = |((name, family, steps, longest), problem)| {
-        Task::new(name, family, problem, steps, longest)
-    };
-    plans.into_iter().zip(problems).map(task).collect()
-}
-
 /// All tasks.
 pub(super) fn tasks(files: &mut Files) -> Result<SuiteTasks, ProblemError> {
     let mut suite = SuiteTasks::new();
-    suite.tasks = generated_first();
+    suite.tasks = quick_validation_suite();
     suite.tasks.extend(generated_more());
     suite.tasks.extend(late());
     let plan = mnist("softmax-mnist", "softmax", 400, 25, 5);

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::fit::{Crossing, Line};
 use super::tasks::Task;
 use crate::error::CliError;
-use crate::speed::clock::Stopwatch;
 use crate::speed::rounds::median;
+use crate::timing::sample;
 
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
@@ -136,14 +136,5 @@ fn step_ns(
 
 /// Nanoseconds of CPU time of one call, over as many as take so many seconds.
 fn timed(seconds: f64, mut call: impl FnMut() -> Result<(), CliError>) -> Result<f64, CliError> {
-    let watch = Stopwatch::start();
-    let mut calls = 0.0;
-    loop {
-        call()?;
-        calls += 1.0;
-        let cpu = watch.elapsed().cpu;
-        if cpu >= seconds {
-            return Ok(cpu * 1e9 / calls);
-        }
-    }
+    sample(seconds, || call().map(|()| 1.0)).map(|[cpu_ns, _]| cpu_ns)
 }
