@@ -7,7 +7,7 @@ pub use crate::exact::ExactHierarchicalRnn;
 use crate::flush::FlushToZero;
 use crate::layout::Layout;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths, check_norms};
 use crate::plan::{Lanes, Plan};
 use crate::record::KeptView;
 use crate::rng::{stream, uniform};
@@ -231,6 +231,7 @@ impl Optimizer for HierarchicalRnn {
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
         check_lengths(&self.layout, params, grads)?;
         check_finite(&self.layout, grads)?;
+        check_norms(&self.layout, grads, |_| true)?;
         self.advance(params, grads, &[]);
         Ok(())
     }

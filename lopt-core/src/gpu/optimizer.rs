@@ -16,7 +16,8 @@ use crate::tensor_step::TensorStep;
 /// The [`HierarchicalRnn`] on a device: parameters, gradients and state never leave it.
 ///
 /// As there, the gradient is to be taken at [`attended`](Self::attended). Nothing is read back in a
-/// step, so a gradient that is not finite is not refused: it goes through to the parameters.
+/// step, so a gradient that is not finite, or has a norm above 2^63, whose square leaves single
+/// precision, is not refused: it makes parameters NaN. Who cannot exclude that must look first.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct DeviceOptimizer {
     pub(super) client: Client,

@@ -124,7 +124,7 @@ impl Guard {
     }
 
     /// Judges a step before it is taken. `params`: as they are; `gradient`: the complaint about the
-    /// gradient, if it is not finite; `loss`: where the gradient was taken.
+    /// gradient, if it cannot be used; `loss`: where the gradient was taken.
     pub(crate) fn judge(
         &mut self,
         params: &[f32],

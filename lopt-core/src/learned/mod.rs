@@ -20,7 +20,7 @@ pub use state_error::StateError;
 use crate::guard::{Guard, GuardEvent, Verdict};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
 use crate::schedule::Schedule;
 use crate::simd::Level;
 use crate::tensor_step::TensorStep;
@@ -176,7 +176,7 @@ impl LearnedOptimizer {
         self.taken
     }
 
-    /// Steps that the guard left out as a gradient or a loss was not finite.
+    /// Steps that the guard left out as a gradient or a loss was not finite, or a gradient too long.
     #[must_use]
     pub fn skipped_steps(&self) -> u64 {
         self.guard.as_ref().map_or(0, Guard::skipped)
@@ -204,7 +204,8 @@ impl LearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If a length does not fit the layout, or, without a guard, a gradient is not finite.
+    /// If a length does not fit the layout, or, without a guard, a gradient is not finite or longer
+    /// than [`LARGEST_GRADIENT_NORM`](crate::optimizer::LARGEST_GRADIENT_NORM).
     pub fn step_with_loss(
         &mut self,
         params: &mut [f32],
@@ -232,11 +233,11 @@ impl LearnedOptimizer {
             return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
         }
         let has_gradient = |t: usize| given.has_gradient.get(t).is_none_or(|&has| has);
-        let finite = check_present(self.rnn.layout(), grads, has_gradient);
+        let usable = self.check_and_clip(grads, has_gradient);
         match &mut self.guard {
             Some(guard) => {
-                let finite = finite.map_err(|error| error.to_string());
-                let verdict = guard.judge(params, finite, loss);
+                let usable = usable.map_err(|error| error.to_string());
+                let verdict = guard.judge(params, usable, loss);
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
@@ -248,16 +249,11 @@ impl LearnedOptimizer {
                     }
                 }
             }
-            None => finite?,
+            None => usable?,
         }
         self.prepare(has_gradient);
         self.decay(params);
-        let grads = if self.clipping.is_off() {
-            grads
-        } else {
-            self.clipping.apply(grads, &mut self.clipped);
-            &self.clipped
-        };
+        let grads = if self.clipping.is_off() { grads } else { &self.clipped };
         self.taken += 1;
         if let Some(adam) = self.guard.as_mut().and_then(Guard::fallback_mut) {
             adam.step(self.rnn.layout(), &self.tensors, params, grads);
@@ -267,6 +263,22 @@ impl LearnedOptimizer {
         let tensors = if alike { &[][..] } else { &self.tensors };
         self.rnn.advance(params, grads, tensors);
         Ok(())
+    }
+
+    /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
+    /// be limited. What is long only before that does no harm.
+    fn check_and_clip(
+        &mut self,
+        grads: &[f32],
+        has_gradient: impl Fn(usize) -> bool,
+    ) -> Result<(), StepError> {
+        let layout = self.rnn.layout();
+        check_present(layout, grads, &has_gradient)?;
+        if self.clipping.is_off() {
+            return check_norms(layout, grads, has_gradient);
+        }
+        self.clipping.apply(grads, &mut self.clipped);
+        check_norms(layout, &self.clipped, has_gradient)
     }
 
     /// How every tensor takes part in the next step.
@@ -334,27 +346,6 @@ impl Optimizer for LearnedOptimizer {
         self.observed = None;
         self.taken = 0;
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
-    }
-}
-
-/// [`check_finite`] over the tensors that have a gradient.
-fn check_present(
-    layout: &Layout,
-    grads: &[f32],
-    has_gradient: impl Fn(usize) -> bool,
-) -> Result<(), StepError> {
-    match check_finite(layout, grads) {
-        Err(StepError::NonFiniteGradient { .. }) => {
-            let bad = |t: &usize| {
-                has_gradient(*t) && grads[layout.range(*t)].iter().any(|g| !g.is_finite())
-            };
-            let Some(t) = (0..layout.tensor_count()).find(bad) else { return Ok(()) };
-            let of_tensor = &grads[layout.range(t)];
-            let index = of_tensor.iter().position(|g| !g.is_finite()).unwrap_or(0);
-            let tensor = layout.tensors()[t].name.clone();
-            Err(StepError::NonFiniteGradient { tensor, index, value: of_tensor[index] })
-        }
-        other => other,
     }
 }
 

@@ -1,0 +1,77 @@
+//! Gradients that are too long, missing, or of tensors that take no part.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::{
+    GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
+    StepError, TensorShape,
+};
+
+fn layout() -> Layout {
+    Layout::new(vec![TensorShape::new("a", [64]), TensorShape::new("b", [8])]).unwrap()
+}
+
+fn start() -> Vec<f32> {
+    (0..72).map(|i| (0.7 * i as f32).sin()).collect()
+}
+
+#[test]
+fn a_gradient_whose_squares_overflow_is_left_out() {
+    let refused = |error: StepError| {
+        assert!(matches!(&error, StepError::GradientTooLong { tensor, .. } if tensor == "a"));
+    };
+    for guard in [None, Some(GuardConfig::default())] {
+        let config = LearnedOptimizerConfig::new().with_guard(guard);
+        let mut optimizer = config.init(&layout()).unwrap();
+        let mut params = start();
+        for n in 0..100 {
+            let mut grads = optimizer.attended(&params).to_vec();
+            match n {
+                50 => grads[3] = 1e20,
+                60 => grads[..64].fill(2e18),
+                _ => {}
+            }
+            let before = params.clone();
+            match optimizer.step(&mut params, &grads) {
+                Err(error) => refused(error),
+                Ok(()) => assert!(guard.is_some() || ![50, 60].contains(&n), "step {n}"),
+            }
+            assert_eq!(params == before, [50, 60].contains(&n), "step {n}");
+        }
+        assert!(params.iter().all(|x| x.is_finite()), "{params:?}");
+        let left_out = if guard.is_some() { 2 } else { 0 };
+        assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (98, left_out));
+    }
+    let mut bare = HierarchicalRnn::pretrained(&layout()).unwrap();
+    refused(bare.step(&mut start(), &[1e20; 72]).unwrap_err());
+}
+
+#[test]
+fn the_longest_gradient_that_is_taken_does_no_harm() {
+    let mut optimizer = LearnedOptimizer::pretrained(&layout()).unwrap();
+    let mut params = start();
+    for n in 0..40 {
+        let long = if n % 4 == 0 { 1e18 } else { 1.0 };
+        let grads: Vec<f32> = optimizer.attended(&params).iter().map(|x| long * x).collect();
+        optimizer.step(&mut params, &grads).unwrap();
+    }
+    assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (40, 0));
+    assert!(params.iter().all(|x| x.is_finite()), "{params:?}");
+}
+
+#[test]
+fn clipping_makes_a_long_gradient_usable() {
+    let clipped = [
+        LearnedOptimizerConfig::new().with_clipping_norm(1.0),
+        LearnedOptimizerConfig::new().with_clipping_value(1.0),
+    ];
+    for config in clipped {
+        let mut optimizer = config.init(&layout()).unwrap();
+        let mut params = start();
+        for _ in 0..20 {
+            optimizer.step(&mut params, &[1e30; 72]).unwrap();
+        }
+        assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (20, 0));
+        assert!(params.iter().all(|x| x.is_finite()), "{params:?}");
+    }
+}
