@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::{
-    GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
-    StepError, TensorShape,
+    Given, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
+    Optimizer, ParameterGroup, StepError, TensorShape,
 };
 
 fn layout() -> Layout {
@@ -73,5 +73,31 @@ fn clipping_makes_a_long_gradient_usable() {
         }
         assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (20, 0));
         assert!(params.iter().all(|x| x.is_finite()), "{params:?}");
+    }
+}
+
+#[test]
+fn what_stands_for_a_missing_gradient_changes_nothing() {
+    let clipped = LearnedOptimizerConfig::new().with_clipping_norm(1.0);
+    let frozen = clipped.clone().with_group(ParameterGroup::new("a").frozen());
+    let run = |config: &LearnedOptimizerConfig, has_gradient: &[bool], absent: f32| {
+        let mut optimizer = config.init(&layout()).unwrap();
+        let mut params = start();
+        for _ in 0..20 {
+            let mut grads = optimizer.attended(&params).to_vec();
+            grads[..64].fill(absent);
+            let given = Given { has_gradient, ..Given::default() };
+            optimizer.step_given(&mut params, &grads, given).unwrap();
+        }
+        assert_eq!(optimizer.steps(), 20);
+        params
+    };
+    for (config, has_gradient) in [(&clipped, &[false, true][..]), (&frozen, &[])] {
+        let zeros = run(config, has_gradient, 0.0);
+        for absent in [1e6, 1e30, f32::NAN] {
+            assert_eq!(run(config, has_gradient, absent), zeros, "{absent}");
+        }
+        assert_eq!(zeros[..64], start()[..64]);
+        assert_ne!(zeros[64..], start()[64..]);
     }
 }

@@ -118,7 +118,8 @@ impl LearnedOptimizerConfig {
         self
     }
 
-    /// Limits the norm of the gradients of all tensors together, after entries.
+    /// Limits the norm of the gradients of all tensors together, after entries; tensors that are
+    /// frozen or without a gradient do not count.
     #[must_use]
     pub fn with_clipping_norm(mut self, most: f32) -> Self {
         self.clipping.norm = Some(most);

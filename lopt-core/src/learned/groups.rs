@@ -36,7 +36,7 @@ impl ParameterGroup {
         self
     }
 
-    /// These tensors stay as they are.
+    /// These tensors stay as they are, and their gradients are not looked at.
     #[must_use]
     pub fn frozen(mut self) -> Self {
         self.frozen = true;

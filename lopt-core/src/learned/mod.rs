@@ -266,19 +266,20 @@ impl LearnedOptimizer {
     }
 
     /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
-    /// be limited. What is long only before that does no harm.
+    /// be limited. What is long only before that does no harm; frozen tensors are not looked at.
     fn check_and_clip(
         &mut self,
         grads: &[f32],
         has_gradient: impl Fn(usize) -> bool,
     ) -> Result<(), StepError> {
         let layout = self.rnn.layout();
-        check_present(layout, grads, &has_gradient)?;
+        let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+        check_present(layout, grads, counts)?;
         if self.clipping.is_off() {
-            return check_norms(layout, grads, has_gradient);
+            return check_norms(layout, grads, counts);
         }
-        self.clipping.apply(grads, &mut self.clipped);
-        check_norms(layout, &self.clipped, has_gradient)
+        self.clipping.apply(layout, grads, counts, &mut self.clipped);
+        check_norms(layout, &self.clipped, counts)
     }
 
     /// How every tensor takes part in the next step.
