@@ -31,7 +31,9 @@ impl Roster {
         // an id that is trained anywhere is trained everywhere
         let mut slots: Vec<ParamId> = Vec::new();
         let mut tensors = Vec::new();
-        for found in census.found.iter().filter(|found| found.trained) {
+        // a tensor without elements has nothing to train
+        for found in census.found.iter().filter(|found| found.trained && !found.shape.contains(&0))
+        {
             if !slots.contains(&found.id) {
                 slots.push(found.id);
                 tensors.push(TensorShape::new(found.name.clone(), found.shape.clone()));
@@ -109,7 +111,8 @@ impl<'a> Walk<'a> {
             self.fail(Error::Parameter { expected: described(&place.name, &place.shape), got });
             return None;
         }
-        if place.slot.is_none() && param.is_require_grad() {
+        let trainable = !place.shape.contains(&0) && param.is_require_grad();
+        if place.slot.is_none() && trainable {
             self.fail(Error::Thawed { name: place.name.clone() });
         }
         place.slot.map(|slot| (place, slot))

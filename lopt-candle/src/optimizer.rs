@@ -54,11 +54,11 @@ impl LearnedOptimizer {
     /// An optimizer of these variables, in this order. Names are what groups and diagnostics use.
     ///
     /// A variable that occurs twice (tied weights) is one tensor with its first name; variables of
-    /// integers are left out.
+    /// integers, and those without elements, are left out.
     ///
     /// # Errors
     ///
-    /// As [`from_var_map`](Self::from_var_map).
+    /// As [`from_var_map`](Self::from_var_map), and if two variables have one name.
     pub fn from_named_vars(
         vars: Vec<(String, Var)>,
         config: LearnedOptimizerConfig,

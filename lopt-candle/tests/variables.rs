@@ -34,6 +34,22 @@ fn tied_variables_are_one_tensor() {
 }
 
 #[test]
+fn variables_without_elements_are_left_out_and_names_are_unique() {
+    let var = |n: usize| Var::ones(n, DType::F32, &Device::Cpu).unwrap();
+    let (empty, full) = (var(0), var(3));
+    let list = named(&[("none", &empty), ("full", &full)]);
+    let mut optimizer = LearnedOptimizer::from_named_vars(list, config()).unwrap();
+    for _ in 0..10 {
+        optimizer.minimize(|| full.sqr()?.sum_all()).unwrap();
+    }
+    assert_eq!(optimizer.effective_step().len(), 1);
+    assert!(values(&full)[0] < 1.0);
+    let list = named(&[("w", &var(1)), ("w", &var(2))]);
+    let error = LearnedOptimizer::from_named_vars(list, config()).unwrap_err();
+    assert_eq!(error.to_string(), "expected tensors of different names, but two are called `w`");
+}
+
+#[test]
 fn variables_that_a_loss_does_not_use_keep_value_and_state() {
     let var = |x: f32| Var::new(&[x, -x], &Device::Cpu).unwrap();
     let (used, now_and_then, never) = (var(1.0), var(2.0), var(3.0));
@@ -208,7 +224,7 @@ fn lists_that_make_no_model_are_refused() {
     );
     let empty = Var::zeros((3, 0), DType::F32, &Device::Cpu).unwrap();
     let error = LearnedOptimizer::from_named_vars(named(&[("w", &empty)]), config()).unwrap_err();
-    assert!(matches!(error, Error::Layout(_)), "{error}");
+    assert!(matches!(error, Error::NoVariables), "{error}");
     let var = Var::ones(3, DType::F32, &Device::Cpu).unwrap();
     let mut optimizer = LearnedOptimizer::new(vec![var.clone()], config()).unwrap();
     let mut store = var.sqr().unwrap().sum_all().unwrap().backward().unwrap();

@@ -247,7 +247,8 @@ fn threads_change_no_bit_of_random_layouts() {
         let tensors = 1 + below(&mut rng, 4);
         let size = |i| 1 + below(&mut rng, [200, 30_000][i % 2]);
         let sizes: Vec<usize> = (0..tensors).map(size).collect();
-        let shapes = sizes.iter().map(|&n| TensorShape::new("t", [n])).collect();
+        let shapes = sizes.iter().enumerate();
+        let shapes = shapes.map(|(i, &n)| TensorShape::new(format!("t{i}"), [n])).collect();
         let layout = Layout::new(shapes).unwrap();
         let compact = case % 2 == 1;
         let run = |threads: usize| {
