@@ -15,7 +15,10 @@ use lopt_core::{Given, GuardEvent, LearnedOptimizerConfig, Optimizer as _};
 /// the attended point between steps, and [`eval`](Self::eval) puts the true parameters in.
 ///
 /// Dropping the optimizer leaves the true parameters in the variables.
-#[derive(Debug)]
+///
+/// A clone remembers parameters and state as they are at that moment and shares the variables, so only
+/// one of the two can train at a time: [`restore`](Self::restore) goes on with a clone from there.
+#[derive(Clone, Debug)]
 pub struct LearnedOptimizer {
     pub(crate) core: lopt_core::LearnedOptimizer,
     pub(crate) model: Model,
@@ -160,6 +163,17 @@ impl LearnedOptimizer {
     pub fn sync(&mut self) -> Result<(), Error> {
         self.core.reset();
         self.model.start_from_variables()
+    }
+
+    /// Puts the true parameters into the variables, whatever has been written there since: this
+    /// optimizer, or a clone of an earlier moment, goes on from them. For candle's trait, call
+    /// [`train`](Self::train) then.
+    ///
+    /// # Errors
+    ///
+    /// If a variable cannot be read or written.
+    pub fn restore(&mut self) -> Result<(), Error> {
+        self.model.restore(&self.core)
     }
 
     /// Calls a function at every event of the guard; see [`GuardEvent`]. Events also go to

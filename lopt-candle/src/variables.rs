@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 
 /// The distinct variables of a model, in the order of the layout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Variables {
     vars: Vec<Var>,
     layout: Layout,
