@@ -86,7 +86,7 @@ impl Layout {
             let len = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
             end = len
                 .and_then(|len| end.checked_add(len))
-                .filter(|&end| isize::try_from(end).is_ok())
+                .filter(|&end| end <= isize::MAX.cast_unsigned() / size_of::<f64>())
                 .ok_or_else(|| LayoutError::TooLarge { name: name.clone() })?;
             starts.push(end);
         }
@@ -180,6 +180,8 @@ mod tests {
         assert_eq!(Layout::single(0), Err(LayoutError::NoTensors));
         let huge = vec![TensorShape::new("a", [usize::MAX, 2])];
         assert!(matches!(Layout::new(huge), Err(LayoutError::TooLarge { .. })));
+        let bytes = Layout::single(usize::MAX / 16 + 1);
+        assert!(matches!(bytes, Err(LayoutError::TooLarge { .. })), "more bytes than addresses");
         let twice = ["w", "b", "w"].map(|name| TensorShape::new(name, [2])).to_vec();
         let error = Layout::new(twice).unwrap_err();
         assert_eq!(
