@@ -185,9 +185,13 @@ impl LearnedOptimizer {
     }
 
     /// Multiplies the length of every step from now on, beside schedule and groups; 1 at first.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
-        self.multiplier = multiplier;
         self.core.set_lr_multiplier(multiplier);
+        self.multiplier = multiplier;
     }
 
     /// Name of every tensor and root mean square of its last step, in units of the parameters.

@@ -104,8 +104,13 @@ impl HierarchicalRnn {
 
     /// Sets the initial learning rate of every parameter (the default comes from the weights).
     /// Takes effect as a [`reset`](Optimizer::reset).
+    ///
+    /// # Panics
+    ///
+    /// If the rate is not a positive number.
     #[must_use]
     pub fn with_initial_rate(mut self, rate: f32) -> Self {
+        assert!(rate > 0.0 && rate.is_finite(), "expected a positive initial rate, got {rate}");
         self.log_rates.fill(rate.ln());
         self.reset();
         self
@@ -115,8 +120,13 @@ impl HierarchicalRnn {
     /// at the iterates: polynomial-decay averaging (Shamir & Zhang 2013), in which step `n` has the
     /// weight `(eta + 1) / (n + eta)`, so that about the last `n / (eta + 1)` iterates count. It
     /// takes away the noise that steps of finite length leave. Resets.
+    ///
+    /// # Panics
+    ///
+    /// If `eta` is negative or not finite.
     #[must_use]
     pub fn with_averaging(mut self, eta: f32) -> Self {
+        assert!(eta >= 0.0 && eta.is_finite(), "expected an eta of at least 0, got {eta}");
         self.averaging = Some(eta);
         self.inner = vec![0.0; self.layout.len()];
         self.reset();
@@ -146,9 +156,10 @@ impl HierarchicalRnn {
     ///
     /// # Panics
     ///
-    /// If there is not one per parameter.
+    /// If there is not one per parameter, or one is not finite.
     #[must_use]
     pub fn with_initial_log_rates(mut self, log_rates: &[f32]) -> Self {
+        assert!(log_rates.iter().all(|rate| rate.is_finite()), "expected finite log rates");
         self.log_rates.copy_from_slice(log_rates);
         self.reset();
         self

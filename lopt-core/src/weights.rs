@@ -95,14 +95,25 @@ impl Weights {
         let payload = unseal(bytes, MAGIC, VERSION)?;
         let weights: Self =
             wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
-        weights.config.validate()?;
-        let expected = MetaLayout::new(&weights.config).len();
-        if weights.psi.len() != expected {
-            return Err(WeightsError::Count { expected, got: weights.psi.len() });
+        weights.check()?;
+        Ok(weights)
+    }
+
+    /// Whether an optimizer can be built from these.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is out of range, there is not one number per meta-parameter, or one is
+    /// not finite.
+    pub fn check(&self) -> Result<(), WeightsError> {
+        self.config.validate()?;
+        let expected = MetaLayout::new(&self.config).len();
+        if self.psi.len() != expected {
+            return Err(WeightsError::Count { expected, got: self.psi.len() });
         }
-        match weights.psi.iter().position(|x| !x.is_finite()) {
+        match self.psi.iter().position(|x| !x.is_finite()) {
             Some(index) => Err(WeightsError::NonFinite { index }),
-            None => Ok(weights),
+            None => Ok(()),
         }
     }
 

@@ -1,10 +1,10 @@
 //! What a user may choose, with defaults that need no choice.
 
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
-use crate::guard::GuardConfig;
+use crate::guard::{GuardConfig, GuardError};
 use crate::hierarchical_rnn::AVERAGING_ETA;
 use crate::layout::Layout;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, ScheduleError};
 use crate::weights::{Weights, WeightsError};
 
 /// Settings of a [`LearnedOptimizer`]; all defaults are what the results in the README were made
@@ -126,7 +126,7 @@ impl LearnedOptimizerConfig {
         self
     }
 
-    /// Multiplies the length of each step.
+    /// Multiplies the length of each step, by a number from 0 to 1.
     #[must_use]
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
@@ -160,6 +160,8 @@ impl LearnedOptimizerConfig {
         if !(0.0..1.0).contains(&self.weight_decay) {
             return Err(BuildError::WeightDecay { value: self.weight_decay });
         }
+        self.schedule.validate()?;
+        self.guard.map_or(Ok(()), |guard| guard.validate())?;
         LearnedOptimizer::build(self, layout)
     }
 }
@@ -184,6 +186,12 @@ pub enum BuildError {
         /// Its value.
         value: f32,
     },
+    /// A schedule with numbers out of range.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A guard with numbers out of range.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Groups that do not fit the model.
     #[error(transparent)]
     Group(#[from] GroupError),

@@ -112,6 +112,7 @@ impl LearnedOptimizer {
                 &embedded
             }
         };
+        weights.check()?;
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
         let mut rnn =
             HierarchicalRnn::new(&weights.config, &weights.psi_f64(), layout, Level::detect());
@@ -149,7 +150,12 @@ impl LearnedOptimizer {
     }
 
     /// Multiplies the length of every step from now on, beside schedule and groups.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
+        expect_multiplier(multiplier);
         self.multiplier = multiplier;
     }
 
@@ -348,6 +354,17 @@ impl Optimizer for LearnedOptimizer {
         self.taken = 0;
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
     }
+}
+
+fn is_multiplier(multiplier: f32) -> bool {
+    multiplier.is_finite() && multiplier >= 0.0
+}
+
+fn expect_multiplier(multiplier: f32) {
+    assert!(
+        is_multiplier(multiplier),
+        "expected a finite multiplier of at least 0, got {multiplier}"
+    );
 }
 
 /// Who is told of events.

@@ -133,6 +133,9 @@ impl LearnedOptimizer {
         let header: Header =
             wincode::config::deserialize_exact(header, wire()).map_err(|_| StateError::Contents)?;
         self.compare(&header)?;
+        if !super::is_multiplier(header.multiplier) {
+            return Err(StateError::Contents);
+        }
         let lengths = self.expected_lengths(&header)?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);
