@@ -216,6 +216,48 @@ fn running_statistics_belong_to_their_layer() {
 }
 
 #[test]
+fn running_statistics_and_masks_among_the_variables_change_no_bit() {
+    let train = |all: bool| {
+        let map = VarMap::new();
+        let builder = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
+        let layer = linear(5, 4, builder.pp("layer")).unwrap();
+        let norm = batch_norm(4, 1e-5, builder.pp("norm")).unwrap();
+        let mut list: Vec<(String, Var)> =
+            map.data().lock().unwrap().iter().map(|(n, var)| (n.clone(), var.clone())).collect();
+        list.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, var) in list.iter().filter(|(name, _)| name.starts_with("layer")) {
+            set(var, (0..var.elem_count()).map(|i| (0.7 * i as f32).sin()).collect());
+        }
+        let mask = Var::new(&[f32::NEG_INFINITY; 3], &Device::Cpu).unwrap();
+        list.insert(0, ("a mask".to_owned(), mask));
+        if !all {
+            list.retain(|(name, _)| !name.contains("running") && !name.contains("mask"));
+        }
+        let count = list.len();
+        let mut optimizer = LearnedOptimizer::from_named_vars(list, config()).unwrap();
+        for step in 0..40 {
+            let (x, y) = batch(16, step, DType::F32);
+            let loss = || {
+                let out = norm.forward_t(&layer.forward(&x)?, true)?;
+                out.broadcast_sub(&y)?.sqr()?.mean_all()
+            };
+            if step % 2 == 0 {
+                optimizer.minimize(loss).unwrap();
+            } else {
+                optimizer.train().unwrap();
+                optimizer.step(&loss().unwrap().backward().unwrap()).unwrap();
+                optimizer.eval().unwrap();
+            }
+        }
+        assert!(!optimizer.has_fallen_back());
+        (count, bits(&values(layer.weight())))
+    };
+    let ((more, with), (fewer, without)) = (train(true), train(false));
+    assert_eq!(more, fewer + 3);
+    assert_eq!(with, without);
+}
+
+#[test]
 fn lists_that_make_no_model_are_refused() {
     let error = LearnedOptimizer::new(Vec::new(), config()).unwrap_err().to_string();
     assert!(

@@ -273,6 +273,11 @@ impl HierarchicalRnn {
         if self.steps == 0 && !self.attended.is_empty() {
             self.attended.copy_from_slice(params);
         }
+        if self.steps == 0 && tensors.iter().any(|step| step.held) {
+            let counts = |t: usize| !tensors[t].held;
+            let (net, plan) = (&self.network, &self.plan);
+            self.state.reset_mean_rate(net, plan, &self.log_rates, counts, |_| true);
+        }
         let config = &self.network.config;
         let pace = [config.log_pace(self.steps) as f32; Portable::LANES];
         let largest = [config.log_largest(self.steps) as f32; Portable::LANES];

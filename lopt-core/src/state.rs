@@ -84,7 +84,7 @@ impl<E: Element> State<E> {
                 .filter(|(k, _)| fresh(k % width))
                 .for_each(|v| *v.1 = value);
         }
-        self.reset_mean_rate(net, plan, log_rates, fresh);
+        self.reset_mean_rate(net, plan, log_rates, |_| true, fresh);
     }
 
     /// From now on compact, with nothing in it; a [`reset`](Self::reset) makes it a beginning.
@@ -144,29 +144,34 @@ impl<E: Element> State<E> {
         }
     }
 
-    fn reset_mean_rate(
+    /// Mean log rates before the first step, over the tensors for which `counts` says so.
+    pub(crate) fn reset_mean_rate(
         &mut self,
         net: &Network<E>,
         plan: &Plan,
         log_rates: &[E],
+        counts: impl Fn(usize) -> bool,
         fresh: impl Fn(usize) -> bool,
     ) {
         let width = plan.width;
         // in the shape of parameters all lanes share one mean
         let lanes = if plan.lanes == Lanes::Instances { width } else { 1 };
         for lane in (0..lanes).filter(|&l| fresh(l)) {
-            let mut whole = 0.0;
+            let (mut whole, mut parameters) = (0.0, 0.0_f64);
             let mut means = Vec::with_capacity(plan.tensors.len());
-            for tensor in &plan.tensors {
+            for (t, tensor) in plan.tensors.iter().enumerate() {
                 let rates = &log_rates[tensor.scalars.clone()];
                 let sum: f64 = rates.iter().skip(lane).step_by(lanes).map(|&r| r.into()).sum();
-                whole += sum;
+                if counts(t) {
+                    whole += sum;
+                    parameters += tensor.elements;
+                }
                 means.push(sum / tensor.elements);
             }
             for (t, mean) in means.iter().enumerate() {
                 let mean = match net.config.relative_rate {
                     RelativeRate::Tensor => *mean,
-                    _ => whole / plan.parameters,
+                    _ => whole / parameters.max(1.0),
                 };
                 let at = (t / TILE * TILE + t % TILE) * width;
                 let mean = E::from_f64(mean);

@@ -6,7 +6,7 @@ use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{LevelRows, level_rows};
 use crate::simd::{Row, Simd, TILE};
-use crate::tensor_step::{TensorStep, is_held};
+use crate::tensor_step::{Present, TensorStep, is_held};
 use crate::tile::{Start, affine};
 use bytemuck::Zeroable;
 
@@ -78,6 +78,7 @@ pub(crate) fn forward<S: Simd>(
     net: &Network<S::E>,
     plan: &Plan,
     tensors: &[TensorStep<S::E>],
+    present: Present,
     rows: UpperRows<'_, S>,
 ) {
     let UpperRows { old, tensor, global, tensor_kept, global_kept, down, clock } = rows;
@@ -87,7 +88,6 @@ pub(crate) fn forward<S: Simd>(
     for row in global_kept[..ht].iter_mut() {
         row[0] = s.zero();
     }
-    let last = plan.tensors.len() - 1;
     let kept = tensor_kept.chunks_exact_mut(level_rows(inputs, ht));
     for (group, (hidden, kept)) in tensor.chunks_exact_mut(ht).zip(kept).enumerate() {
         let cols = plan.group_columns(group);
@@ -107,8 +107,8 @@ pub(crate) fn forward<S: Simd>(
         for (total, row) in global_kept.iter_mut().zip(hidden.iter()) {
             for c in 0..cols {
                 let counts = match net.config.global_input {
-                    GlobalInput::MeanOfTensors => true,
-                    GlobalInput::LastTensor => group * TILE + c == last,
+                    GlobalInput::MeanOfTensors => !held(c),
+                    GlobalInput::LastTensor => group * TILE + c == present.last,
                 };
                 if counts {
                     total[0] = s.add(total[0], row[c]);
@@ -117,7 +117,7 @@ pub(crate) fn forward<S: Simd>(
         }
     }
     let scale = match net.config.global_input {
-        GlobalInput::MeanOfTensors => s.constant(1.0 / plan.tensors.len() as f64),
+        GlobalInput::MeanOfTensors => s.constant(1.0 / present.tensors),
         GlobalInput::LastTensor => s.constant(1.0),
     };
     for row in global_kept[..ht].iter_mut() {

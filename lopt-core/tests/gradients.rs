@@ -4,7 +4,7 @@
 
 use lopt_core::{
     Given, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
-    Optimizer, ParameterGroup, StepError, TensorShape,
+    Optimizer, ParameterGroup, StepError, TensorShape, Weights,
 };
 
 fn layout() -> Layout {
@@ -100,4 +100,69 @@ fn what_stands_for_a_missing_gradient_changes_nothing() {
         assert_eq!(zeros[..64], start()[..64]);
         assert_ne!(zeros[64..], start()[64..]);
     }
+}
+
+#[test]
+fn tensors_that_take_no_part_change_no_bit_of_the_others() {
+    let others = [("c", 300), ("d", 1), ("e", 70)].map(|(name, n)| TensorShape::new(name, [n]));
+    let alone = Layout::new(vec![others[0].clone(), others[1].clone(), others[2].clone()]).unwrap();
+    let mask = |name: &str| TensorShape::new(name, [9]);
+    let [c, d, e] = others;
+    let beside = Layout::new(vec![mask("m0"), c, mask("m1"), d, e, mask("m2")]).unwrap();
+    let trained = |t: usize| [1, 3, 4].contains(&t);
+    let pick = |flat: &[f32]| -> Vec<f32> {
+        let ranges = beside.ranges().enumerate().filter(|(t, _)| trained(*t));
+        ranges.flat_map(|(_, range)| flat[range].to_vec()).collect()
+    };
+    let gradient = |at: &[f32], n: usize| -> Vec<f32> {
+        at.iter().enumerate().map(|(i, x)| x + 0.3 * ((i * n) as f32).sin()).collect()
+    };
+    for weights in ["recommended", "paper"] {
+        let mut weights = Weights::embedded(weights).unwrap();
+        // drawn rates would depend on the tensors before
+        weights.config.initial_rate = (1e-3, 1e-3);
+        let config = LearnedOptimizerConfig::new().with_weights(weights);
+        for held in [f32::NEG_INFINITY, 7.0] {
+            let (mut one, mut two) = (config.init(&alone).unwrap(), config.init(&beside).unwrap());
+            let mut params: Vec<f32> = (0..371).map(|i| (0.7 * i as f32).sin()).collect();
+            let mut more = vec![held; beside.len()];
+            let mut own = params.iter();
+            for (t, range) in beside.ranges().enumerate().filter(|(t, _)| trained(*t)) {
+                assert!(t < 6);
+                more[range].iter_mut().zip(&mut own).for_each(|(to, from)| *to = *from);
+            }
+            let has_gradient: Vec<bool> = (0..6).map(trained).collect();
+            for n in 0..60 {
+                let grads = gradient(one.attended(&params), n);
+                assert_eq!(pick(two.attended(&more)), one.attended(&params), "step {n}");
+                let mut all = vec![f32::NAN; beside.len()];
+                let mut own = grads.iter();
+                for (_, range) in beside.ranges().enumerate().filter(|(t, _)| trained(*t)) {
+                    all[range].iter_mut().zip(&mut own).for_each(|(to, from)| *to = *from);
+                }
+                one.step(&mut params, &grads).unwrap();
+                let given = Given { has_gradient: &has_gradient, ..Given::default() };
+                two.step_given(&mut more, &all, given).unwrap();
+                assert_eq!(pick(&more), params, "step {n}");
+            }
+            assert!(!two.has_fallen_back() && two.skipped_steps() == 0);
+            assert!(more[..9].iter().all(|x| x.to_bits() == held.to_bits()));
+        }
+    }
+}
+
+#[test]
+fn a_step_without_any_tensor_changes_no_parameter() {
+    let mut optimizer = LearnedOptimizer::pretrained(&layout()).unwrap();
+    let mut params = start();
+    for n in 0..40 {
+        let before = params.clone();
+        let grads = optimizer.attended(&params).to_vec();
+        let none = n % 2 == 0;
+        let has_gradient: &[bool] = if none { &[false, false] } else { &[] };
+        let given = Given { has_gradient, ..Given::default() };
+        optimizer.step_given(&mut params, &grads, given).unwrap();
+        assert_eq!(params == before, none, "step {n}");
+    }
+    assert!(params.iter().all(|x| x.is_finite()));
 }

@@ -11,7 +11,8 @@ use crate::HierarchicalRnn;
 use crate::config::HierarchicalRnnConfig;
 use crate::layout::Layout;
 use crate::network::Network;
-use crate::tensor_step::TensorStep;
+use crate::plan::Plan;
+use crate::tensor_step::{Present, TensorStep};
 
 /// The [`HierarchicalRnn`] on a device: parameters, gradients and state never leave it.
 ///
@@ -22,6 +23,7 @@ use crate::tensor_step::TensorStep;
 pub struct DeviceOptimizer {
     pub(super) client: Client,
     pub(super) layout: Layout,
+    plan: Plan,
     pub(super) config: HierarchicalRnnConfig,
     pub(super) shape: Shape,
     pub(super) averaging: Option<f32>,
@@ -69,6 +71,7 @@ impl DeviceOptimizer {
         let update = &net.update;
         let optimizer = Self {
             layout: host.layout().clone(),
+            plan: plan.clone(),
             config: net.config,
             shape,
             averaging: host.averaging(),
@@ -161,6 +164,7 @@ impl DeviceOptimizer {
             return Err(DeviceError::Mismatch { what: "number of tensors" });
         }
         self.constant.steps = Memory::of(&self.client, &step_table(count, tensors));
+        self.scalars.parameters = Present::of(&self.plan, tensors).parameters as f32;
         Ok(())
     }
 

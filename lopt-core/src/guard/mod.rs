@@ -12,6 +12,7 @@ mod fallback;
 mod loss_watch;
 mod memory;
 
+use crate::layout::Layout;
 pub use event::{GuardEvent, Reason};
 use fallback::Fallback;
 use loss_watch::LossWatch;
@@ -31,7 +32,7 @@ pub struct GuardConfig {
     pub most_skipped: u32,
     /// Least number of steps between two snapshots of the parameters.
     pub snapshot_every: u64,
-    /// Without a loss: largest root mean square of all parameters, in units of what it was at first
+    /// Without a loss: largest root mean square of the parameters that are trained, in units of what it was at first
     /// or of one, whichever is larger; at least 1, infinite for no limit.
     pub most_growth: f64,
 }
@@ -161,17 +162,20 @@ impl Guard {
         std::mem::take(&mut self.events)
     }
 
-    /// Judges a step before it is taken. `params`: as they are; `gradient`: the complaint about the
+    /// Judges a step before it is taken. `params`: as they are; `counts`: which tensors take part;
+    /// `gradient`: the complaint about the
     /// gradient, if it cannot be used; `loss`: where the gradient was taken.
     pub(crate) fn judge(
         &mut self,
+        layout: &Layout,
         params: &[f32],
+        counts: impl Fn(usize) -> bool,
         gradient: Result<(), String>,
         loss: Option<f32>,
     ) -> Verdict {
         self.steps += 1;
         if self.steps == 1 {
-            self.first_size = size(params);
+            self.first_size = size(layout, params, &counts);
             self.snapshot[0] = params.to_vec();
         }
         let wrong = match (gradient, loss) {
@@ -204,7 +208,7 @@ impl Guard {
                 }
             },
             None if self.watch.seen == 0 && self.steps.is_multiple_of(EVERY_WITHOUT_LOSS) => {
-                return self.judge_size(params);
+                return self.judge_size(params, size(layout, params, counts));
             }
             None => {}
         }
@@ -212,8 +216,8 @@ impl Guard {
     }
 
     /// Without a loss: by the size of the parameters.
-    fn judge_size(&mut self, params: &[f32]) -> Verdict {
-        let (size, limit) = (size(params), self.config.most_growth * self.first_size.max(1.0));
+    fn judge_size(&mut self, params: &[f32], size: f64) -> Verdict {
+        let limit = self.config.most_growth * self.first_size.max(1.0);
         // a NaN is no size to stay below
         if size < limit {
             let every = self.config.snapshot_every.saturating_mul(10);
@@ -257,8 +261,22 @@ impl Guard {
 /// Steps between two looks at the size of the parameters.
 const EVERY_WITHOUT_LOSS: u64 = 10;
 
-/// Root mean square.
-fn size(params: &[f32]) -> f64 {
+/// Root mean square of the tensors for which `counts` says so.
+fn size(layout: &Layout, params: &[f32], counts: impl Fn(usize) -> bool) -> f64 {
+    let (mut squares, mut parameters, mut run) = (0.0, 0, 0..0);
+    for (_, range) in layout.ranges().enumerate().filter(|(t, _)| counts(*t)) {
+        parameters += range.len();
+        if range.start == run.end {
+            run.end = range.end;
+        } else {
+            squares += sum_of_squares(&params[std::mem::replace(&mut run, range)]);
+        }
+    }
+    squares += sum_of_squares(&params[run]);
+    (squares / parameters.max(1) as f64).sqrt()
+}
+
+fn sum_of_squares(params: &[f32]) -> f64 {
     // lanes let the compiler vectorise
     const LANES: usize = 16;
     let (chunks, rest) = params.as_chunks::<LANES>();
@@ -273,6 +291,5 @@ fn size(params: &[f32]) -> f64 {
         total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
         sums = [0.0; LANES];
     }
-    total += rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-    (total / params.len() as f64).sqrt()
+    total + rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>()
 }

@@ -75,7 +75,9 @@ pub struct Given<'a> {
     /// The loss where the gradient was taken; the guard sees more with it.
     pub loss: Option<f32>,
     /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
-    /// and its state; its values in the gradient are not looked at.
+    /// and its state; its values in the gradient are not looked at, and the others train with the
+    /// same bits as if it were not there (except with a compact state, which is rounded by a hash of
+    /// the place in the model).
     pub has_gradient: &'a [bool],
 }
 
@@ -243,7 +245,8 @@ impl LearnedOptimizer {
         match &mut self.guard {
             Some(guard) => {
                 let usable = usable.map_err(|error| error.to_string());
-                let verdict = guard.judge(params, usable, loss);
+                let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+                let verdict = guard.judge(self.rnn.layout(), params, counts, usable, loss);
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
