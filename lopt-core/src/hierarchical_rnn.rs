@@ -304,6 +304,13 @@ impl HierarchicalRnn {
         f32::forward(self.level, call);
     }
 
+    /// Factor of the learned step lengths in the next step, from
+    /// [`log_pace`](HierarchicalRnnConfig::log_pace).
+    pub(crate) fn pace(&self) -> f32 {
+        let config = &self.network.config;
+        if config.dynamic_output_scale { config.log_pace(self.steps).exp() as f32 } else { 1.0 }
+    }
+
     /// The network's own theta: `params`, or with averaging what they are an average of.
     pub(crate) fn iterate_mut<'a>(&'a mut self, params: &'a mut [f32]) -> &'a mut [f32] {
         if self.averaging.is_some() && self.steps > 0 { &mut self.inner } else { params }

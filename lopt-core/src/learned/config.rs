@@ -104,7 +104,8 @@ impl LearnedOptimizerConfig {
 
     /// Shrinks every parameter by this fraction at each step, before it is moved: decoupled weight
     /// decay (Loshchilov & Hutter 2019). There is no learning rate to multiply it by, so AdamW with
-    /// rate 1e-3 and decay 0.01 has 1e-5 here. It follows schedule and multiplier.
+    /// rate 1e-3 and decay 0.01 has 1e-5 here. Like that rate it follows what the step is multiplied
+    /// by: [pace](crate::HierarchicalRnnConfig::log_pace), schedule, multipliers, the guard's cut.
     #[must_use]
     pub fn with_weight_decay(mut self, decay: f32) -> Self {
         self.weight_decay = decay;

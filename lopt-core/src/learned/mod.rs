@@ -305,21 +305,21 @@ impl LearnedOptimizer {
         }));
     }
 
-    /// Shrinks what is to be shrunk.
+    /// Shrinks what is to be shrunk, in proportion to the factors of the step.
     fn decay(&mut self, params: &mut [f32]) {
         if self.settings.iter().all(|own| own.weight_decay == 0.0) {
             return;
         }
-        let pace = self.multiplier * self.schedule.multiplier(self.taken) as f32;
-        let theta = match self.guard.as_ref().and_then(Guard::fallback) {
-            Some(_) => params,
-            None => self.rnn.iterate_mut(params),
+        // the Adam that took over has no pace
+        let (pace, theta) = match self.guard.as_ref().and_then(Guard::fallback) {
+            Some(_) => (1.0, params),
+            None => (self.rnn.pace(), self.rnn.iterate_mut(params)),
         };
         let mut rest = theta;
         for (own, how) in self.settings.iter().zip(&self.tensors) {
             let (tensor, after) = rest.split_at_mut(own.elements);
             if own.weight_decay > 0.0 && !how.held {
-                let keep = 1.0 - pace * own.weight_decay;
+                let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
                 tensor.iter_mut().for_each(|x| *x *= keep);
             }
             rest = after;
