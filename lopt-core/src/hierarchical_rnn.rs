@@ -129,7 +129,9 @@ impl HierarchicalRnn {
         assert!(eta >= 0.0 && eta.is_finite(), "expected an eta of at least 0, got {eta}");
         self.averaging = Some(eta);
         self.inner = vec![0.0; self.layout.len()];
-        self.reset();
+        if self.steps > 0 {
+            self.reset();
+        }
         self
     }
 

@@ -13,9 +13,10 @@ use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
 use crate::scale;
-use crate::simd::{Element, Row, Simd, TILE};
+use crate::simd::{Element, Row, Simd};
 use crate::state::{State, StateMut, Work};
 use crate::tensor_step::{Present, TensorStep, is_held};
+use crate::tile::lanes_mut;
 use crate::tile_pass::sum_count;
 use crate::update;
 use crate::upper::{self, UpperRows};
@@ -190,10 +191,15 @@ fn reduce<S: Simd>(
             }
         }
         let scale = s.constant(1.0 / tensor.elements);
-        let x = &mut tensor_kept[t / TILE * rows..][..net.tensor.inputs];
+        let (group, place) = (t / plan.group_size(), t % plan.group_size());
+        let x = &mut tensor_kept[group * rows..][..net.tensor.inputs];
         if !is_held(tensors, t) {
             for (row, &v) in x.iter_mut().zip(&*total) {
-                row[t % TILE] = s.mul(v, scale);
+                let mean = s.mul(v, scale);
+                match plan.lanes {
+                    Lanes::Parameters => lanes_mut::<S>(row)[place] = s.lanes(&mean)[0],
+                    Lanes::Instances => row[place] = mean,
+                }
             }
         }
         let kind = net.update.normalization;

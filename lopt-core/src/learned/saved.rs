@@ -15,7 +15,7 @@ use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
