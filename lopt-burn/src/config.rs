@@ -76,7 +76,8 @@ impl LearnedOptimizerConfig {
     }
 
     /// Shrinks every parameter by this fraction at each step. There is no learning rate to multiply
-    /// it by, so AdamW with rate 1e-3 and decay 0.01 has 1e-5 here.
+    /// it by, so AdamW with rate 1e-3 and decay 0.01 has 1e-5 here; like that rate it follows what the
+    /// step is multiplied by.
     #[must_use]
     pub fn with_weight_decay(self, decay: f32) -> Self {
         self.core.with_weight_decay(decay).into()

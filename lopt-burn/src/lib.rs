@@ -52,7 +52,7 @@
 //! * All float parameters that require a gradient are trained, of any rank, in F32, F16, BF16 or
 //!   Flex32. The optimizer has the true parameters in full precision; the module gets them rounded
 //!   and keeps its types, devices and parameter ids.
-//! * Frozen ones (`no_grad`, `freeze`) are left out. One that is frozen later stays as it is; one
+//! * Frozen ones (`no_grad`, `freeze`) are left out, and those without elements. One that is frozen later stays as it is; one
 //!   that is thawed later needs a new optimizer. Integers and booleans are not touched.
 //! * Tied ones (one `ParamId` in several places) are one tensor and stay equal. Mind that clones of
 //!   a layer are tied in this sense.

@@ -41,7 +41,8 @@ pub struct LearnedOptimizer {
     pub(crate) roster: Roster,
     /// `[P]`: the true parameters in full precision.
     pub(crate) params: Vec<f32>,
-    /// `[P]`, and `[T]` beside it: what the last gradients were copied to.
+    /// `[P]`, and `[T]` beside it: what the last gradients were copied to. A tensor without one has an
+    /// older one here, which the core does not look at.
     grads: Vec<f32>,
     has_gradient: Vec<bool>,
     /// Counts everything that moves the attended point.

@@ -4,6 +4,8 @@ use crate::error::Error;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use lopt_core::{Layout, TensorShape};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Every float tensor that a visit of the module comes by.
 #[derive(Clone, Debug)]
@@ -29,11 +31,13 @@ impl Roster {
         let mut census = Census::default();
         module.visit(&mut census);
         // an id that is trained anywhere is trained everywhere
-        let mut slots: Vec<ParamId> = Vec::new();
+        let mut slots: HashMap<ParamId, usize> = HashMap::new();
         let mut tensors = Vec::new();
-        for found in census.found.iter().filter(|found| found.trained) {
-            if !slots.contains(&found.id) {
-                slots.push(found.id);
+        // a tensor without elements has nothing to train
+        for found in census.found.iter().filter(|found| found.trained && !found.shape.contains(&0))
+        {
+            if let Entry::Vacant(slot) = slots.entry(found.id) {
+                slot.insert(tensors.len());
                 tensors.push(TensorShape::new(found.name.clone(), found.shape.clone()));
             }
         }
@@ -44,7 +48,7 @@ impl Roster {
         let mut seen = vec![false; layout.tensor_count()];
         let mut places = Vec::with_capacity(census.found.len());
         for Found { id, name, shape, .. } in census.found {
-            let slot = slots.iter().position(|&known| known == id);
+            let slot = slots.get(&id).copied();
             let first = slot.is_some_and(|slot| !std::mem::replace(&mut seen[slot], true));
             if let Some(slot) = slot
                 && layout.tensors()[slot].shape != shape
@@ -109,7 +113,8 @@ impl<'a> Walk<'a> {
             self.fail(Error::Parameter { expected: described(&place.name, &place.shape), got });
             return None;
         }
-        if place.slot.is_none() && param.is_require_grad() {
+        let trainable = !place.shape.contains(&0) && param.is_require_grad();
+        if place.slot.is_none() && trainable {
             self.fail(Error::Thawed { name: place.name.clone() });
         }
         place.slot.map(|slot| (place, slot))

@@ -4,7 +4,7 @@
 mod model;
 
 use burn::module::Module;
-use lopt_burn::LearnedOptimizerConfig;
+use lopt_burn::{LearnedOptimizer, LearnedOptimizerConfig};
 use lopt_core::{Layout, Optimizer, ParameterGroup, Schedule, TensorShape};
 use model::{Model, bits, data, device, flat};
 
@@ -36,6 +36,12 @@ fn configs() -> [lopt_core::LearnedOptimizerConfig; 3] {
             .with_clipping_norm(1.0)
             .with_schedule(Schedule::Cosine { steps: 50, floor: 0.1 }),
     ]
+}
+
+#[test]
+fn the_optimizer_is_a_plain_value() {
+    fn is_plain<T: Clone + Send + Sync + 'static>() {}
+    is_plain::<LearnedOptimizer>();
 }
 
 #[test]

@@ -31,6 +31,21 @@ pub(crate) struct Model {
     pub(crate) holds: Holds,
 }
 
+/// Of the same variables. The copy does not count as the one whose attended point they hold, so that
+/// dropping it changes nothing in them.
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            params: self.params.clone(),
+            shown: self.shown.clone(),
+            idle: self.idle.clone(),
+            stale: self.stale.clone(),
+            holds: Holds::True,
+        }
+    }
+}
+
 impl Model {
     pub(crate) fn new(variables: Variables) -> Result<Self, Error> {
         let (parameters, tensors) = (variables.layout().len(), variables.layout().tensor_count());
@@ -67,6 +82,12 @@ impl Model {
         self.params = params;
         self.idle = idle;
         self.stale.fill(false);
+        self.put(Holds::True, core)
+    }
+
+    /// Puts the true parameters into the variables, whatever is there.
+    pub(crate) fn restore(&mut self, core: &lopt_core::LearnedOptimizer) -> Result<(), Error> {
+        self.look()?;
         self.put(Holds::True, core)
     }
 

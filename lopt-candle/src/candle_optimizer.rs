@@ -41,6 +41,10 @@ impl candle_nn::Optimizer for LearnedOptimizer {
     /// As [`set_lr_multiplier`](LearnedOptimizer::set_lr_multiplier). **Not a learning rate**: code
     /// that sets AdamW's 1e-3 would make every step a thousandth as long; a schedule that sets a
     /// fraction of the initial rate works as it is.
+    ///
+    /// # Panics
+    ///
+    /// If it is negative or not finite in `f32`.
     fn set_learning_rate(&mut self, lr: f64) {
         self.set_lr_multiplier(lr as f32);
     }

@@ -6,7 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
 /// Gradients of the step under way, added up over batches.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Gradients {
     /// `[P]`, zero where there is none.
     pub(crate) values: Vec<f32>,

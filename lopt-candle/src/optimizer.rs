@@ -15,7 +15,10 @@ use lopt_core::{Given, GuardEvent, LearnedOptimizerConfig, Optimizer as _};
 /// the attended point between steps, and [`eval`](Self::eval) puts the true parameters in.
 ///
 /// Dropping the optimizer leaves the true parameters in the variables.
-#[derive(Debug)]
+///
+/// A clone remembers parameters and state as they are at that moment and shares the variables, so only
+/// one of the two can train at a time: [`restore`](Self::restore) goes on with a clone from there.
+#[derive(Clone, Debug)]
 pub struct LearnedOptimizer {
     pub(crate) core: lopt_core::LearnedOptimizer,
     pub(crate) model: Model,
@@ -54,11 +57,11 @@ impl LearnedOptimizer {
     /// An optimizer of these variables, in this order. Names are what groups and diagnostics use.
     ///
     /// A variable that occurs twice (tied weights) is one tensor with its first name; variables of
-    /// integers are left out.
+    /// integers, and those without elements, are left out.
     ///
     /// # Errors
     ///
-    /// As [`from_var_map`](Self::from_var_map).
+    /// As [`from_var_map`](Self::from_var_map), and if two variables have one name.
     pub fn from_named_vars(
         vars: Vec<(String, Var)>,
         config: LearnedOptimizerConfig,
@@ -162,6 +165,17 @@ impl LearnedOptimizer {
         self.model.start_from_variables()
     }
 
+    /// Puts the true parameters into the variables, whatever has been written there since: this
+    /// optimizer, or a clone of an earlier moment, goes on from them. For candle's trait, call
+    /// [`train`](Self::train) then.
+    ///
+    /// # Errors
+    ///
+    /// If a variable cannot be read or written.
+    pub fn restore(&mut self) -> Result<(), Error> {
+        self.model.restore(&self.core)
+    }
+
     /// Calls a function at every event of the guard; see [`GuardEvent`]. Events also go to
     /// `tracing`, as warnings.
     #[must_use]
@@ -171,9 +185,13 @@ impl LearnedOptimizer {
     }
 
     /// Multiplies the length of every step from now on, beside schedule and groups; 1 at first.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
-        self.multiplier = multiplier;
         self.core.set_lr_multiplier(multiplier);
+        self.multiplier = multiplier;
     }
 
     /// Name of every tensor and root mean square of its last step, in units of the parameters.

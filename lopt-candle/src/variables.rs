@@ -10,19 +10,19 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 
 /// The distinct variables of a model, in the order of the layout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Variables {
     vars: Vec<Var>,
     layout: Layout,
 }
 
 impl Variables {
-    /// Leaves out what holds no floating-point numbers, as candle's optimizers do, and every
-    /// occurrence of a variable but the first.
+    /// Leaves out what holds no floating-point numbers, as candle's optimizers do, or no numbers at
+    /// all, and every occurrence of a variable but the first.
     pub(crate) fn new(named: Vec<(String, Var)>) -> Result<Self, Error> {
         let (mut vars, mut shapes, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (name, var) in named {
-            if !var.dtype().is_float() || !seen.insert(var.id()) {
+            if !var.dtype().is_float() || var.elem_count() == 0 || !seen.insert(var.id()) {
                 continue;
             }
             if !matches!(var.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64) {

@@ -3,11 +3,11 @@
 
 mod model;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::Optimizer as _;
 use lopt_candle::{Error, GuardEvent, LearnedOptimizer, LearnedOptimizerConfig};
 use lopt_core::Optimizer as _;
-use model::{Mlp, batch, bits};
+use model::{Mlp, batch, bits, values};
 use std::sync::{Arc, Mutex};
 
 fn optimizer(mlp: &Mlp) -> LearnedOptimizer {
@@ -138,4 +138,31 @@ fn the_guard_hears_of_losses_and_its_events_are_heard() {
         optimizer.eval().unwrap();
         assert_eq!(mlp.values(), optimizer.parameters());
     }
+}
+
+#[test]
+fn a_clone_goes_on_from_its_moment() {
+    fn is_plain<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let var = Var::new(&[1.0_f32, -2.0, 0.5], &Device::Cpu).unwrap();
+    let mut optimizer =
+        LearnedOptimizer::new(vec![var.clone()], LearnedOptimizerConfig::new()).unwrap();
+    is_plain(&optimizer);
+    let step = |optimizer: &mut LearnedOptimizer| {
+        let loss = var.sqr().unwrap().sum_all().unwrap();
+        optimizer.backward_step(&loss).unwrap();
+    };
+    (0..3).for_each(|_| step(&mut optimizer));
+    let attended = values(&var);
+    let mut earlier = optimizer.clone();
+    drop(optimizer.clone());
+    assert_eq!(values(&var), attended);
+    (0..3).for_each(|_| step(&mut optimizer));
+    let later = optimizer.parameters().to_vec();
+    drop(optimizer);
+    earlier.restore().unwrap();
+    assert_eq!(values(&var), earlier.parameters());
+    earlier.train().unwrap();
+    assert_eq!(values(&var), attended);
+    (0..3).for_each(|_| step(&mut earlier));
+    assert_eq!(earlier.parameters(), later);
 }

@@ -7,7 +7,7 @@ pub use crate::exact::ExactHierarchicalRnn;
 use crate::flush::FlushToZero;
 use crate::layout::Layout;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths, check_norms};
 use crate::plan::{Lanes, Plan};
 use crate::record::KeptView;
 use crate::rng::{stream, uniform};
@@ -104,8 +104,13 @@ impl HierarchicalRnn {
 
     /// Sets the initial learning rate of every parameter (the default comes from the weights).
     /// Takes effect as a [`reset`](Optimizer::reset).
+    ///
+    /// # Panics
+    ///
+    /// If the rate is not a positive number.
     #[must_use]
     pub fn with_initial_rate(mut self, rate: f32) -> Self {
+        assert!(rate > 0.0 && rate.is_finite(), "expected a positive initial rate, got {rate}");
         self.log_rates.fill(rate.ln());
         self.reset();
         self
@@ -115,11 +120,18 @@ impl HierarchicalRnn {
     /// at the iterates: polynomial-decay averaging (Shamir & Zhang 2013), in which step `n` has the
     /// weight `(eta + 1) / (n + eta)`, so that about the last `n / (eta + 1)` iterates count. It
     /// takes away the noise that steps of finite length leave. Resets.
+    ///
+    /// # Panics
+    ///
+    /// If `eta` is negative or not finite.
     #[must_use]
     pub fn with_averaging(mut self, eta: f32) -> Self {
+        assert!(eta >= 0.0 && eta.is_finite(), "expected an eta of at least 0, got {eta}");
         self.averaging = Some(eta);
         self.inner = vec![0.0; self.layout.len()];
-        self.reset();
+        if self.steps > 0 {
+            self.reset();
+        }
         self
     }
 
@@ -146,9 +158,10 @@ impl HierarchicalRnn {
     ///
     /// # Panics
     ///
-    /// If there is not one per parameter.
+    /// If there is not one per parameter, or one is not finite.
     #[must_use]
     pub fn with_initial_log_rates(mut self, log_rates: &[f32]) -> Self {
+        assert!(log_rates.iter().all(|rate| rate.is_finite()), "expected finite log rates");
         self.log_rates.copy_from_slice(log_rates);
         self.reset();
         self
@@ -231,6 +244,7 @@ impl Optimizer for HierarchicalRnn {
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
         check_lengths(&self.layout, params, grads)?;
         check_finite(&self.layout, grads)?;
+        check_norms(&self.layout, grads, |_| true)?;
         self.advance(params, grads, &[]);
         Ok(())
     }
@@ -261,6 +275,11 @@ impl HierarchicalRnn {
         if self.steps == 0 && !self.attended.is_empty() {
             self.attended.copy_from_slice(params);
         }
+        if self.steps == 0 && tensors.iter().any(|step| step.held) {
+            let counts = |t: usize| !tensors[t].held;
+            let (net, plan) = (&self.network, &self.plan);
+            self.state.reset_mean_rate(net, plan, &self.log_rates, counts, |_| true);
+        }
         let config = &self.network.config;
         let pace = [config.log_pace(self.steps) as f32; Portable::LANES];
         let largest = [config.log_largest(self.steps) as f32; Portable::LANES];
@@ -285,6 +304,13 @@ impl HierarchicalRnn {
             moved,
         };
         f32::forward(self.level, call);
+    }
+
+    /// Factor of the learned step lengths in the next step, from
+    /// [`log_pace`](HierarchicalRnnConfig::log_pace).
+    pub(crate) fn pace(&self) -> f32 {
+        let config = &self.network.config;
+        if config.dynamic_output_scale { config.log_pace(self.steps).exp() as f32 } else { 1.0 }
     }
 
     /// The network's own theta: `params`, or with averaging what they are an average of.

@@ -11,7 +11,7 @@ use crate::simd::{Element, Kernel, Row, Simd, TILE};
 use crate::tensor_step::{TensorStep, is_held};
 use crate::tile::load_row;
 use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
-use crate::upper::tensor_bias;
+use crate::upper::{MOST_BIAS, tensor_bias};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all jobs read.
@@ -129,9 +129,11 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let JobParts { mut record, mut state, out, sums: all_sums } = parts;
     let gains = matches!(state, Tiles::Rows(_));
     let Some(first) = jobs.first().map(|j| j.tiles.start) else { return };
+    let mut room = [<S::E as Element>::from_f64(0.0); MOST_BIAS];
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
-        let bias = tensor_bias::<S>(context.biases, net.parameter_bias.len(), job.tensor);
+        let rows = net.parameter_bias.len();
+        let bias = tensor_bias::<S>(plan, context.biases, rows, job.tensor, &mut room);
         let most = s.constant(net.config.max_log_rate);
         let mean_rate = context.mean_rates[job.tensor];
         let mut reference = Reference::<S> { mean_rate, log_scale: s.zero(), most };

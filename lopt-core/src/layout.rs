@@ -3,12 +3,13 @@
 //! Optimizers, problems and state all speak of the same flat vector of `P` parameters: the `T`
 //! tensors one after another, each in row-major order, without padding.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Name and shape of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TensorShape {
-    /// Name shown in errors and diagnostics; need not be unique.
+    /// Name for groups, state files, errors and diagnostics, different from those of other tensors.
     pub name: String,
     /// Extent of each axis; an empty list is a scalar.
     pub shape: Vec<usize>,
@@ -36,16 +37,14 @@ impl TensorShape {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// The list is empty.
-    #[error("expected at least one tensor, got none")]
+    /// The list has no tensor with elements.
+    #[error("expected at least one tensor with elements, got none")]
     NoTensors,
-    /// One of the tensors has no element.
-    #[error("expected tensors with elements, but tensor `{name}` has shape {shape:?}")]
-    EmptyTensor {
-        /// Name of the tensor.
+    /// Two tensors have one name.
+    #[error("expected tensors of different names, but two are called `{name}`")]
+    SameName {
+        /// The name.
         name: String,
-        /// Its shape, with a zero in it.
-        shape: Vec<usize>,
     },
     /// The number of parameters exceeds what a slice can hold.
     #[error("the parameters up to tensor `{name}` are more than an address space holds")]
@@ -64,12 +63,19 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays the tensors out one after another.
+    /// Lays the tensors out one after another. Those without elements (a zero in the shape) have
+    /// nothing to train: they are left out, so that they are not among [`tensors`](Self::tensors) and
+    /// count in no list of one entry per tensor.
     ///
     /// # Errors
     ///
-    /// If the list or one of the tensors is empty, or the count of parameters overflows.
-    pub fn new(tensors: Vec<TensorShape>) -> Result<Self, LayoutError> {
+    /// If no tensor has elements, two have one name, or the count of parameters overflows.
+    pub fn new(mut tensors: Vec<TensorShape>) -> Result<Self, LayoutError> {
+        tensors.retain(|tensor| tensor.len() > 0);
+        let mut names = HashSet::new();
+        if let Some(twice) = tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
+            return Err(LayoutError::SameName { name: twice.name.clone() });
+        }
         if tensors.is_empty() {
             return Err(LayoutError::NoTensors);
         }
@@ -78,12 +84,9 @@ impl Layout {
         starts.push(end);
         for TensorShape { name, shape } in &tensors {
             let len = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
-            if shape.contains(&0) {
-                return Err(LayoutError::EmptyTensor { name: name.clone(), shape: shape.clone() });
-            }
             end = len
                 .and_then(|len| end.checked_add(len))
-                .filter(|&end| isize::try_from(end).is_ok())
+                .filter(|&end| end <= isize::MAX.cast_unsigned() / size_of::<f64>())
                 .ok_or_else(|| LayoutError::TooLarge { name: name.clone() })?;
             starts.push(end);
         }
@@ -174,10 +177,30 @@ mod tests {
     #[test]
     fn bad_lists_are_refused() {
         assert_eq!(Layout::new(vec![]), Err(LayoutError::NoTensors));
-        assert!(matches!(Layout::single(0), Err(LayoutError::EmptyTensor { .. })));
+        assert_eq!(Layout::single(0), Err(LayoutError::NoTensors));
         let huge = vec![TensorShape::new("a", [usize::MAX, 2])];
         assert!(matches!(Layout::new(huge), Err(LayoutError::TooLarge { .. })));
-        let zero_after_overflow = vec![TensorShape::new("a", [usize::MAX, 2, 0])];
-        assert!(matches!(Layout::new(zero_after_overflow), Err(LayoutError::EmptyTensor { .. })));
+        let bytes = Layout::single(usize::MAX / 16 + 1);
+        assert!(matches!(bytes, Err(LayoutError::TooLarge { .. })), "more bytes than addresses");
+        let twice = ["w", "b", "w"].map(|name| TensorShape::new(name, [2])).to_vec();
+        let error = Layout::new(twice).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected tensors of different names, but two are called `w`"
+        );
+    }
+
+    #[test]
+    fn tensors_without_elements_are_left_out() {
+        let tensors = vec![
+            TensorShape::new("none", [0, 10]),
+            TensorShape::new("w", [3, 2]),
+            TensorShape::new("none", [usize::MAX, 2, 0]),
+            TensorShape::new("b", []),
+        ];
+        let layout = Layout::new(tensors).unwrap();
+        let names: Vec<&str> = layout.tensors().iter().map(|t| t.name.as_str()).collect();
+        assert_eq!((names, layout.len()), (vec!["w", "b"], 7));
+        assert_eq!(layout.ranges().collect::<Vec<_>>(), [0..6, 6..7]);
     }
 }

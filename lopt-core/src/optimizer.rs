@@ -33,8 +33,9 @@ pub trait Optimizer: Send {
     ///
     /// # Errors
     ///
-    /// If a length does not fit the layout, a gradient is not finite, or the optimizer needs a finite
-    /// loss and [`observe`](Self::observe) gave none; parameters and state are then as before the call.
+    /// If a length does not fit the layout, a gradient is not finite or, for learned optimizers, longer
+    /// than [`LARGEST_GRADIENT_NORM`], or the optimizer needs a finite loss and
+    /// [`observe`](Self::observe) gave none; parameters and state are then as before the call.
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError>;
 
     /// Forgets everything since construction: the next step is a first step.
@@ -77,7 +78,21 @@ pub enum StepError {
         /// The offending value.
         value: f32,
     },
+    /// A gradient that is finite, but so long that sums of its squares leave the range of `f32`.
+    #[error(
+        "expected a gradient of norm at most {LARGEST_GRADIENT_NORM:e}, got {norm:e} in tensor `{tensor}`"
+    )]
+    GradientTooLong {
+        /// Name of the tensor.
+        tensor: String,
+        /// Euclidean norm of its gradient.
+        norm: f64,
+    },
 }
+
+/// Largest Euclidean norm of the gradient of one tensor that a learned optimizer takes: its square,
+/// 2^126, is a quarter of the largest `f32`, which leaves room for the rounding of sums.
+pub const LARGEST_GRADIENT_NORM: f64 = 9_223_372_036_854_775_808.0;
 
 /// Checks both lengths against the layout.
 ///
@@ -127,6 +142,49 @@ pub fn check_finite(layout: &Layout, grads: &[f32]) -> Result<(), StepError> {
     }
 }
 
+/// [`check_finite`] over the tensors for which `counts` says so.
+pub(crate) fn check_present(
+    layout: &Layout,
+    grads: &[f32],
+    counts: impl Fn(usize) -> bool,
+) -> Result<(), StepError> {
+    match check_finite(layout, grads) {
+        Err(StepError::NonFiniteGradient { .. }) => {
+            let bad =
+                |t: &usize| counts(*t) && grads[layout.range(*t)].iter().any(|g| !g.is_finite());
+            let Some(t) = (0..layout.tensor_count()).find(bad) else { return Ok(()) };
+            let of_tensor = &grads[layout.range(t)];
+            let index = of_tensor.iter().position(|g| !g.is_finite()).unwrap_or(0);
+            let tensor = layout.tensors()[t].name.clone();
+            Err(StepError::NonFiniteGradient { tensor, index, value: of_tensor[index] })
+        }
+        other => other,
+    }
+}
+
+/// Finds the first tensor, of those for which `counts` says so, whose gradient is longer than
+/// [`LARGEST_GRADIENT_NORM`]. Gradients that count are finite: call [`check_present`] first.
+pub(crate) fn check_norms(
+    layout: &Layout,
+    grads: &[f32],
+    counts: impl Fn(usize) -> bool,
+) -> Result<(), StepError> {
+    let most = LARGEST_GRADIENT_NORM * LARGEST_GRADIENT_NORM;
+    // the bits of absolute values are in the order of the values, with NaN above all
+    let largest = grads.iter().fold(0, |most: u32, g| most.max(g.abs().to_bits()));
+    if f64::from(f32::from_bits(largest)).powi(2) * grads.len() as f64 <= most {
+        return Ok(());
+    }
+    for (t, range) in layout.ranges().enumerate().filter(|(t, _)| counts(*t)) {
+        let squares: f64 = grads[range].iter().map(|&g| f64::from(g).powi(2)).sum();
+        if squares > most {
+            let tensor = layout.tensors()[t].name.clone();
+            return Err(StepError::GradientTooLong { tensor, norm: squares.sqrt() });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +209,24 @@ mod tests {
                 assert_eq!(value.to_bits(), bad.to_bits());
             }
         }
+    }
+
+    #[test]
+    fn gradients_whose_squares_leave_single_precision_are_found() {
+        let shapes = vec![TensorShape::new("a", [40]), TensorShape::new("b", [37])];
+        let layout = Layout::new(shapes).unwrap();
+        let mut grads = vec![1e18_f32; 77];
+        assert_eq!(check_norms(&layout, &grads, |_| true), Ok(()));
+        grads[70] = 1e20;
+        let error = check_norms(&layout, &grads, |_| true).unwrap_err();
+        assert!(
+            error.to_string().starts_with("expected a gradient of norm at most 9.22"),
+            "{error}"
+        );
+        assert!(matches!(error, StepError::GradientTooLong { tensor, .. } if tensor == "b"));
+        assert_eq!(check_norms(&layout, &grads, |t| t == 0), Ok(()));
+        // no entry alone is too large
+        assert!(check_norms(&layout, &[2e18; 77], |_| true).is_err());
     }
 
     #[test]

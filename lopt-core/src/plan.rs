@@ -108,14 +108,26 @@ impl Plan {
         jobs.len() == 1 || jobs.iter().map(tiles).sum::<usize>() <= JOB_TILES
     }
 
-    /// Tensors in groups of [`TILE`], the columns of the Tensor RNN.
+    /// Tensors that share a vector of the Tensor RNN: with lanes of parameters each has a lane of its
+    /// own, with those of instances a vector.
+    pub(crate) fn tensors_per_column(&self) -> usize {
+        if self.lanes == Lanes::Parameters { self.width } else { 1 }
+    }
+
+    /// Tensors of one group, the [`TILE`] columns of the Tensor RNN.
+    pub(crate) fn group_size(&self) -> usize {
+        TILE * self.tensors_per_column()
+    }
+
+    /// Number of groups of tensors.
     pub(crate) fn groups(&self) -> usize {
-        self.tensors.len().div_ceil(TILE)
+        self.tensors.len().div_ceil(self.group_size())
     }
 
     /// Columns of one group.
     pub(crate) fn group_columns(&self, group: usize) -> usize {
-        TILE.min(self.tensors.len() - group * TILE)
+        let rest = self.tensors.len() - group * self.group_size();
+        rest.div_ceil(self.tensors_per_column()).min(TILE)
     }
 
     /// The tiles of a job.

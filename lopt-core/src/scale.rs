@@ -13,6 +13,7 @@
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::simd::{Row, Simd};
+use crate::tensor_step::{Present, TensorStep, is_held};
 use crate::tile::{load_row, store_row};
 use rayon::prelude::*;
 
@@ -23,12 +24,15 @@ pub(crate) const LARGEST_LOG_STEP: f64 = -std::f64::consts::LN_2;
 /// Square of the smallest size.
 const FLOOR: f64 = 1e-4;
 
-/// Writes `q_t + 0.01 q + 1e-4` of every tensor; `sums`: room for one vector per job.
+/// Writes `q_t + 0.01 q + 1e-4` of every tensor, `q` being that of tensors that are not held; `sums`:
+/// room for one vector per job.
 #[inline(always)]
 pub(crate) fn mean_squares<S: Simd>(
     s: S,
     plan: &Plan,
     threads: usize,
+    tensors: &[TensorStep<S::E>],
+    present: Present,
     point: &[S::E],
     sums: &mut [S::V],
     squares: &mut [S::V],
@@ -45,7 +49,7 @@ pub(crate) fn mean_squares<S: Simd>(
         }
     }
     let mut total = s.zero();
-    for (tensor, square) in plan.tensors.iter().zip(squares.iter_mut()) {
+    for (t, (tensor, square)) in plan.tensors.iter().zip(squares.iter_mut()).enumerate() {
         let mut sum = s.zero();
         for &of_job in &sums[tensor.jobs.clone()] {
             sum = s.add(sum, of_job);
@@ -53,10 +57,12 @@ pub(crate) fn mean_squares<S: Simd>(
         if plan.lanes == Lanes::Parameters {
             sum = s.splat(s.sum_lanes(sum));
         }
-        total = s.add(total, sum);
+        if !is_held(tensors, t) {
+            total = s.add(total, sum);
+        }
         *square = s.mul(sum, s.constant(1.0 / tensor.elements));
     }
-    let share = s.constant(BORROWED / plan.parameters);
+    let share = s.constant(BORROWED / present.parameters);
     let floor = s.fma(total, share, s.constant(FLOOR));
     for square in &mut squares[..plan.tensors.len()] {
         *square = s.add(*square, floor);

@@ -44,7 +44,51 @@ pub enum Schedule {
     },
 }
 
+/// Numbers that no schedule can be made of.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// A multiplier outside of `[0, 1]`, or not a number.
+    #[error("the {what} of the schedule is {value}, expected a number from 0 to 1")]
+    Multiplier {
+        /// Which multiplier.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A cycle that is not longer than its warm-up.
+    #[error("the cycle has a warm-up of {warmup} of its {steps} steps, expected fewer than all")]
+    Cycle {
+        /// Length of the warm-up.
+        warmup: u64,
+        /// Length of the whole cycle.
+        steps: u64,
+    },
+}
+
 impl Schedule {
+    /// Whether every multiplier is a number from 0 to 1.
+    ///
+    /// # Errors
+    ///
+    /// Names the first number that is out of range.
+    pub fn validate(&self) -> Result<(), ScheduleError> {
+        let within = |what, value: f64| {
+            let fits = (0.0..=1.0).contains(&value);
+            if fits { Ok(()) } else { Err(ScheduleError::Multiplier { what, value }) }
+        };
+        match self {
+            Self::Constant => Ok(()),
+            Self::Cosine { floor, .. } => within("floor", *floor),
+            Self::OneCycle { steps, warmup, .. } if warmup >= steps => {
+                Err(ScheduleError::Cycle { warmup: *warmup, steps: *steps })
+            }
+            Self::OneCycle { start, end, .. } => within("start", *start).and(within("end", *end)),
+            Self::Exponential { rate } => within("rate", *rate),
+            Self::Warmup { then, .. } => then.validate(),
+        }
+    }
+
     /// Puts a linear warm-up of `steps` steps before this schedule.
     #[must_use]
     pub fn after_warmup(self, steps: u64) -> Self {
@@ -128,6 +172,26 @@ mod tests {
         let schedule = Schedule::Exponential { rate: 0.5 };
         close(schedule.multiplier(0), 1.0);
         close(schedule.multiplier(3), 0.125);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_found() {
+        for bad in [f64::NAN, f64::INFINITY, -0.1, 1e300] {
+            let schedules = [
+                Schedule::Cosine { steps: 100, floor: bad },
+                Schedule::OneCycle { steps: 100, warmup: 20, start: bad, end: 0.0 },
+                Schedule::OneCycle { steps: 100, warmup: 20, start: 0.1, end: bad },
+                Schedule::Exponential { rate: bad },
+            ];
+            for schedule in schedules {
+                assert!(schedule.validate().is_err(), "{schedule:?}");
+                assert!(schedule.after_warmup(5).validate().is_err());
+            }
+        }
+        let long = Schedule::OneCycle { steps: 20, warmup: 20, start: 0.1, end: 0.0 };
+        let error = long.validate().unwrap_err().to_string();
+        assert!(error.starts_with("the cycle has a warm-up of 20 of its 20 steps"), "{error}");
+        assert_eq!(Schedule::Cosine { steps: 0, floor: 1.0 }.after_warmup(0).validate(), Ok(()));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Envelope of every file of ours: magic, version, checksum, length, payload; written atomically.
 
-use std::io::Write;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes before the payload: magic, version, checksum, length.
 const HEADER: usize = 8 + 4 + 8 + 8;
@@ -49,19 +51,82 @@ pub fn unseal<'a>(bytes: &'a [u8], magic: &[u8; 8], version: u32) -> Result<&'a 
     Ok(payload)
 }
 
-/// Writes to a temporary file beside `path`, syncs it and renames it into place.
+/// Writes to a temporary file beside `path`, syncs it and renames it into place. Any number of
+/// threads and processes may do so at a time: the file is then that of one of them.
 ///
 /// # Errors
 ///
-/// If the file system refuses; the old file is then untouched.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
+/// If the file system refuses, or `path` is something else than a regular file; what was there is then
+/// untouched, and the temporary file is gone.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // renaming would put a file in the place of a device
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(not_regular());
+    }
+    let (mut file, temporary) = create_beside(path)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // the first error is the one to report
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A new file beside `path`, of a name that nobody else has.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        name.push(format!(".{process}-{count}.tmp"));
+        let temporary = path.with_file_name(name);
+        match File::create_new(&temporary) {
+            // a process of the same number, elsewhere or before
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            other => return other.map(|file| (file, temporary)),
+        }
+    }
+}
+
+/// Reads a whole file of at most `most` bytes. Devices and pipes, which may never end, are refused.
+///
+/// # Errors
+///
+/// If it is larger, no regular file, or the file system refuses.
+pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
+    // before it is opened: that waits for a writer if it is a pipe
+    if !fs::metadata(path)?.is_file() {
+        return Err(not_regular().into());
+    }
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    if size <= most {
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    let size = size.max(bytes.len() as u64);
+    if size > most { Err(ReadError::TooLarge { size }) } else { Ok(bytes) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "it is no regular file")
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file system refused, or it is no regular file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// More bytes than were allowed.
+    #[error("the file has {size} bytes, which is too many")]
+    TooLarge {
+        /// Bytes of the file.
+        size: u64,
+    },
 }
 
 /// 64-bit FNV-1a: guards against damage, not against malice.
@@ -115,5 +180,57 @@ mod tests {
         for length in 0..sealed.len() {
             assert!(unseal(&sealed[..length], b"TESTTEST", 3).is_err(), "length {length}");
         }
+    }
+
+    #[test]
+    fn many_threads_write_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        // a name that anybody could guess, and a link in its place
+        let foreign = folder.path().join("foreign");
+        fs::write(&foreign, b"untouched").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&foreign, folder.path().join("state.tmp")).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    (0..50).for_each(|_| write_atomically(path, &[thread; 3000]).unwrap());
+                });
+            }
+        });
+        let bytes = read_regular(&path, 3000).unwrap();
+        assert!(bytes.len() == 3000 && bytes.iter().all(|&byte| byte == bytes[0]));
+        assert_eq!(fs::read(&foreign).unwrap(), b"untouched");
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, if cfg!(unix) { 3 } else { 2 });
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        fs::create_dir(&path).unwrap();
+        assert!(write_atomically(&path, b"bytes").is_err());
+        assert!(write_atomically(&folder.path().join("none/state"), b"bytes").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_regular_files_of_limited_size_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write_atomically(file.path(), &[7; 100]).unwrap();
+        assert_eq!(read_regular(file.path(), 100).unwrap(), [7; 100]);
+        let error = read_regular(file.path(), 99).unwrap_err();
+        assert!(matches!(error, ReadError::TooLarge { size: 100 }), "{error}");
+        #[cfg(target_os = "linux")]
+        for device in ["/dev/zero", "/proc/self/fd", "/dev/null"] {
+            let error = read_regular(Path::new(device), 100).unwrap_err();
+            assert_eq!(error.to_string(), "it is no regular file", "{device}");
+            assert!(write_atomically(Path::new(device), b"bytes").is_err(), "{device}");
+        }
+        // its size is said to be 0
+        #[cfg(target_os = "linux")]
+        assert!(read_regular(Path::new("/proc/self/status"), 10).is_err());
     }
 }

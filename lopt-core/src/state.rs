@@ -17,11 +17,11 @@ pub struct State<E: Element> {
     pub(crate) tiles: Buffer<E>,
     /// What a compact state has in place of `tiles`; in the shape of parameters, in `f32` only.
     pub(crate) compact: Option<CompactTiles>,
-    /// `[group][H_T][tensor of the group]`.
+    /// `[group][H_T][tensor of the group]`, see [`Plan::group_size`].
     pub(crate) tensor: Buffer<E>,
     /// `[H_G]`, in column 0.
     pub(crate) global: Buffer<E>,
-    /// Mean log rate each tensor's rates are relative to, `[group][tensor of the group]`.
+    /// Mean log rate each tensor's rates are relative to, a vector per tensor.
     pub(crate) mean_rate: Buffer<E>,
 }
 
@@ -34,7 +34,7 @@ impl<E: Element> State<E> {
             compact: None,
             tensor: Buffer::rows(plan.groups() * net.config.tensor_hidden, plan.width),
             global: Buffer::rows(net.config.global_hidden, plan.width),
-            mean_rate: Buffer::rows(plan.groups(), plan.width),
+            mean_rate: Buffer::rows(plan.tensors.len().div_ceil(TILE), plan.width),
         }
     }
 
@@ -84,7 +84,7 @@ impl<E: Element> State<E> {
                 .filter(|(k, _)| fresh(k % width))
                 .for_each(|v| *v.1 = value);
         }
-        self.reset_mean_rate(net, plan, log_rates, fresh);
+        self.reset_mean_rate(net, plan, log_rates, |_| true, fresh);
     }
 
     /// From now on compact, with nothing in it; a [`reset`](Self::reset) makes it a beginning.
@@ -128,47 +128,51 @@ impl<E: Element> State<E> {
         for job in &plan.jobs {
             for span in plan.spans(job) {
                 let tile = &mut self.tiles[span.tile * count * row..(span.tile + 1) * count * row];
-                for i in (0..row).filter(|i| fresh(i % width)) {
-                    for field in 0..count {
-                        tile[field * row + i] = match field {
-                            f if f < fields.hidden => net.initial[0][f],
-                            f if f == rate_row => {
-                                log_rates[(span.scalars.start + i).min(span.scalars.end - 1)]
-                            }
-                            f if f < rate_row => zero,
-                            _ => one,
-                        };
+                for (field, values) in tile.chunks_exact_mut(row).enumerate() {
+                    let value = match field {
+                        f if f < fields.hidden => net.initial[0][f],
+                        f if f < rate_row => zero,
+                        _ => one,
+                    };
+                    let rates = &log_rates[span.scalars.clone()];
+                    for (i, to) in values.iter_mut().enumerate().filter(|(i, _)| fresh(i % width)) {
+                        *to = if field == rate_row { rates[i.min(rates.len() - 1)] } else { value };
                     }
                 }
             }
         }
     }
 
-    fn reset_mean_rate(
+    /// Mean log rates before the first step, over the tensors for which `counts` says so.
+    pub(crate) fn reset_mean_rate(
         &mut self,
         net: &Network<E>,
         plan: &Plan,
         log_rates: &[E],
+        counts: impl Fn(usize) -> bool,
         fresh: impl Fn(usize) -> bool,
     ) {
         let width = plan.width;
         // in the shape of parameters all lanes share one mean
         let lanes = if plan.lanes == Lanes::Instances { width } else { 1 };
         for lane in (0..lanes).filter(|&l| fresh(l)) {
-            let mut whole = 0.0;
+            let (mut whole, mut parameters) = (0.0, 0.0_f64);
             let mut means = Vec::with_capacity(plan.tensors.len());
-            for tensor in &plan.tensors {
+            for (t, tensor) in plan.tensors.iter().enumerate() {
                 let rates = &log_rates[tensor.scalars.clone()];
                 let sum: f64 = rates.iter().skip(lane).step_by(lanes).map(|&r| r.into()).sum();
-                whole += sum;
+                if counts(t) {
+                    whole += sum;
+                    parameters += tensor.elements;
+                }
                 means.push(sum / tensor.elements);
             }
             for (t, mean) in means.iter().enumerate() {
                 let mean = match net.config.relative_rate {
                     RelativeRate::Tensor => *mean,
-                    _ => whole / plan.parameters,
+                    _ => whole / parameters.max(1.0),
                 };
-                let at = (t / TILE * TILE + t % TILE) * width;
+                let at = t * width;
                 let mean = E::from_f64(mean);
                 if lanes == 1 {
                     self.mean_rate[at..at + width].fill(mean);
@@ -195,7 +199,7 @@ impl StateShape {
             plan.tiles * net.fields().count() * row,
             plan.groups() * net.config.tensor_hidden * row,
             net.config.global_hidden * row,
-            plan.groups() * row,
+            plan.tensors.len().div_ceil(TILE) * row,
         ];
         Self { parts }
     }

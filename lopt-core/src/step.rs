@@ -13,9 +13,10 @@ use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{Kept, StepRecord, level_rows};
 use crate::scale;
-use crate::simd::{Element, Row, Simd, TILE};
+use crate::simd::{Element, Row, Simd};
 use crate::state::{State, StateMut, Work};
-use crate::tensor_step::{TensorStep, is_held};
+use crate::tensor_step::{Present, TensorStep, is_held};
+use crate::tile::lanes_mut;
 use crate::tile_pass::sum_count;
 use crate::update;
 use crate::upper::{self, UpperRows};
@@ -94,12 +95,13 @@ pub fn forward<S: Simd>(
     let mean_rates = old.map_or(&*new.mean_rate, |old| &*old.mean_rate);
     let mean_rates = bytemuck::cast_slice(mean_rates);
     let squares: &mut [S::V] = bytemuck::cast_slice_mut(kept.squares);
+    let tensors = moved.tensors;
+    let present = Present::of(plan, tensors);
     if net.config.parameter_scale {
         let attended = if moved.phi.is_empty() { &*moved.theta } else { &*moved.phi };
         let point = point.unwrap_or(attended);
-        scale::mean_squares(s, plan, scratch.len(), point, sums, squares);
+        scale::mean_squares(s, plan, scratch.len(), tensors, present, point, sums, squares);
     }
-    let tensors = moved.tensors;
     let largest = s.load(pace.log_largest);
     let context = JobContext::<S> {
         net,
@@ -124,7 +126,7 @@ pub fn forward<S: Simd>(
     let fade: &mut [S::V] = bytemuck::cast_slice_mut(kept.fade);
     let tensor_kept = rows_mut::<S>(kept.tensor);
     let rates = bytemuck::cast_slice_mut(new.mean_rate);
-    reduce(s, net, plan, tensors, sums, tensor_kept, inverse, fade, rates);
+    reduce(s, net, plan, tensors, present, sums, tensor_kept, inverse, fade, rates);
 
     let (out, inverse, fade) = (rows(kept.out), &*inverse, &*fade);
     let threads = scratch.len();
@@ -144,7 +146,7 @@ pub fn forward<S: Simd>(
         down,
         clock,
     };
-    upper::forward(s, net, plan, tensors, rows);
+    upper::forward(s, net, plan, tensors, present, rows);
 }
 
 #[inline(always)]
@@ -165,6 +167,7 @@ fn reduce<S: Simd>(
     net: &Network<S::E>,
     plan: &Plan,
     tensors: &[TensorStep<S::E>],
+    present: Present,
     sums: &mut [S::V],
     tensor_kept: &mut [Row<S>],
     inverse: &mut [S::V],
@@ -188,10 +191,15 @@ fn reduce<S: Simd>(
             }
         }
         let scale = s.constant(1.0 / tensor.elements);
-        let x = &mut tensor_kept[t / TILE * rows..][..net.tensor.inputs];
+        let (group, place) = (t / plan.group_size(), t % plan.group_size());
+        let x = &mut tensor_kept[group * rows..][..net.tensor.inputs];
         if !is_held(tensors, t) {
             for (row, &v) in x.iter_mut().zip(&*total) {
-                row[t % TILE] = s.mul(v, scale);
+                let mean = s.mul(v, scale);
+                match plan.lanes {
+                    Lanes::Parameters => lanes_mut::<S>(row)[place] = s.lanes(&mean)[0],
+                    Lanes::Instances => row[place] = mean,
+                }
             }
         }
         let kind = net.update.normalization;
@@ -213,11 +221,13 @@ fn reduce<S: Simd>(
                 *way = s.mul(*way, s.splat(factor));
             }
         }
-        rates = s.add(rates, total[at]);
+        if !is_held(tensors, t) {
+            rates = s.add(rates, total[at]);
+        }
         mean_rate[t] = s.mul(total[at], scale);
     }
     if net.config.relative_rate != RelativeRate::Tensor {
-        let mean = s.mul(rates, s.constant(1.0 / plan.parameters));
+        let mean = s.mul(rates, s.constant(1.0 / present.parameters));
         mean_rate[..plan.tensors.len()].fill(mean);
     }
 }

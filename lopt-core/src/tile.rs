@@ -206,6 +206,12 @@ pub(crate) fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
     }
 }
 
+/// The lanes of all columns of a row.
+#[inline(always)]
+pub(crate) fn lanes_mut<S: Simd>(row: &mut Row<S>) -> &mut [S::E] {
+    bytemuck::cast_slice_mut(row)
+}
+
 /// A row before the step: from the state before it, or, where that is being overwritten, what `now`
 /// still holds.
 #[inline(always)]

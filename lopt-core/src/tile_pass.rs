@@ -102,7 +102,7 @@ pub(crate) fn forward<S: Simd>(
     let cols = cols.min(TILE);
     let (first, rest) = ahead.split_at(ahead.len() / 3);
     let (second, third) = rest.split_at(rest.len() / 2);
-    first.iter().flatten().for_each(prefetch);
+    ask(s, first, cols);
     let old = old.map(|old| net.fields().split(old));
     let new = net.fields().split_mut(new);
     let KeptRows { x, gates, candidate } = KeptRows::split_mut(net, kept);
@@ -115,11 +115,11 @@ pub(crate) fn forward<S: Simd>(
     accumulators::forward(s, net.scales, g, a, b, averages, avg, ms, cols);
     let Reference { mean_rate, log_scale, .. } = *reference;
     features::forward(s, net.inputs, avg, ms, rate, mean_rate, log_scale, x, cols);
-    second.iter().flatten().for_each(prefetch);
+    ask(s, second, cols);
     let mut cell = gru::Gates::<S> { gates, candidate, reset_hidden };
     let hidden = old.map(|old| old.hidden);
     gru::forward(s, &net.parameter, x, hidden, bias, &mut cell, new.hidden, cols);
-    third.iter().flatten().for_each(prefetch);
+    ask(s, third, cols);
     let outputs = net.readout.outputs;
     let read = &mut read[..if gains { outputs.count } else { outputs.before_gains() }];
     readout::forward(s, &net.readout, new.hidden, &x[..net.config.timescales], read, cols);
@@ -154,6 +154,12 @@ pub(crate) fn forward<S: Simd>(
         at += 1;
     }
     sums[at] = add_columns(s, new.log_rate, sums[at], cols, tail);
+}
+
+/// Asks for the first columns of rows: the next tile mostly has as many as this one.
+#[inline(always)]
+fn ask<S: Simd>(_: S, rows: &[Row<S>], cols: usize) {
+    rows.iter().flat_map(|row| &row[..cols]).for_each(prefetch);
 }
 
 #[inline(always)]

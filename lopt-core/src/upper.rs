@@ -3,11 +3,11 @@
 use crate::config::GlobalInput;
 use crate::gru;
 use crate::network::Network;
-use crate::plan::Plan;
+use crate::plan::{Lanes, Plan};
 use crate::record::{LevelRows, level_rows};
-use crate::simd::{Row, Simd, TILE};
-use crate::tensor_step::{TensorStep, is_held};
-use crate::tile::{Start, affine};
+use crate::simd::{Row, Simd};
+use crate::tensor_step::{Present, TensorStep, is_held};
+use crate::tile::{Start, affine, lanes_mut};
 use bytemuck::Zeroable;
 
 /// `B_P = h_T A_TP + h_G A_GP + biases` for every tensor, `[group][3 H_P]` rows.
@@ -46,10 +46,29 @@ fn send_down<'a, S: Simd>(
     Start::Column(down, 0)
 }
 
-/// The bias of one tensor, of `n` rows.
+/// Most rows of a bias: three times the most hidden units of the Parameter RNN.
+pub(crate) const MOST_BIAS: usize = 96;
+
+/// The bias of one tensor, of `n` rows; `room`: for those of its lane.
 #[inline(always)]
-pub(crate) fn tensor_bias<S: Simd>(rows: &[Row<S>], n: usize, tensor: usize) -> Start<'_, S> {
-    Start::Column(&rows[tensor / TILE * n..(tensor / TILE + 1) * n], tensor % TILE)
+pub(crate) fn tensor_bias<'a, S: Simd>(
+    plan: &Plan,
+    rows: &'a [Row<S>],
+    n: usize,
+    tensor: usize,
+    room: &'a mut [S::E; MOST_BIAS],
+) -> Start<'a, S> {
+    let (group, place) = (tensor / plan.group_size(), tensor % plan.group_size());
+    let rows = &rows[group * n..(group + 1) * n];
+    match plan.lanes {
+        Lanes::Instances => Start::Column(rows, place),
+        Lanes::Parameters => {
+            for (to, row) in room.iter_mut().zip(rows) {
+                *to = bytemuck::cast_slice::<_, S::E>(row)[place];
+            }
+            Start::Bias(&room[..n])
+        }
+    }
 }
 
 /// Hidden vectors of the Tensor RNNs and of the Global RNN.
@@ -78,6 +97,7 @@ pub(crate) fn forward<S: Simd>(
     net: &Network<S::E>,
     plan: &Plan,
     tensors: &[TensorStep<S::E>],
+    present: Present,
     rows: UpperRows<'_, S>,
 ) {
     let UpperRows { old, tensor, global, tensor_kept, global_kept, down, clock } = rows;
@@ -87,37 +107,50 @@ pub(crate) fn forward<S: Simd>(
     for row in global_kept[..ht].iter_mut() {
         row[0] = s.zero();
     }
-    let last = plan.tensors.len() - 1;
     let kept = tensor_kept.chunks_exact_mut(level_rows(inputs, ht));
     for (group, (hidden, kept)) in tensor.chunks_exact_mut(ht).zip(kept).enumerate() {
         let cols = plan.group_columns(group);
         let before = old.map(|(tensor, _)| &tensor[group * ht..(group + 1) * ht]);
-        let held = |c: usize| is_held(tensors, group * TILE + c);
-        let to_hold = (0..cols).any(held).then(|| {
+        let first = group * plan.group_size();
+        let used = plan.group_size().min(plan.tensors.len() - first);
+        let places = cols * plan.tensors_per_column();
+        // held tensors, and lanes without one, stay as they are; with lanes of instances none does
+        let stays = |place: usize| place >= used || is_held(tensors, first + place);
+        let to_hold = (0..places).any(stays).then(|| {
             let mut rows = [Row::<S>::zeroed(); 64];
             rows[..ht].copy_from_slice(hidden);
             rows
         });
         cell(s, &net.tensor, before, start, kept, hidden, cols);
         if let Some(rows) = to_hold {
-            for (row, old) in hidden.iter_mut().zip(&rows) {
-                (0..cols).filter(|&c| held(c)).for_each(|c| row[c] = old[c]);
+            for place in (0..places).filter(|&place| stays(place)) {
+                for (row, old) in hidden.iter_mut().zip(&rows) {
+                    lanes_mut::<S>(row)[place] = bytemuck::cast_slice::<_, S::E>(old)[place];
+                }
             }
         }
+        let counts = |place: &usize| match net.config.global_input {
+            GlobalInput::MeanOfTensors => !stays(*place),
+            GlobalInput::LastTensor => first + place == present.last,
+        };
         for (total, row) in global_kept.iter_mut().zip(hidden.iter()) {
-            for c in 0..cols {
-                let counts = match net.config.global_input {
-                    GlobalInput::MeanOfTensors => true,
-                    GlobalInput::LastTensor => group * TILE + c == last,
-                };
-                if counts {
-                    total[0] = s.add(total[0], row[c]);
+            match plan.lanes {
+                Lanes::Parameters => {
+                    let lanes = bytemuck::cast_slice::<_, S::E>(row);
+                    let mut sum = s.lanes(&total[0])[0];
+                    (0..used).filter(counts).for_each(|place| sum = sum + lanes[place]);
+                    total[0] = s.splat(sum);
+                }
+                Lanes::Instances => {
+                    for c in (0..used).filter(counts) {
+                        total[0] = s.add(total[0], row[c]);
+                    }
                 }
             }
         }
     }
     let scale = match net.config.global_input {
-        GlobalInput::MeanOfTensors => s.constant(1.0 / plan.tensors.len() as f64),
+        GlobalInput::MeanOfTensors => s.constant(1.0 / present.tensors),
         GlobalInput::LastTensor => s.constant(1.0),
     };
     for row in global_kept[..ht].iter_mut() {

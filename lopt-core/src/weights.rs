@@ -6,7 +6,7 @@
 
 use crate::config::{ConfigError, HierarchicalRnnConfig};
 use crate::meta_params::MetaLayout;
-use crate::sealed::{SealError, seal, unseal};
+use crate::sealed::{ReadError, SealError, read_regular, seal, unseal};
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -65,15 +65,15 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is not a weights file, is damaged, or holds weights no optimizer can
-    /// use.
+    /// If it cannot be read, is no regular file, is not a weights file, is damaged, or holds weights no
+    /// optimizer can use.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let io = |source| WeightsError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MOST_BYTES {
-            return Err(WeightsError::TooLarge { path: path.to_owned(), size });
-        }
-        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+        let file = || path.to_owned();
+        let bytes = read_regular(path, MOST_BYTES).map_err(|error| match error {
+            ReadError::Io(source) => WeightsError::Read { path: file(), source },
+            ReadError::TooLarge { size } => WeightsError::TooLarge { path: file(), size },
+        })?;
+        Self::from_bytes(&bytes)
     }
 
     /// Writes a file so that a reader finds the old one or the new one, never half of it.
@@ -95,14 +95,25 @@ impl Weights {
         let payload = unseal(bytes, MAGIC, VERSION)?;
         let weights: Self =
             wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
-        weights.config.validate()?;
-        let expected = MetaLayout::new(&weights.config).len();
-        if weights.psi.len() != expected {
-            return Err(WeightsError::Count { expected, got: weights.psi.len() });
+        weights.check()?;
+        Ok(weights)
+    }
+
+    /// Whether an optimizer can be built from these.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is out of range, there is not one number per meta-parameter, or one is
+    /// not finite.
+    pub fn check(&self) -> Result<(), WeightsError> {
+        self.config.validate()?;
+        let expected = MetaLayout::new(&self.config).len();
+        if self.psi.len() != expected {
+            return Err(WeightsError::Count { expected, got: self.psi.len() });
         }
-        match weights.psi.iter().position(|x| !x.is_finite()) {
+        match self.psi.iter().position(|x| !x.is_finite()) {
             Some(index) => Err(WeightsError::NonFinite { index }),
-            None => Ok(weights),
+            None => Ok(()),
         }
     }
 

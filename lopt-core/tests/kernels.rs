@@ -6,7 +6,7 @@
 mod reference;
 mod tf_case;
 
-use lopt_core::hierarchical_rnn::ExactHierarchicalRnn;
+use lopt_core::hierarchical_rnn::{ExactHierarchicalRnn, draw_log_rates};
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{below, normal, stream};
 use lopt_core::simd::Level;
@@ -181,6 +181,33 @@ fn exact_kernels_equal_the_reference_on_every_switch() {
     }
 }
 
+#[test]
+fn many_tensors_equal_the_exact_twin() {
+    let shapes = (0..150).map(|i| TensorShape::new(format!("t{i}"), [1 + i % 7]));
+    let layout = Layout::new(shapes.collect()).unwrap();
+    let theta: Vec<f64> = (0..layout.len()).map(|i| (0.7 * i as f64).sin()).collect();
+    for config in [HierarchicalRnnConfig::recommended(), HierarchicalRnnConfig::released()] {
+        let psi = reference::two_tensors::psi(&config);
+        let log_rates: Vec<f32> = draw_log_rates(&config, &layout, 3);
+        let exact: Vec<f64> = log_rates.iter().map(|&rate| f64::from(rate)).collect();
+        for level in levels() {
+            let mut optimizer = HierarchicalRnn::new(&config, &psi, &layout, level)
+                .with_initial_log_rates(&log_rates);
+            let (mut point, mut params) = (theta.clone(), narrow(&theta));
+            let mut twin = ExactHierarchicalRnn::new(&config, &psi, &layout, &exact);
+            for n in 0..8 {
+                let grads = gradients(&point, n);
+                twin.step(&mut point, &grads);
+                optimizer.step(&mut params, &narrow(&grads)).unwrap();
+                for (i, (a, b)) in params.iter().zip(&point).enumerate() {
+                    let off = (f64::from(*a) - b).abs();
+                    assert!(off <= 1e-5 * b.abs().max(1.0), "{level:?}, step {n}, {i}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
 fn trajectory(
     config: &HierarchicalRnnConfig,
     psi: &[f64],
@@ -247,7 +274,8 @@ fn threads_change_no_bit_of_random_layouts() {
         let tensors = 1 + below(&mut rng, 4);
         let size = |i| 1 + below(&mut rng, [200, 30_000][i % 2]);
         let sizes: Vec<usize> = (0..tensors).map(size).collect();
-        let shapes = sizes.iter().map(|&n| TensorShape::new("t", [n])).collect();
+        let shapes = sizes.iter().enumerate();
+        let shapes = shapes.map(|(i, &n)| TensorShape::new(format!("t{i}"), [n])).collect();
         let layout = Layout::new(shapes).unwrap();
         let compact = case % 2 == 1;
         let run = |threads: usize| {

@@ -165,21 +165,45 @@ fn rounding_errors_are_not_followed() {
 }
 
 #[test]
-fn weight_decay_shrinks_what_it_should() {
+fn weight_decay_is_in_proportion_to_the_step() {
     let layout = layout();
     let config = LearnedOptimizerConfig::new()
+        .with_averaging(None)
         .with_weight_decay(0.1)
+        .with_schedule(Schedule::Exponential { rate: 0.5 })
         .with_group(ParameterGroup::new("*.bias").with_weight_decay(0.0))
-        .with_group(ParameterGroup::new("a.*").with_step_multiplier(0.0));
+        .with_group(ParameterGroup::new("a.*").with_step_multiplier(3.0));
     let mut optimizer = config.init(&layout).unwrap();
-    let (first, mut params) = (start(&layout), start(&layout));
-    let (grads, _) = gradient(&first);
-    optimizer.step(&mut params, &grads).unwrap();
-    for i in 0..90 {
-        assert_eq!(params[i], first[i] * 0.9);
+    optimizer.set_lr_multiplier(0.8);
+    let mut params = start(&layout);
+    for n in 0..40 {
+        let before = params.clone();
+        // steps fade to nothing where there is no gradient
+        optimizer.step(&mut params, &[0.0; 398]).unwrap();
+        let pace = optimizer.rnn().config().log_pace(n).exp() * 0.8 * 0.5_f64.powf(n as f64);
+        for (t, factor) in [3.0, 0.0, 1.0, 0.0].into_iter().enumerate() {
+            let keep = 1.0 - 0.1 * pace * factor;
+            for i in layout.range(t) {
+                let expected = (f64::from(before[i]) * keep) as f32;
+                assert!((params[i] - expected).abs() <= 3e-7 * expected.abs(), "step {n}, {i}");
+            }
+        }
     }
-    // the bias of `a` falls into the first group, which decays nothing but moves
-    assert_ne!(params[90..97], first[90..97]);
+}
+
+#[test]
+fn weight_decay_does_not_outgrow_the_steps() {
+    let layout = Layout::single(8).unwrap();
+    let config = LearnedOptimizerConfig::new().with_weight_decay(1e-3).with_guard(None);
+    let mut optimizer = config.init(&layout).unwrap();
+    let mut x = vec![0.0; 8];
+    for n in 1..=20_000 {
+        let grads: Vec<f32> = optimizer.attended(&x).iter().map(|x| 2.0 * (x - 1.0)).collect();
+        optimizer.step(&mut x, &grads).unwrap();
+        if n == 5_000 || n == 20_000 {
+            assert!(x.iter().all(|x| (x - 1.0).abs() < 0.01), "{x:?} after {n} steps");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use crate::config::{Recipe, RecipeError};
 use crate::meta_optimizer::MetaState;
 use lopt_core::Weights;
-use lopt_core::sealed::{SealError, seal, unseal, write_atomically};
+use lopt_core::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
 use lopt_core::weights::TrainingRecord;
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
@@ -136,12 +136,12 @@ impl Checkpoint {
     ///
     /// If it cannot be read, is damaged, or is no checkpoint of this version.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let io = |source| CheckpointError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MOST_BYTES {
-            return Err(CheckpointError::TooLarge { path: path.to_owned(), size });
-        }
-        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+        let file = || path.to_owned();
+        let bytes = read_regular(path, MOST_BYTES).map_err(|error| match error {
+            ReadError::TooLarge { size } => CheckpointError::TooLarge { path: file(), size },
+            ReadError::Io(source) => CheckpointError::Read { path: file(), source },
+        })?;
+        Self::from_bytes(&bytes)
             .map_err(|e| CheckpointError::In { path: path.to_owned(), source: Box::new(e) })
     }
 

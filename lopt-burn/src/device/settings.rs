@@ -4,6 +4,10 @@ use super::optimizer::DeviceOptimizer;
 
 impl DeviceOptimizer {
     /// Multiplies the length of every step from now on, beside schedule and groups.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
         self.core.set_lr_multiplier(multiplier);
     }

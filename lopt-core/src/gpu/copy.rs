@@ -25,7 +25,8 @@ fn copy_floats(from: &[f32], to: &mut [f32]) {
 /// If one is shorter.
 pub fn copy(client: &Client, from: &Handle, to: &Handle, len: usize) {
     let shorter = from.size_in_used().min(to.size_in_used());
-    assert!(4 * len as u64 <= shorter, "{len} floats in {shorter} bytes");
+    let fits = (len as u64).checked_mul(4).is_some_and(|bytes| bytes <= shorter);
+    assert!(fits, "{len} floats in {shorter} bytes");
     let (groups, threads) = spread(len);
     #[allow(unsafe_code, reason = "the kernel does not check its indices")]
     // SAFETY: indices stay below `len`, and both buffers were found to be that long.

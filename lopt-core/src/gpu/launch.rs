@@ -62,6 +62,7 @@ pub(super) struct Work {
 /// Numbers of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scalars {
+    /// Of the tensors that are not held.
     pub parameters: f32,
     pub momentum: f32,
     pub offset: f32,

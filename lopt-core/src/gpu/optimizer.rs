@@ -11,16 +11,19 @@ use crate::HierarchicalRnn;
 use crate::config::HierarchicalRnnConfig;
 use crate::layout::Layout;
 use crate::network::Network;
-use crate::tensor_step::TensorStep;
+use crate::plan::Plan;
+use crate::tensor_step::{Present, TensorStep};
 
 /// The [`HierarchicalRnn`] on a device: parameters, gradients and state never leave it.
 ///
 /// As there, the gradient is to be taken at [`attended`](Self::attended). Nothing is read back in a
-/// step, so a gradient that is not finite is not refused: it goes through to the parameters.
+/// step, so a gradient that is not finite, or has a norm above 2^63, whose square leaves single
+/// precision, is not refused: it makes parameters NaN. Who cannot exclude that must look first.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct DeviceOptimizer {
     pub(super) client: Client,
     pub(super) layout: Layout,
+    plan: Plan,
     pub(super) config: HierarchicalRnnConfig,
     pub(super) shape: Shape,
     pub(super) averaging: Option<f32>,
@@ -68,6 +71,7 @@ impl DeviceOptimizer {
         let update = &net.update;
         let optimizer = Self {
             layout: host.layout().clone(),
+            plan: plan.clone(),
             config: net.config,
             shape,
             averaging: host.averaging(),
@@ -160,6 +164,7 @@ impl DeviceOptimizer {
             return Err(DeviceError::Mismatch { what: "number of tensors" });
         }
         self.constant.steps = Memory::of(&self.client, &step_table(count, tensors));
+        self.scalars.parameters = Present::of(&self.plan, tensors).parameters as f32;
         Ok(())
     }
 

@@ -74,7 +74,8 @@ pub(super) fn parameter_pass(
         let mut j = lane;
         while j < squares.len() {
             let square = squares[j];
-            all += square;
+            let counts = steps[2 * jobs[j * comptime!(JOB)] as usize + 1] < 0.5;
+            all += select(counts, square, 0.0f32);
             own += select(j >= first && j < end, square, 0.0f32);
             j += comptime!(LANES);
         }

@@ -7,8 +7,14 @@ use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
 use crate::simd::TILE;
 
-/// Lanes of one vector of the CPU path, which all hold the same value of a tensor.
+/// Lanes of one vector of the CPU path, which all hold the same mean rate of a tensor, and the same
+/// hidden unit of the Global RNN.
 const WIDTH: usize = LANES / TILE;
+
+/// Where the CPU path keeps hidden unit `j` of `units` of tensor `t`: a lane per tensor.
+fn hidden_at(t: usize, units: usize, j: usize) -> usize {
+    (t / LANES * units + j) * LANES + t % LANES
+}
 
 impl DeviceState {
     pub(super) fn of(
@@ -22,14 +28,12 @@ impl DeviceState {
             return Err(DeviceError::CompactState);
         }
         let count = plan.tensors.len();
-        let at =
-            |t: usize, rows: usize, row: usize| (t / TILE * rows + row) * LANES + t % TILE * WIDTH;
         let mut hidden: Vec<f32> = (0..shape.global_hidden).map(|j| global[j * LANES]).collect();
         let ht = shape.tensor_hidden;
-        hidden.extend((0..count).flat_map(|t| (0..ht).map(move |j| tensor[at(t, ht, j)])));
+        hidden.extend((0..count).flat_map(|t| (0..ht).map(move |j| tensor[hidden_at(t, ht, j)])));
         let mut rows = vec![0.0_f32; count * shape.tensor_row()];
         for (t, row) in rows.chunks_exact_mut(shape.tensor_row()).enumerate() {
-            row[3 * shape.hidden] = mean_rate[at(t, 1, 0)];
+            row[3 * shape.hidden] = mean_rate[t * WIDTH];
         }
         let point = |values: &[f32]| {
             if values.is_empty() {
@@ -107,13 +111,10 @@ impl DeviceOptimizer {
         }
         let (ht, width) = (self.shape.tensor_hidden, self.shape.tensor_row());
         for t in 0..self.layout.tensor_count() {
-            let column = t % TILE * WIDTH;
             for j in 0..ht {
-                let at = (t / TILE * ht + j) * LANES + column;
-                parts[2][at..at + WIDTH].fill(hidden[self.shape.global_hidden + t * ht + j]);
+                parts[2][hidden_at(t, ht, j)] = hidden[self.shape.global_hidden + t * ht + j];
             }
-            let at = t / TILE * LANES + column;
-            parts[4][at..at + WIDTH].fill(rows[t * width + 3 * self.shape.hidden]);
+            parts[4][t * WIDTH..(t + 1) * WIDTH].fill(rows[t * width + 3 * self.shape.hidden]);
         }
         for (part, point) in [(5, &state.phi), (6, &state.inner)] {
             if !parts[part].is_empty() {

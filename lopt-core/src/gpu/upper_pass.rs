@@ -39,10 +39,10 @@ pub(super) fn upper_pass(
         sync_storage();
         add_chunks(tensors, steps, rows, scratch, own, least_square, thread, s);
         sync_storage();
-        mean_rates(tensors, rows, scratch, own, parameters, thread, s);
+        mean_rates(tensors, steps, rows, scratch, own, parameters, thread, s);
         tensor_rnn(weights, steps, hidden, scratch, own, count, thread, s, at);
         sync_storage();
-        global_rnn(weights, hidden, count, clock, thread, s, at);
+        global_rnn(weights, steps, hidden, count, clock, thread, s, at);
         sync_storage();
     }
     parameter_biases(weights, hidden, rows, count, thread, s, at);
@@ -128,6 +128,7 @@ fn add_chunks(
 #[cube]
 fn mean_rates(
     tensors: &[u32],
+    steps: &[f32],
     rows: &mut [f32],
     scratch: &mut [f32],
     own: usize,
@@ -143,7 +144,8 @@ fn mean_rates(
         let mut sum = 0.0f32;
         let mut t = thread;
         while t < count {
-            sum += scratch[own + t * comptime!(s.scratch_row()) + last];
+            let rates = scratch[own + t * comptime!(s.scratch_row()) + last];
+            sum += select(steps[2 * t + 1] < 0.5, rates, 0.0f32);
             t += comptime!(UPPER_THREADS);
         }
         partial[thread] = sum;
@@ -235,6 +237,7 @@ fn tensor_rnn(
 #[cube]
 fn global_rnn(
     weights: &[f32],
+    steps: &[f32],
     hidden: &mut [f32],
     count: usize,
     clock: f32,
@@ -251,12 +254,21 @@ fn global_rnn(
         let first = comptime!(s.global_hidden) + thread;
         if comptime!(s.mean_of_tensors) {
             let mut sum = 0.0f32;
+            let mut present = 0.0f32;
             for t in 0..count {
-                sum += hidden[first + t * tensor];
+                let counts = steps[2 * t + 1] < 0.5;
+                sum += select(counts, hidden[first + t * tensor], 0.0f32);
+                present += select(counts, 1.0f32, 0.0f32);
             }
-            x[thread] = sum / f32::cast_from(count as u32);
+            x[thread] = sum / select(present > 1.0, present, 1.0f32);
         } else {
-            x[thread] = hidden[first + (count - 1) * tensor];
+            let mut last = count - 1;
+            for t in 0..count {
+                if steps[2 * t + 1] < 0.5 {
+                    last = t;
+                }
+            }
+            x[thread] = hidden[first + last * tensor];
         }
     } else if thread < inputs {
         x[thread] = clock;

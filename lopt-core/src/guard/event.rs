@@ -6,11 +6,11 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum GuardEvent {
-    /// A gradient or a loss was not finite: the step was left out.
+    /// A gradient or a loss could not be used: the step was left out.
     Skipped {
         /// Steps asked for so far, this one included.
         step: u64,
-        /// What was not finite.
+        /// What could not be used.
         reason: Reason,
     },
     /// The model went back to where it was best, the networks begin anew with shorter steps.
@@ -37,7 +37,7 @@ pub enum GuardEvent {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A gradient entry is infinite or not a number.
+    /// A gradient entry is infinite or not a number, or the gradient too long for single precision.
     Gradient {
         /// The sentence of the step that was refused.
         what: String,

@@ -12,6 +12,7 @@ mod fallback;
 mod loss_watch;
 mod memory;
 
+use crate::layout::Layout;
 pub use event::{GuardEvent, Reason};
 use fallback::Fallback;
 use loss_watch::LossWatch;
@@ -21,19 +22,56 @@ pub(crate) use memory::{GuardNumbers, PARTS};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GuardConfig {
-    /// Factor of the step length at each cut.
+    /// Factor of the step length at each cut, more than 0 and at most 1.
     pub cut: f32,
     /// Cuts before Adam takes over; none if the loss was never lowered.
     pub cuts: u32,
-    /// Adam's learning rate.
+    /// Adam's learning rate, a positive number.
     pub fallback_rate: f64,
     /// Steps in a row without a finite gradient and loss that count as divergence.
     pub most_skipped: u32,
     /// Least number of steps between two snapshots of the parameters.
     pub snapshot_every: u64,
-    /// Without a loss: largest root mean square of all parameters, in units of what it was at first
-    /// or of one, whichever is larger.
+    /// Without a loss: largest root mean square of the parameters that are trained, in units of what it was at first
+    /// or of one, whichever is larger; at least 1, infinite for no limit.
     pub most_growth: f64,
+}
+
+impl GuardConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), GuardError> {
+        let cut = f64::from(self.cut);
+        let settings = [
+            ("cut", cut, cut > 0.0 && cut <= 1.0, "more than 0 and at most 1"),
+            (
+                "fallback_rate",
+                self.fallback_rate,
+                self.fallback_rate > 0.0 && self.fallback_rate.is_finite(),
+                "a positive number",
+            ),
+            ("most_growth", self.most_growth, self.most_growth >= 1.0, "at least 1"),
+        ];
+        match settings.into_iter().find(|(_, _, fits, _)| !fits) {
+            Some((what, value, _, expected)) => Err(GuardError { what, value, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A setting of a guard that is out of range.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the guard's {what} is {value}, expected {expected}")]
+pub struct GuardError {
+    /// Which setting.
+    pub what: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// What it may be.
+    pub expected: &'static str,
 }
 
 impl Default for GuardConfig {
@@ -100,7 +138,8 @@ impl Guard {
 
     /// Factor of the step length.
     pub(crate) fn multiplier(&self) -> f32 {
-        self.config.cut.powi(self.cuts.min(self.config.cuts) as i32)
+        let cuts = self.cuts.min(self.config.cuts);
+        self.config.cut.powi(i32::try_from(cuts).unwrap_or(i32::MAX))
     }
 
     /// Steps left out because a gradient or the loss was not finite.
@@ -123,17 +162,20 @@ impl Guard {
         std::mem::take(&mut self.events)
     }
 
-    /// Judges a step before it is taken. `params`: as they are; `gradient`: the complaint about the
-    /// gradient, if it is not finite; `loss`: where the gradient was taken.
+    /// Judges a step before it is taken. `params`: as they are; `counts`: which tensors take part;
+    /// `gradient`: the complaint about the
+    /// gradient, if it cannot be used; `loss`: where the gradient was taken.
     pub(crate) fn judge(
         &mut self,
+        layout: &Layout,
         params: &[f32],
+        counts: impl Fn(usize) -> bool,
         gradient: Result<(), String>,
         loss: Option<f32>,
     ) -> Verdict {
         self.steps += 1;
         if self.steps == 1 {
-            self.first_size = size(params);
+            self.first_size = size(layout, params, &counts);
             self.snapshot[0] = params.to_vec();
         }
         let wrong = match (gradient, loss) {
@@ -158,14 +200,15 @@ impl Guard {
             Some(loss) => match self.watch.take(f64::from(loss)) {
                 Err(reason) => return self.go_back(reason),
                 Ok(better) => {
-                    if better && self.steps >= self.snapshot_at + self.config.snapshot_every {
+                    let due = self.snapshot_at.saturating_add(self.config.snapshot_every);
+                    if better && self.steps >= due {
                         self.snapshot_at = self.steps;
                         self.snapshot[0].copy_from_slice(params);
                     }
                 }
             },
             None if self.watch.seen == 0 && self.steps.is_multiple_of(EVERY_WITHOUT_LOSS) => {
-                return self.judge_size(params);
+                return self.judge_size(params, size(layout, params, counts));
             }
             None => {}
         }
@@ -173,11 +216,12 @@ impl Guard {
     }
 
     /// Without a loss: by the size of the parameters.
-    fn judge_size(&mut self, params: &[f32]) -> Verdict {
-        let (size, limit) = (size(params), self.config.most_growth * self.first_size.max(1.0));
+    fn judge_size(&mut self, params: &[f32], size: f64) -> Verdict {
+        let limit = self.config.most_growth * self.first_size.max(1.0);
         // a NaN is no size to stay below
         if size < limit {
-            if self.steps >= self.snapshot_at + 10 * self.config.snapshot_every {
+            let every = self.config.snapshot_every.saturating_mul(10);
+            if self.steps >= self.snapshot_at.saturating_add(every) {
                 self.snapshot_at = self.steps;
                 let [newer, older] = &mut self.snapshot;
                 older.clone_from(newer);
@@ -190,11 +234,12 @@ impl Guard {
 
     fn go_back(&mut self, reason: Reason) -> Verdict {
         // weights that have won nothing get no second try
-        self.cuts += if self.watch.has_won_nothing() { self.config.cuts + 1 } else { 1 };
+        let last = self.watch.has_won_nothing() || self.cuts >= self.config.cuts;
+        self.cuts = if last { self.config.cuts.saturating_add(1) } else { self.cuts + 1 };
         self.skipped_in_row = 0;
         self.watch.restart();
         let step = self.steps;
-        self.events.push(if self.cuts > self.config.cuts {
+        self.events.push(if last {
             let rate = self.config.fallback_rate;
             self.fallback = Some(Fallback::new(rate, self.snapshot[0].len()));
             GuardEvent::TookOver { step, rate, reason }
@@ -216,8 +261,22 @@ impl Guard {
 /// Steps between two looks at the size of the parameters.
 const EVERY_WITHOUT_LOSS: u64 = 10;
 
-/// Root mean square.
-fn size(params: &[f32]) -> f64 {
+/// Root mean square of the tensors for which `counts` says so.
+fn size(layout: &Layout, params: &[f32], counts: impl Fn(usize) -> bool) -> f64 {
+    let (mut squares, mut parameters, mut run) = (0.0, 0, 0..0);
+    for (_, range) in layout.ranges().enumerate().filter(|(t, _)| counts(*t)) {
+        parameters += range.len();
+        if range.start == run.end {
+            run.end = range.end;
+        } else {
+            squares += sum_of_squares(&params[std::mem::replace(&mut run, range)]);
+        }
+    }
+    squares += sum_of_squares(&params[run]);
+    (squares / parameters.max(1) as f64).sqrt()
+}
+
+fn sum_of_squares(params: &[f32]) -> f64 {
     // lanes let the compiler vectorise
     const LANES: usize = 16;
     let (chunks, rest) = params.as_chunks::<LANES>();
@@ -232,6 +291,5 @@ fn size(params: &[f32]) -> f64 {
         total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
         sums = [0.0; LANES];
     }
-    total += rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-    (total / params.len() as f64).sqrt()
+    total + rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>()
 }

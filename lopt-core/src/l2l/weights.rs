@@ -4,7 +4,7 @@
 //! as `f32` and the record of the run that made it, as in [`crate::weights`].
 
 use super::psi::META_PARAMETERS;
-use crate::sealed::{SealError, seal, unseal, write_atomically};
+use crate::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
 use crate::weights::TrainingRecord;
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
@@ -46,12 +46,12 @@ impl L2lWeights {
     ///
     /// If it cannot be read, is not a file of this kind, is damaged, or holds no usable weights.
     pub fn read(path: &Path) -> Result<Self, L2lError> {
-        let io = |source| L2lError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MOST_BYTES {
-            return Err(L2lError::TooLarge { path: path.to_owned(), size });
-        }
-        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+        let file = || path.to_owned();
+        let bytes = read_regular(path, MOST_BYTES).map_err(|error| match error {
+            ReadError::Io(source) => L2lError::Read { path: file(), source },
+            ReadError::TooLarge { size } => L2lError::TooLarge { path: file(), size },
+        })?;
+        Self::from_bytes(&bytes)
     }
 
     /// Writes a file so that a reader finds the old one or the new one, never half of it.

@@ -1,10 +1,10 @@
 //! What a user may choose, with defaults that need no choice.
 
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
-use crate::guard::GuardConfig;
+use crate::guard::{GuardConfig, GuardError};
 use crate::hierarchical_rnn::AVERAGING_ETA;
 use crate::layout::Layout;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, ScheduleError};
 use crate::weights::{Weights, WeightsError};
 
 /// Settings of a [`LearnedOptimizer`]; all defaults are what the results in the README were made
@@ -104,7 +104,8 @@ impl LearnedOptimizerConfig {
 
     /// Shrinks every parameter by this fraction at each step, before it is moved: decoupled weight
     /// decay (Loshchilov & Hutter 2019). There is no learning rate to multiply it by, so AdamW with
-    /// rate 1e-3 and decay 0.01 has 1e-5 here. It follows schedule and multiplier.
+    /// rate 1e-3 and decay 0.01 has 1e-5 here. Like that rate it follows what the step is multiplied
+    /// by: [pace](crate::HierarchicalRnnConfig::log_pace), schedule, multipliers, the guard's cut.
     #[must_use]
     pub fn with_weight_decay(mut self, decay: f32) -> Self {
         self.weight_decay = decay;
@@ -118,14 +119,15 @@ impl LearnedOptimizerConfig {
         self
     }
 
-    /// Limits the norm of the gradients of all tensors together, after entries.
+    /// Limits the norm of the gradients of all tensors together, after entries; tensors that are
+    /// frozen or without a gradient do not count.
     #[must_use]
     pub fn with_clipping_norm(mut self, most: f32) -> Self {
         self.clipping.norm = Some(most);
         self
     }
 
-    /// Multiplies the length of each step.
+    /// Multiplies the length of each step, by a number from 0 to 1.
     #[must_use]
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
@@ -159,6 +161,8 @@ impl LearnedOptimizerConfig {
         if !(0.0..1.0).contains(&self.weight_decay) {
             return Err(BuildError::WeightDecay { value: self.weight_decay });
         }
+        self.schedule.validate()?;
+        self.guard.map_or(Ok(()), |guard| guard.validate())?;
         LearnedOptimizer::build(self, layout)
     }
 }
@@ -183,6 +187,12 @@ pub enum BuildError {
         /// Its value.
         value: f32,
     },
+    /// A schedule with numbers out of range.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A guard with numbers out of range.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Groups that do not fit the model.
     #[error(transparent)]
     Group(#[from] GroupError),

@@ -2,7 +2,7 @@
 //! [`DeviceOptimizer`].
 
 use super::groups::TensorSettings;
-use super::{LearnedOptimizer, LearnedOptimizerConfig};
+use super::{LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
 use crate::gpu::{Client, DeviceError, DeviceOptimizer, Handle};
 use crate::layout::Layout;
 use crate::tensor_step::TensorStep;
@@ -145,7 +145,12 @@ impl DeviceLearnedOptimizer {
     }
 
     /// Multiplies the length of every step from now on, beside schedule and groups.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
+        expect_multiplier(multiplier);
         self.multiplier = multiplier;
     }
 

@@ -36,7 +36,7 @@ impl ParameterGroup {
         self
     }
 
-    /// These tensors stay as they are.
+    /// These tensors stay as they are, and their gradients are not looked at.
     #[must_use]
     pub fn frozen(mut self) -> Self {
         self.frozen = true;
@@ -68,17 +68,17 @@ pub(crate) fn resolve(
     let tensors = layout.tensors();
     for group in groups {
         let ParameterGroup { pattern, multiplier, weight_decay, .. } = group;
-        for (what, value) in
-            [("step multiplier", *multiplier), ("weight decay", weight_decay.unwrap_or(0.0))]
-        {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(GroupError::Value { pattern: pattern.clone(), what, value });
-            }
+        let (pattern, value) = (pattern.clone(), *multiplier);
+        if !(value >= 0.0 && value.is_finite()) {
+            return Err(GroupError::Multiplier { pattern, value });
+        }
+        if let Some(value) = weight_decay.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return Err(GroupError::WeightDecay { pattern, value });
         }
         if !tensors.iter().any(|tensor| group.matches(&tensor.name)) {
             let names =
                 tensors.iter().map(|tensor| tensor.name.as_str()).take(8).collect::<Vec<_>>();
-            return Err(GroupError::NoMatch { pattern: pattern.clone(), names: names.join(", ") });
+            return Err(GroupError::NoMatch { pattern, names: names.join(", ") });
         }
     }
     let settings = |tensor: &TensorShape| match groups.iter().find(|g| g.matches(&tensor.name)) {
@@ -108,13 +108,23 @@ pub enum GroupError {
         /// Names of the first tensors.
         names: String,
     },
-    /// A negative or infinite setting.
-    #[error("the {what} of group `{pattern}` is {value}, expected a finite number of at least 0")]
-    Value {
+    /// A step multiplier that is negative or not finite.
+    #[error(
+        "the step multiplier of group `{pattern}` is {value}, expected a finite number of at least 0"
+    )]
+    Multiplier {
         /// The pattern.
         pattern: String,
-        /// Which setting.
-        what: &'static str,
+        /// Its value.
+        value: f32,
+    },
+    /// A weight decay outside [0, 1).
+    #[error(
+        "the weight decay of group `{pattern}` is {value}, expected at least 0 and less than 1"
+    )]
+    WeightDecay {
+        /// The pattern.
+        pattern: String,
         /// Its value.
         value: f32,
     },

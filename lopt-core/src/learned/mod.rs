@@ -20,7 +20,7 @@ pub use state_error::StateError;
 use crate::guard::{Guard, GuardEvent, Verdict};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
 use crate::schedule::Schedule;
 use crate::simd::Level;
 use crate::tensor_step::TensorStep;
@@ -75,7 +75,9 @@ pub struct Given<'a> {
     /// The loss where the gradient was taken; the guard sees more with it.
     pub loss: Option<f32>,
     /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
-    /// and its state; its values in the gradient are not looked at.
+    /// and its state; its values in the gradient are not looked at, and the others train with the
+    /// same bits as if it were not there (except with a compact state, which is rounded by a hash of
+    /// the place in the model).
     pub has_gradient: &'a [bool],
 }
 
@@ -112,6 +114,7 @@ impl LearnedOptimizer {
                 &embedded
             }
         };
+        weights.check()?;
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
         let mut rnn =
             HierarchicalRnn::new(&weights.config, &weights.psi_f64(), layout, Level::detect());
@@ -149,7 +152,12 @@ impl LearnedOptimizer {
     }
 
     /// Multiplies the length of every step from now on, beside schedule and groups.
+    ///
+    /// # Panics
+    ///
+    /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
+        expect_multiplier(multiplier);
         self.multiplier = multiplier;
     }
 
@@ -176,7 +184,7 @@ impl LearnedOptimizer {
         self.taken
     }
 
-    /// Steps that the guard left out as a gradient or a loss was not finite.
+    /// Steps that the guard left out as a gradient or a loss was not finite, or a gradient too long.
     #[must_use]
     pub fn skipped_steps(&self) -> u64 {
         self.guard.as_ref().map_or(0, Guard::skipped)
@@ -204,7 +212,8 @@ impl LearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If a length does not fit the layout, or, without a guard, a gradient is not finite.
+    /// If a length does not fit the layout, or, without a guard, a gradient is not finite or longer
+    /// than [`LARGEST_GRADIENT_NORM`](crate::optimizer::LARGEST_GRADIENT_NORM).
     pub fn step_with_loss(
         &mut self,
         params: &mut [f32],
@@ -232,11 +241,12 @@ impl LearnedOptimizer {
             return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
         }
         let has_gradient = |t: usize| given.has_gradient.get(t).is_none_or(|&has| has);
-        let finite = check_present(self.rnn.layout(), grads, has_gradient);
+        let usable = self.check_and_clip(grads, has_gradient);
         match &mut self.guard {
             Some(guard) => {
-                let finite = finite.map_err(|error| error.to_string());
-                let verdict = guard.judge(params, finite, loss);
+                let usable = usable.map_err(|error| error.to_string());
+                let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+                let verdict = guard.judge(self.rnn.layout(), params, counts, usable, loss);
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
@@ -248,16 +258,11 @@ impl LearnedOptimizer {
                     }
                 }
             }
-            None => finite?,
+            None => usable?,
         }
         self.prepare(has_gradient);
         self.decay(params);
-        let grads = if self.clipping.is_off() {
-            grads
-        } else {
-            self.clipping.apply(grads, &mut self.clipped);
-            &self.clipped
-        };
+        let grads = if self.clipping.is_off() { grads } else { &self.clipped };
         self.taken += 1;
         if let Some(adam) = self.guard.as_mut().and_then(Guard::fallback_mut) {
             adam.step(self.rnn.layout(), &self.tensors, params, grads);
@@ -267,6 +272,23 @@ impl LearnedOptimizer {
         let tensors = if alike { &[][..] } else { &self.tensors };
         self.rnn.advance(params, grads, tensors);
         Ok(())
+    }
+
+    /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
+    /// be limited. What is long only before that does no harm; frozen tensors are not looked at.
+    fn check_and_clip(
+        &mut self,
+        grads: &[f32],
+        has_gradient: impl Fn(usize) -> bool,
+    ) -> Result<(), StepError> {
+        let layout = self.rnn.layout();
+        let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+        check_present(layout, grads, counts)?;
+        if self.clipping.is_off() {
+            return check_norms(layout, grads, counts);
+        }
+        self.clipping.apply(layout, grads, counts, &mut self.clipped);
+        check_norms(layout, &self.clipped, counts)
     }
 
     /// How every tensor takes part in the next step.
@@ -283,21 +305,21 @@ impl LearnedOptimizer {
         }));
     }
 
-    /// Shrinks what is to be shrunk.
+    /// Shrinks what is to be shrunk, in proportion to the factors of the step.
     fn decay(&mut self, params: &mut [f32]) {
         if self.settings.iter().all(|own| own.weight_decay == 0.0) {
             return;
         }
-        let pace = self.multiplier * self.schedule.multiplier(self.taken) as f32;
-        let theta = match self.guard.as_ref().and_then(Guard::fallback) {
-            Some(_) => params,
-            None => self.rnn.iterate_mut(params),
+        // the Adam that took over has no pace
+        let (pace, theta) = match self.guard.as_ref().and_then(Guard::fallback) {
+            Some(_) => (1.0, params),
+            None => (self.rnn.pace(), self.rnn.iterate_mut(params)),
         };
         let mut rest = theta;
         for (own, how) in self.settings.iter().zip(&self.tensors) {
             let (tensor, after) = rest.split_at_mut(own.elements);
             if own.weight_decay > 0.0 && !how.held {
-                let keep = 1.0 - pace * own.weight_decay;
+                let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
                 tensor.iter_mut().for_each(|x| *x *= keep);
             }
             rest = after;
@@ -337,25 +359,15 @@ impl Optimizer for LearnedOptimizer {
     }
 }
 
-/// [`check_finite`] over the tensors that have a gradient.
-fn check_present(
-    layout: &Layout,
-    grads: &[f32],
-    has_gradient: impl Fn(usize) -> bool,
-) -> Result<(), StepError> {
-    match check_finite(layout, grads) {
-        Err(StepError::NonFiniteGradient { .. }) => {
-            let bad = |t: &usize| {
-                has_gradient(*t) && grads[layout.range(*t)].iter().any(|g| !g.is_finite())
-            };
-            let Some(t) = (0..layout.tensor_count()).find(bad) else { return Ok(()) };
-            let of_tensor = &grads[layout.range(t)];
-            let index = of_tensor.iter().position(|g| !g.is_finite()).unwrap_or(0);
-            let tensor = layout.tensors()[t].name.clone();
-            Err(StepError::NonFiniteGradient { tensor, index, value: of_tensor[index] })
-        }
-        other => other,
-    }
+fn is_multiplier(multiplier: f32) -> bool {
+    multiplier.is_finite() && multiplier >= 0.0
+}
+
+fn expect_multiplier(multiplier: f32) {
+    assert!(
+        is_multiplier(multiplier),
+        "expected a finite multiplier of at least 0, got {multiplier}"
+    );
 }
 
 /// Who is told of events.

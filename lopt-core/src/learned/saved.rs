@@ -10,12 +10,12 @@ use super::{LearnedOptimizer, StateError};
 use crate::config::HierarchicalRnnConfig;
 use crate::guard::GuardNumbers;
 use crate::layout::TensorShape;
-use crate::sealed::{fnv1a, seal, unseal, write_atomically};
+use crate::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
 use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
@@ -68,17 +68,16 @@ impl LearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is damaged, or was saved for another model, other weights or
+    /// If the file cannot be read, is no regular file, is damaged, or was saved for another model, other weights or
     /// other settings; nothing is changed then.
     pub fn load(&mut self, path: &Path) -> Result<Vec<f32>, StateError> {
-        let io = |source| StateError::Read { path: path.to_owned(), source };
         let within = |e| StateError::In { path: path.to_owned(), source: Box::new(e) };
-        let size = std::fs::metadata(path).map_err(io)?.len();
         let expected = self.most_bytes();
-        if size > expected {
-            return Err(within(StateError::TooLarge { size, expected }));
-        }
-        self.from_bytes(&std::fs::read(path).map_err(io)?).map_err(within)
+        let bytes = read_regular(path, expected).map_err(|error| match error {
+            ReadError::Io(source) => StateError::Read { path: path.to_owned(), source },
+            ReadError::TooLarge { size } => within(StateError::TooLarge { size, expected }),
+        })?;
+        self.from_bytes(&bytes).map_err(within)
     }
 
     /// The bytes of a state file.
@@ -133,6 +132,9 @@ impl LearnedOptimizer {
         let header: Header =
             wincode::config::deserialize_exact(header, wire()).map_err(|_| StateError::Contents)?;
         self.compare(&header)?;
+        if !super::is_multiplier(header.multiplier) {
+            return Err(StateError::Contents);
+        }
         let lengths = self.expected_lengths(&header)?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);

@@ -1,0 +1,136 @@
+//! Settings out of range are refused with a sentence, and none of them makes a parameter NaN.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::{
+    BuildError, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
+    Optimizer, ParameterGroup, Schedule, Weights,
+};
+
+fn layout() -> Layout {
+    Layout::single(8).unwrap()
+}
+
+fn config() -> LearnedOptimizerConfig {
+    LearnedOptimizerConfig::new()
+}
+
+fn refused(config: LearnedOptimizerConfig) -> String {
+    let error = config.init(&layout()).unwrap_err();
+    assert!(!matches!(error, BuildError::Value { .. }));
+    error.to_string()
+}
+
+fn guarded(change: impl Fn(&mut GuardConfig)) -> LearnedOptimizerConfig {
+    let mut guard = GuardConfig::default();
+    change(&mut guard);
+    config().with_guard(Some(guard))
+}
+
+#[test]
+fn schedules_out_of_range_are_refused() {
+    let floor = Schedule::Cosine { steps: 10, floor: 1e300 };
+    assert!(
+        refused(config().with_schedule(floor)).starts_with("the floor of the schedule is 1000")
+    );
+    let rate = Schedule::Exponential { rate: f64::NAN }.after_warmup(3);
+    assert_eq!(
+        refused(config().with_schedule(rate)),
+        "the rate of the schedule is NaN, expected a number from 0 to 1"
+    );
+}
+
+#[test]
+fn guards_out_of_range_are_refused() {
+    for cut in [100.0, -1.0, 0.0, f32::NAN] {
+        let sentence = refused(guarded(|guard| guard.cut = cut));
+        let expected = format!("the guard's cut is {cut}, expected more than 0 and at most 1");
+        assert_eq!(sentence, expected);
+    }
+    for rate in [f64::NAN, -1e-3, 0.0, f64::INFINITY] {
+        let sentence = refused(guarded(|guard| guard.fallback_rate = rate));
+        assert!(sentence.starts_with("the guard's fallback_rate is"), "{sentence}");
+    }
+    for growth in [f64::NAN, 0.5] {
+        let sentence = refused(guarded(|guard| guard.most_growth = growth));
+        assert!(sentence.starts_with("the guard's most_growth is"), "{sentence}");
+    }
+}
+
+/// Loss after steps whose gradients point away from the minimum half of the time.
+fn diverging(config: &LearnedOptimizerConfig, with_loss: bool) -> (LearnedOptimizer, Vec<f32>) {
+    let mut optimizer = config.init(&layout()).unwrap();
+    let mut params = vec![1.0; 8];
+    for n in 0..400_u16 {
+        let at = optimizer.attended(&params).to_vec();
+        let grads: Vec<f32> = at.iter().map(|x| if n < 60 { 2.0 * x } else { -2.0 * x }).collect();
+        let loss = at.iter().map(|x| x * x).sum::<f32>();
+        if with_loss {
+            optimizer.step_with_loss(&mut params, &grads, loss).unwrap();
+        } else {
+            optimizer.step(&mut params, &grads).unwrap();
+        }
+        assert!(params.iter().all(|x| x.is_finite()), "step {n}");
+    }
+    (optimizer, params)
+}
+
+#[test]
+fn the_largest_counts_of_a_guard_overflow_nothing() {
+    for with_loss in [true, false] {
+        let many = guarded(|guard| (guard.cuts, guard.most_growth) = (u32::MAX, 1.0));
+        assert!(!diverging(&many, with_loss).0.has_fallen_back());
+        let never = guarded(|guard| guard.snapshot_every = u64::MAX);
+        diverging(&never, with_loss);
+    }
+}
+
+#[test]
+fn decays_and_multipliers_of_groups_are_refused() {
+    for decay in [5.0, 1.0, -0.1, f32::NAN] {
+        let sentence =
+            refused(config().with_group(ParameterGroup::new("x").with_weight_decay(decay)));
+        let expected = format!(
+            "the weight decay of group `x` is {decay}, expected at least 0 and less than 1"
+        );
+        assert_eq!(sentence, expected);
+    }
+    for multiplier in [f32::INFINITY, -1.0, f32::NAN] {
+        let group = ParameterGroup::new("x").with_step_multiplier(multiplier);
+        let sentence = refused(config().with_group(group));
+        assert!(sentence.starts_with("the step multiplier of group `x` is"), "{sentence}");
+    }
+}
+
+#[test]
+fn weights_changed_by_hand_are_refused() {
+    let change = |change: fn(&mut Weights)| {
+        let mut weights = Weights::embedded("recommended").unwrap();
+        change(&mut weights);
+        refused(config().with_weights(weights))
+    };
+    let pace = change(|weights| weights.config.decay = f64::NAN);
+    assert_eq!(
+        pace,
+        "weights for an impossible optimizer: decay is NaN, expected a number, 0 for none"
+    );
+    assert!(change(|weights| weights.psi.truncate(10)).starts_with("weights hold 10"));
+    assert!(change(|weights| weights.psi[3] = f32::NAN).starts_with("meta-parameter 3"));
+}
+
+fn panics(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    *std::panic::catch_unwind(run).unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn multipliers_and_rates_set_by_hand_panic_out_of_range() {
+    for bad in [f32::NAN, f32::INFINITY, -1.0] {
+        let sentence = panics(move || {
+            LearnedOptimizer::pretrained(&layout()).unwrap().set_lr_multiplier(bad);
+        });
+        assert_eq!(sentence, format!("expected a finite multiplier of at least 0, got {bad}"));
+        let bare = || HierarchicalRnn::pretrained(&layout()).unwrap();
+        panics(move || drop(bare().with_initial_rate(bad)));
+        panics(move || drop(bare().with_averaging(bad)));
+    }
+}
