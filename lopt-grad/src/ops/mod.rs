@@ -142,6 +142,9 @@ pub(crate) struct Pullback<'a, R> {
     pub(crate) values: &'a [R],
     pub(crate) indices: &'a [usize],
     pub(crate) scratch: &'a mut Vec<R>,
+    /// Of a matrix product, whose adjoints need no zeros to be added to: inputs whose adjoint holds
+    /// nothing yet and is to be overwritten.
+    pub(crate) fresh: [bool; 2],
     /// Adjoint of the result.
     pub(crate) g: &'a [R],
     /// Adjoints of all earlier nodes.

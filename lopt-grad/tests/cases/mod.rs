@@ -33,11 +33,15 @@ impl Case {
                 vec![first, second[drop..].to_vec()]
             }
             O::Dot => vec![vec![a, b, 4 * c], vec![a, b, 4 * c]],
+            O::MatMul if self.variant % 35 == 22 => vec![vec![2, 17, 16], vec![2, 16, 17]],
+            O::MatMul if self.variant % 5 == 2 => vec![vec![a, b, c], vec![a, c, d]],
+            O::MatMul if self.variant % 5 == 4 => vec![vec![a, b, c], vec![c, d]],
             O::MatMul if self.variant.is_multiple_of(3) => vec![vec![4 * a, b], vec![b, 1]],
             // Large enough for the other matrix product of the real numbers.
             O::MatMul if self.variant % 7 == 1 => vec![vec![17, 16], vec![16, 17]],
             O::MatMul => vec![vec![a + 2 * b, b + c], vec![b + c, c + d]],
             O::SolveSpd => vec![vec![a + 1, b], vec![b, c]],
+            O::Transpose if self.variant % 2 == 1 => vec![vec![a, b, c]],
             O::Transpose | O::GatherRows => vec![vec![a + 1, b]],
             O::Concat => vec![vec![a, b, c], vec![a, d, c]],
             O::Conv2d => vec![vec![a, b + 2, c + 2, d], vec![b, c, d, a]],
