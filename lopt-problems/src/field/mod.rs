@@ -15,11 +15,16 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+mod lstm;
+mod text;
+mod transformer;
+
 use std::fmt::{self, Debug};
 use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::layout::Layout;
+use lopt_core::rng::{Rng, stream};
 use lopt_grad::{Tape, Var};
 
 use crate::error::ProblemError;
@@ -111,11 +116,32 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     match suite {
         FieldSuite::Choose => {
             let _ = &mut files;
+            field.tasks.push(lstm::lstm_text());
         }
-        FieldSuite::Test => {}
+        FieldSuite::Test => {
+            field.tasks.push(transformer::transformer_text());
+        }
     }
     Ok(field)
 }
+
+/// What random numbers of a job are for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// The starting point.
+    Start,
+    /// The order of the batches.
+    Batches,
+}
+
+/// The random numbers of one seed of the job `name`, for one purpose.
+pub(crate) fn field_stream(name: &str, seed: u64, purpose: Purpose) -> Rng {
+    let path = name.bytes().map(u64::from).chain([seed, purpose as u64]);
+    stream(FIELD_SEED, &path.collect::<Vec<_>>())
+}
+
+/// The seed below which all random numbers of the field suite are.
+const FIELD_SEED: u64 = 0xf1e1d;
 
 /// A tape for one network, used again and again.
 #[derive(Debug)]
