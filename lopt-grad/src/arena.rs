@@ -26,6 +26,14 @@ impl Node {
     pub(crate) fn range(&self) -> core::ops::Range<usize> {
         self.start..self.start + self.shape.elements()
     }
+
+    /// The nodes it was computed from.
+    fn operands<'a>(&'a self, indices: &'a [usize]) -> &'a [usize] {
+        match self.op {
+            Op::Concat { first, parts, .. } => &indices[first..first + parts],
+            _ => self.inputs.split(|&input| input == NONE).next().unwrap_or(&[]),
+        }
+    }
 }
 
 /// All memory of a tape: a few vectors that only grow.
@@ -39,6 +47,8 @@ pub(crate) struct Arena<R> {
     pub(crate) adjoints: Vec<R>,
     /// Elements of `adjoints` that a sweep needs.
     adjoint_elements: usize,
+    /// Which nodes the last sweep came to; only their adjoints were written.
+    pub(crate) reached: Vec<bool>,
     /// Operands of concatenations, rows of gathers.
     pub(crate) indices: Vec<usize>,
     /// Work space of convolutions and solves.
@@ -110,7 +120,7 @@ impl<R: Real> Arena<R> {
         let mark = self.frozen;
         self.nodes.truncate(mark.nodes);
         self.used = mark.used;
-        self.adjoints.clear();
+        self.reached.clear();
         self.adjoint_elements = mark.adjoint_elements;
         self.indices.truncate(mark.indices);
     }
@@ -126,12 +136,31 @@ impl<R: Real> Arena<R> {
 
     /// Sweeps back from the node `loss`, of one element, with adjoint one.
     pub(crate) fn sweep_back(&mut self, loss: usize) {
-        self.adjoints.clear();
-        self.adjoints.resize(self.adjoint_elements, R::default());
+        if self.adjoints.len() < self.adjoint_elements {
+            self.adjoints.resize(self.adjoint_elements, R::default());
+        }
+        self.reached.clear();
+        self.reached.resize(self.nodes.len(), false);
         let Some(at) = self.nodes[loss].adjoint else { return };
         self.adjoints[at] = R::from_f64(1.0);
-        for node in self.nodes[..=loss].iter().rev() {
+        self.reached[loss] = true;
+        for (index, node) in self.nodes[..=loss].iter().enumerate().rev() {
             let Some(at) = node.adjoint else { continue };
+            if !self.reached[index] {
+                continue;
+            }
+            let mut fresh = [false; 2];
+            for (i, &input) in node.operands(&self.indices).iter().enumerate() {
+                let Some(at) = self.nodes[input].adjoint else { continue };
+                let first = !core::mem::replace(&mut self.reached[input], true);
+                if matches!(node.op, Op::MatMul) {
+                    fresh[i] = first;
+                } else if first {
+                    // Right before they are added to, so that they are still in the cache.
+                    let end = at + self.nodes[input].shape.elements();
+                    self.adjoints[at..end].fill(R::default());
+                }
+            }
             let (before, rest) = self.adjoints.split_at_mut(at);
             ops::pull_back(Pullback {
                 node,
@@ -139,6 +168,7 @@ impl<R: Real> Arena<R> {
                 values: &self.values,
                 indices: &self.indices,
                 scratch: &mut self.scratch,
+                fresh,
                 g: &rest[..node.shape.elements()],
                 adjoints: before,
             });

@@ -4,7 +4,9 @@ use core::ops::AddAssign;
 
 use crate::arithmetic::Arithmetic;
 use crate::dual::Dual;
-use crate::kernel::{LevelDispatch, PlainDispatch, Task, large_dual_product, large_product};
+use crate::kernel::{
+    LevelDispatch, PlainDispatch, Task, large_dual_product, large_product, wide_function,
+};
 use crate::lanes::F32x16;
 
 /// A scalar of differentiation: `f32`, `f64`, [`F32x16`], and [`Dual`] of each.
@@ -50,7 +52,7 @@ pub trait Real: Arithmetic + AddAssign + Default + Send + Sync + 'static {
 }
 
 macro_rules! float_real {
-    ($float:ident) => {
+    ($float:ident, $wide:expr) => {
         #[allow(trivial_numeric_casts, reason = "one of the two floats is f64 already")]
         impl Real for $float {
             const LANES: usize = 1;
@@ -71,7 +73,7 @@ macro_rules! float_real {
                 *self == 0.0
             }
             fn execute(task: Task<'_, Self>) {
-                if let Some(task) = large_product(task) {
+                if let Some(task) = large_product(task).and_then($wide) {
                     task.run(LevelDispatch);
                 }
             }
@@ -84,8 +86,9 @@ macro_rules! float_real {
     };
 }
 
-float_real!(f32);
-float_real!(f64);
+float_real!(f32, wide_function);
+// The functions of the lanes have single precision.
+float_real!(f64, Some);
 
 impl Real for F32x16 {
     const LANES: usize = 16;

@@ -212,8 +212,9 @@ impl<R: Real> Tape<R> {
         assert!(core::ptr::eq(self, v.tape), "the variable belongs to another tape");
         let arena = self.arena.borrow();
         let node = &arena.nodes[v.index];
-        let range = node.adjoint.map(|at| at..at + node.shape.elements());
-        f(range.and_then(|range| arena.adjoints.get(range)))
+        let reached = arena.reached.get(v.index).is_some_and(|&reached| reached);
+        let at = node.adjoint.filter(|_| reached);
+        f(at.map(|at| &arena.adjoints[at..at + node.shape.elements()]))
     }
 
     /// The kinds of operations recorded so far, in order.

@@ -3,7 +3,7 @@
 mod cases;
 
 use cases::{Case, distinct};
-use lopt_grad::{Operation, ScalarFn, Tape, check};
+use lopt_grad::{Operation, Real, ScalarFn, Tape, Var, check};
 use proptest::prelude::*;
 
 /// Errors of the finite differences themselves stay below it.
@@ -66,4 +66,21 @@ proptest! {
     ) {
         check_case(&Case { operation, sizes, variant }, seed);
     }
+}
+
+/// A matrix that is both operands of a product and an operand of others.
+struct Reused;
+
+impl ScalarFn for Reused {
+    fn eval<'t, R: Real>(&self, _: &'t Tape<R>, x: &[Var<'t, R>]) -> Var<'t, R> {
+        let square = x[0].matmul(x[0]);
+        (square.matmul(x[1]) + x[0]).matmul(x[0] * x[1]).sum()
+    }
+}
+
+#[test]
+fn a_product_adds_to_what_others_gave() {
+    let x = distinct(18, 5);
+    let error = check::gradient_error(&Reused, &[&[3, 3], &[3, 3]], &x, STEP);
+    assert!(error < TOLERANCE, "off by {error:e}");
 }

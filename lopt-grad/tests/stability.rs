@@ -138,6 +138,12 @@ fn an_untouched_variable_has_gradient_zero() {
     let mut g = [0.0];
     tape.gradient_into(tape.scalar(1.0), &mut g);
     assert_eq!(g, [0.0]);
+    // Nor does it keep the gradient of another loss on the same tape.
+    for (loss, want) in [(y.sum(), 1.0), (x.sum(), 0.0)] {
+        tape.backward(loss);
+        tape.gradient_into(y, &mut g);
+        assert_eq!(g, [want]);
+    }
 }
 
 #[test]

@@ -165,6 +165,16 @@ macro_rules! adjoint {
                     sum = sum + $term;
                 }
                 $k.d[at] = $c.store(sum);
+            } else if true $(&& adjoint!(stride $field, l) == 1)* {
+                // Slices of one length: what the compiler needs to use the level's registers.
+                let d = &mut $k.d[at..at + n];
+                let g = &$k.g[o..o + n];
+                $(let $name = adjoint!(row $field, $k, oa, ob, o, n);)*
+                for i in 0..n {
+                    let $g = $c.load(&g[i]);
+                    $(let $name = $c.load(&$name[i]);)*
+                    d[i] = $c.store($c.load(&d[i]) + $term);
+                }
             } else {
                 let d = &mut $k.d[at..at + n];
                 let g = &$k.g[o..o + n];
@@ -186,6 +196,12 @@ macro_rules! adjoint {
     (@ out, $k:ident, $l:ident, $i:ident, $oa:ident, $ob:ident, $o:ident) => {
         &$k.out[$o + $i]
     };
+    (stride a, $l:ident) => { $l.a[3] };
+    (stride b, $l:ident) => { $l.b[3] };
+    (stride out, $l:ident) => { 1 };
+    (row a, $k:ident, $oa:ident, $ob:ident, $o:ident, $n:ident) => { &$k.a[$oa..$oa + $n] };
+    (row b, $k:ident, $oa:ident, $ob:ident, $o:ident, $n:ident) => { &$k.b[$ob..$ob + $n] };
+    (row out, $k:ident, $oa:ident, $ob:ident, $o:ident, $n:ident) => { &$k.out[$o..$o + $n] };
 }
 
 impl<R> Kernel<R> for BinaryAdjoint<'_, R> {

@@ -21,6 +21,7 @@ pub(crate) enum Unary {
     Sigmoid,
     Relu,
     Softplus,
+    Gelu,
     Asinh,
     Recip,
     Powf(f64),
@@ -76,12 +77,24 @@ impl<R> Kernel<R> for UnaryForward<'_, R> {
             Unary::Sigmoid => forward!(c, self, x => x.sigmoid()),
             Unary::Relu => forward!(c, self, x => x.relu()),
             Unary::Softplus => forward!(c, self, x => x.softplus()),
+            Unary::Gelu => forward!(c, self, x => x * gelu_gate(x)),
             Unary::Asinh => forward!(c, self, x => x.asinh()),
             Unary::Recip => forward!(c, self, x => x.recip()),
             Unary::Powf(p) => forward!(c, self, x => x.powf(p)),
             Unary::Powi(n) => forward!(c, self, x => x.powi(n)),
         }
     }
+}
+
+/// `2 sqrt(2 / pi)`
+const GELU_SLOPE: f64 = 1.595_769_121_605_731;
+const GELU_BEND: f64 = 0.044_715;
+
+/// `(1 + tanh(u)) / 2 = sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+#[inline(always)]
+fn gelu_gate<T: Arithmetic>(x: T) -> T {
+    let bent = (x * x).mul_add(x.constant(GELU_BEND), x.constant(1.0));
+    (x * x.constant(GELU_SLOPE) * bent).sigmoid()
 }
 
 /// One loop per derivative, of `x` and the value `y`.
@@ -127,6 +140,14 @@ impl<R> Kernel<R> for UnaryAdjoint<'_, R> {
             Unary::Sigmoid => adjoint!(c, self, x, y => y * (one - y)),
             Unary::Relu => adjoint!(c, self, x, y => C::Register::select_gt(x, zero, one, zero)),
             Unary::Softplus => adjoint!(c, self, x, y => x.sigmoid()),
+            Unary::Gelu => {
+                let (slope, bend) = (c.constant(GELU_SLOPE), c.constant(3.0 * GELU_BEND));
+                adjoint!(c, self, x, y => {
+                    let gate = gelu_gate(x);
+                    let inner = slope * (x * x).mul_add(bend, one);
+                    (x * inner).mul_add(gate * (one - gate), gate)
+                });
+            }
             Unary::Asinh => adjoint!(c, self, x, y => x.mul_add(x, one).sqrt().recip()),
             Unary::Recip => adjoint!(c, self, x, y => -(y * y)),
             Unary::Powf(p) => {

@@ -10,12 +10,14 @@ mod dense;
 mod dispatch;
 mod elementwise;
 mod linear;
+mod lstm;
 mod matmul;
 mod pool;
 mod product;
 mod reduce;
 mod softmax;
 mod strided;
+mod wide;
 
 use crate::arithmetic::Arithmetic;
 use crate::dual::Dual;
@@ -26,12 +28,14 @@ pub(crate) use dense::{large_dual_product, large_product};
 pub(crate) use dispatch::{Dispatch, LevelDispatch, PlainDispatch};
 pub(crate) use elementwise::{Unary, UnaryAdjoint, UnaryForward};
 pub(crate) use linear::{SpdBackward, SpdForward};
+pub(crate) use lstm::{LstmAdjoint, LstmForward};
 pub(crate) use matmul::{MatMul, MatMulShape, Still};
 pub(crate) use pool::{Pool, PoolAdjoint, PoolForward};
 pub(crate) use product::{Axpy, Dot};
 pub(crate) use reduce::{Extremum, ExtremumAdjoint, ExtremumForward, Sum, SumAdjoint};
 pub(crate) use softmax::{RowAdjoint, RowForward, RowFunction};
 pub(crate) use strided::{Add, AddRows, Patch, PatchAdd, StridedAdd};
+pub(crate) use wide::wide_function;
 
 /// How values of type `R` are brought into registers.
 pub(crate) trait Registers<R>: Copy {
@@ -176,6 +180,8 @@ tasks!(
     Dot,
     ExtremumAdjoint,
     ExtremumForward,
+    LstmAdjoint,
+    LstmForward,
     MatMul,
     PatchAdd,
     PoolAdjoint,

@@ -41,6 +41,9 @@ impl<'t, R: Real> Var<'t, R> {
         relu Relu;
         /// `ln(1 + exp(x))` of every element, without overflow.
         softplus Softplus;
+        /// Gaussian error linear unit of every element, in the tanh form (Hendrycks & Gimpel 2016):
+        /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+        gelu Gelu;
         /// Inverse hyperbolic sine of every element.
         asinh Asinh;
         /// `1 / x` of every element.

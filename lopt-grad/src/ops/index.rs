@@ -8,21 +8,22 @@ use crate::shape::Shape;
 use crate::var::Var;
 
 impl<'t, R: Real> Var<'t, R> {
-    /// The transpose of a matrix.
+    /// The transpose of a matrix, or of each matrix of a stack: `(b, m, n) -> (b, n, m)`.
     ///
     /// # Panics
     ///
-    /// If it is not a matrix.
+    /// If it is neither.
     pub fn t(self) -> Self {
         let shape = self.shape();
-        assert_eq!(shape.len(), 2, "t() of shape {shape:?}");
-        let (m, n) = (shape[0], shape[1]);
-        let shape = Shape::new(&[n, m]);
-        self.tape.record(Op::Transpose, [self.index, NONE], shape, 0, |inputs, _, y| {
-            let x = inputs.get(0);
-            for (j, row) in y.chunks_exact_mut(m).enumerate() {
-                for (i, y) in row.iter_mut().enumerate() {
-                    *y = x[i * n + j];
+        assert!(matches!(shape.len(), 2 | 3), "t() of shape {shape:?}");
+        let (m, n) = (shape.trailing(1), shape.trailing(0));
+        let swapped = shape.with(shape.len() - 2, n).with(shape.len() - 1, m);
+        self.tape.record(Op::Transpose, [self.index, NONE], swapped, 0, |inputs, _, y| {
+            for (x, y) in inputs.get(0).chunks_exact(m * n).zip(y.chunks_exact_mut(m * n)) {
+                for (j, row) in y.chunks_exact_mut(m).enumerate() {
+                    for (i, y) in row.iter_mut().enumerate() {
+                        *y = x[i * n + j];
+                    }
                 }
             }
         })
@@ -123,10 +124,12 @@ impl<'t, R: Real> Var<'t, R> {
 }
 
 pub(super) fn pull_back_transpose<R: Real>(mut p: Pullback<'_, R>) {
-    let (g, n, m) = (p.g, p.node.shape[0], p.node.shape[1]);
+    let (g, n, m) = (p.g, p.node.shape.trailing(1), p.node.shape.trailing(0));
     if let Some(y) = p.adjoint(0) {
         let (x_strides, y_strides) = ((1, m), (n, 1));
-        R::execute(StridedAdd { extents: (m, n), x: g, x_strides, y, y_strides }.into());
+        for (x, y) in g.chunks_exact(m * n).zip(y.chunks_exact_mut(m * n)) {
+            R::execute(StridedAdd { extents: (m, n), x, x_strides, y, y_strides }.into());
+        }
     }
 }
 

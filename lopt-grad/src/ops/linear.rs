@@ -7,20 +7,23 @@ use crate::shape::Shape;
 use crate::var::Var;
 
 impl<'t, R: Real> Var<'t, R> {
-    /// The matrix product `(m, k) x (k, n) -> (m, n)`.
+    /// The matrix product `(m, k) x (k, n) -> (m, n)`, or that of stacks of matrices,
+    /// `(b, m, k) x (b, k, n) -> (b, m, n)` and `(b, m, k) x (k, n) -> (b, m, n)`.
     ///
     /// # Panics
     ///
-    /// If either is not a matrix or the inner extents differ.
+    /// If the shapes are not of these forms.
     pub fn matmul(self, other: Self) -> Self {
         self.same_tape(other);
         let (a, b) = (self.shape(), other.shape());
-        assert!(a.len() == 2 && b.len() == 2 && a[1] == b[0], "matmul of shapes {a:?} and {b:?}");
+        let fit =
+            matches!((a.len(), b.len()), (2 | 3, 2)) || (a.len(), b.len(), a[0]) == (3, 3, b[0]);
+        assert!(fit && a.trailing(0) == b.trailing(1), "matmul of shapes {a:?} and {b:?}");
         let inputs = [self.index, other.index];
-        let still = self.tape.still(inputs);
-        let sizes = MatMulShape { still, ..product(a[0], a[1], b[1]) };
-        self.tape.record(Op::MatMul, inputs, Shape::new(&[a[0], b[1]]), 0, |inputs, _, out| {
-            R::execute(MatMul { shape: sizes, a: inputs.get(0), b: inputs.get(1), out }.into());
+        let sizes = MatMulShape { still: self.tape.still(inputs), ..sizes(&a, &b) };
+        let shape = a.with(a.len() - 1, b.trailing(0));
+        self.tape.record(Op::MatMul, inputs, shape, 0, |inputs, _, out| {
+            multiply(sizes, inputs.get(0), inputs.get(1), out);
         })
     }
 
@@ -65,20 +68,38 @@ pub(super) const fn product(m: usize, k: usize, n: usize) -> MatMulShape {
     }
 }
 
-/// `dA += g B^T`, `dB += A^T g`.
+/// The sizes of each product of a stack. A stack times one matrix is a single product, of all rows.
+fn sizes(a: &Shape, b: &Shape) -> MatMulShape {
+    let m = if b.len() == 3 { a[1] } else { a.elements() / a.trailing(0) };
+    product(m, a.trailing(0), b.trailing(0))
+}
+
+/// All products of a stack, operands and results being one after another.
+fn multiply<R: Real>(shape: MatMulShape, a: &[R], b: &[R], out: &mut [R]) {
+    let MatMulShape { m, k, n, .. } = shape;
+    let operands = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
+    for ((a, b), out) in operands.zip(out.chunks_exact_mut(m * n)) {
+        R::execute(MatMul { shape, a, b, out }.into());
+    }
+}
+
+/// `dA += g B^T`, `dB += A^T g`; `=` where the adjoint is fresh.
 pub(super) fn pull_back_matmul<R: Real>(mut p: Pullback<'_, R>) {
     let (a, b, g) = (p.value(0), p.value(1), p.g);
-    let (m, k, n) = (p.node.shape[0], p.input(0).shape[1], p.node.shape[1]);
+    let MatMulShape { m, k, n, .. } = sizes(&p.input(0).shape, &p.input(1).shape);
+    let [accumulate_a, accumulate_b] = p.fresh.map(|fresh| !fresh);
     let (still_a, still_b) = (p.input(0).still, p.input(1).still);
     if let Some(out) = p.adjoint(0) {
         let still = if still_b { Still::B } else { Still::Neither };
-        let shape = MatMulShape { transpose_b: true, accumulate: true, still, ..product(m, n, k) };
-        R::execute(MatMul { shape, a: g, b, out }.into());
+        let shape =
+            MatMulShape { transpose_b: true, accumulate: accumulate_a, still, ..product(m, n, k) };
+        multiply(shape, g, b, out);
     }
     if let Some(out) = p.adjoint(1) {
         let still = if still_a { Still::A } else { Still::Neither };
-        let shape = MatMulShape { transpose_a: true, accumulate: true, still, ..product(k, m, n) };
-        R::execute(MatMul { shape, a, b: g, out }.into());
+        let shape =
+            MatMulShape { transpose_a: true, accumulate: accumulate_b, still, ..product(k, m, n) };
+        multiply(shape, a, g, out);
     }
 }
 

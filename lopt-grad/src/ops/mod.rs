@@ -8,6 +8,7 @@ mod conv;
 mod elementwise;
 mod index;
 mod linear;
+mod lstm;
 mod reduce;
 mod softmax;
 
@@ -33,13 +34,14 @@ macro_rules! operations {
 }
 
 operations! {
-    Scale Shift Exp Ln Sqrt Square Abs Sin Cos Tanh Sigmoid Relu Softplus Asinh Recip Powf Powi
+    Scale Shift Exp Ln Sqrt Square Abs Sin Cos Tanh Sigmoid Relu Softplus Gelu Asinh Recip Powf Powi
     Add Sub Mul Div Maximum Minimum
     Sum Max Min Dot
     MatMul SolveSpd
     Transpose Reshape Slice Concat GatherRows
-    Softmax LogSoftmax LogSumExp
+    Softmax CausalSoftmax LogSoftmax LogSumExp LayerNorm
     Conv2d MaxPool2d AvgPool2d
+    LstmCell
 }
 
 /// A recorded operation with what its pullback needs beside the inputs.
@@ -79,6 +81,7 @@ pub(crate) enum Op {
     Row(RowFunction),
     Conv2d(Conv),
     Pool(Pool),
+    LstmCell,
 }
 
 impl Op {
@@ -101,6 +104,7 @@ impl Op {
                 Unary::Sigmoid => O::Sigmoid,
                 Unary::Relu => O::Relu,
                 Unary::Softplus => O::Softplus,
+                Unary::Gelu => O::Gelu,
                 Unary::Asinh => O::Asinh,
                 Unary::Recip => O::Recip,
                 Unary::Powf(_) => O::Powf,
@@ -126,11 +130,14 @@ impl Op {
             Self::Concat { .. } => O::Concat,
             Self::GatherRows { .. } => O::GatherRows,
             Self::Row(RowFunction::Softmax) => O::Softmax,
+            Self::Row(RowFunction::CausalSoftmax) => O::CausalSoftmax,
             Self::Row(RowFunction::LogSoftmax) => O::LogSoftmax,
             Self::Row(RowFunction::LogSumExp) => O::LogSumExp,
+            Self::Row(RowFunction::LayerNorm(_)) => O::LayerNorm,
             Self::Conv2d(_) => O::Conv2d,
             Self::Pool(Pool { largest: true, .. }) => O::MaxPool2d,
             Self::Pool(_) => O::AvgPool2d,
+            Self::LstmCell => O::LstmCell,
         })
     }
 }
@@ -142,6 +149,9 @@ pub(crate) struct Pullback<'a, R> {
     pub(crate) values: &'a [R],
     pub(crate) indices: &'a [usize],
     pub(crate) scratch: &'a mut Vec<R>,
+    /// Of a matrix product, whose adjoints need no zeros to be added to: inputs whose adjoint holds
+    /// nothing yet and is to be overwritten.
+    pub(crate) fresh: [bool; 2],
     /// Adjoint of the result.
     pub(crate) g: &'a [R],
     /// Adjoints of all earlier nodes.
@@ -195,5 +205,6 @@ pub(crate) fn pull_back<R: Real>(p: Pullback<'_, R>) {
         Op::Row(function) => softmax::pull_back(p, function),
         Op::Conv2d(conv) => conv::pull_back(p, conv),
         Op::Pool(pool) => conv::pull_back_pool(p, pool),
+        Op::LstmCell => lstm::pull_back(p),
     }
 }

@@ -1,4 +1,4 @@
-//! Softmax and its relatives over the last axis.
+//! Softmax, its relatives and layer normalisation, over the last axis.
 
 use super::{Op, Pullback};
 use crate::arena::NONE;
@@ -13,6 +13,18 @@ impl<'t, R: Real> Var<'t, R> {
         self.rows(RowFunction::Softmax, self.shape())
     }
 
+    /// The softmax of the first `i + 1` elements of row `i` of each matrix `(n, n)`, and zeros behind:
+    /// what a position may attend to are itself and those before (Vaswani et al. 2017, section 3.2.3).
+    ///
+    /// # Panics
+    ///
+    /// If the last two extents differ.
+    pub fn causal_softmax(self) -> Self {
+        let shape = self.shape();
+        assert_eq!(shape.trailing(0), shape.trailing(1), "causal_softmax of shape {shape:?}");
+        self.rows(RowFunction::CausalSoftmax, shape)
+    }
+
     /// `x - ln sum exp(x)` over the last axis.
     pub fn log_softmax(self) -> Self {
         self.rows(RowFunction::LogSoftmax, self.shape())
@@ -22,6 +34,12 @@ impl<'t, R: Real> Var<'t, R> {
     pub fn log_sum_exp(self) -> Self {
         let shape = self.shape();
         self.rows(RowFunction::LogSumExp, shape.without(shape.len() - 1))
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon)` over the last axis, the variance being that of the
+    /// row, not an estimate: layer normalisation without gain and bias (Ba et al. 2016).
+    pub fn layer_norm(self, epsilon: f64) -> Self {
+        self.rows(RowFunction::LayerNorm(epsilon), self.shape())
     }
 
     fn rows(self, function: RowFunction, shape: Shape) -> Self {

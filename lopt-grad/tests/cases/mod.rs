@@ -33,14 +33,22 @@ impl Case {
                 vec![first, second[drop..].to_vec()]
             }
             O::Dot => vec![vec![a, b, 4 * c], vec![a, b, 4 * c]],
+            O::MatMul if self.variant % 35 == 22 => vec![vec![2, 17, 16], vec![2, 16, 17]],
+            O::MatMul if self.variant % 5 == 2 => vec![vec![a, b, c], vec![a, c, d]],
+            O::MatMul if self.variant % 5 == 4 => vec![vec![a, b, c], vec![c, d]],
             O::MatMul if self.variant.is_multiple_of(3) => vec![vec![4 * a, b], vec![b, 1]],
             // Large enough for the other matrix product of the real numbers.
             O::MatMul if self.variant % 7 == 1 => vec![vec![17, 16], vec![16, 17]],
             O::MatMul => vec![vec![a + 2 * b, b + c], vec![b + c, c + d]],
             O::SolveSpd => vec![vec![a + 1, b], vec![b, c]],
+            O::Transpose if self.variant % 2 == 1 => vec![vec![a, b, c]],
             O::Transpose | O::GatherRows => vec![vec![a + 1, b]],
             O::Concat => vec![vec![a, b, c], vec![a, d, c]],
+            O::CausalSoftmax => vec![vec![a, b, c, c]],
             O::Conv2d => vec![vec![a, b + 2, c + 2, d], vec![b, c, d, a]],
+            // As many units as there are lanes: computed by another kernel in f32.
+            O::LstmCell if self.variant % 4 == 1 => vec![vec![2, 64], vec![2, 16]],
+            O::LstmCell => vec![vec![a, 4 * b], vec![a, b]],
             O::MaxPool2d | O::AvgPool2d => vec![vec![a, b + 2, c + 3, d]],
             _ => vec![vec![a, b, c, d]],
         }
@@ -75,6 +83,7 @@ impl ScalarFn for Case {
             O::Sigmoid => v.sigmoid(),
             O::Relu => v.relu(),
             O::Softplus => v.softplus(),
+            O::Gelu => v.gelu(),
             O::Asinh => v.asinh(),
             O::Recip => 2.0 / positive(),
             O::Powf => positive().powf(1.7),
@@ -125,10 +134,13 @@ impl ScalarFn for Case {
             O::Concat => Var::concat(&[v, x[1], v], 1),
             O::GatherRows => v.gather_rows(&[1, 0, 1]),
             O::Softmax => v.softmax(),
+            O::CausalSoftmax => v.causal_softmax(),
             O::LogSoftmax => v.log_softmax(),
             O::LogSumExp => v.log_sum_exp(),
+            O::LayerNorm => v.layer_norm(0.1),
             O::Conv2d => v.conv2d(x[1]),
             O::MaxPool2d => v.max_pool2d(1 + variant % 3),
+            O::LstmCell => v.lstm_cell(x[1]),
             O::AvgPool2d => v.avg_pool2d(1 + variant % 3),
         };
         finish(tape, y)

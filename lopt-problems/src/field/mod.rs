@@ -19,6 +19,7 @@ mod cart_pole;
 mod diffusion;
 #[cfg(test)]
 mod laws;
+mod lstm;
 mod metric;
 mod policy_gradient;
 mod random;
@@ -27,6 +28,8 @@ mod table;
 mod table_classification;
 mod table_regression;
 mod tabular_mlp;
+mod text;
+mod transformer;
 mod wrong_labels;
 
 use std::fmt::{self, Debug};
@@ -150,11 +153,13 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     let mut field = FieldTasks { tasks: Vec::new(), skipped: Vec::new() };
     match suite {
         FieldSuite::Choose => {
+            field.tasks.push(lstm::lstm_text());
             field.tasks.push(table_regression::task());
             field.tasks.push(recommender::task());
             field.add(wrong_labels::task(files.mnist()?.as_ref()));
         }
         FieldSuite::Test => {
+            field.tasks.push(transformer::transformer_text());
             field.tasks.push(table_classification::task());
             field.tasks.push(policy_gradient::task());
             field.tasks.push(diffusion::task());
