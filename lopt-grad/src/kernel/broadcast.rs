@@ -165,6 +165,16 @@ macro_rules! adjoint {
                     sum = sum + $term;
                 }
                 $k.d[at] = $c.store(sum);
+            } else if l.a[3] == 1 && l.b[3] == 1 {
+                // Slices of one length: without them the compiler does not vectorise.
+                let d = &mut $k.d[at..at + n];
+                let g = &$k.g[o..o + n];
+                $(let $name = adjoint!(@ row $field, $k, n, oa, ob, o);)*
+                for i in 0..n {
+                    let $g = $c.load(&g[i]);
+                    $(let $name = $c.load(&$name[i]);)*
+                    d[i] = $c.store($c.load(&d[i]) + $term);
+                }
             } else {
                 let d = &mut $k.d[at..at + n];
                 let g = &$k.g[o..o + n];
@@ -177,6 +187,15 @@ macro_rules! adjoint {
             }
         });
     }};
+    (@ row a, $k:ident, $n:ident, $oa:ident, $ob:ident, $o:ident) => {
+        &$k.a[$oa..$oa + $n]
+    };
+    (@ row b, $k:ident, $n:ident, $oa:ident, $ob:ident, $o:ident) => {
+        &$k.b[$ob..$ob + $n]
+    };
+    (@ row out, $k:ident, $n:ident, $oa:ident, $ob:ident, $o:ident) => {
+        &$k.out[$o..$o + $n]
+    };
     (@ a, $k:ident, $l:ident, $i:ident, $oa:ident, $ob:ident, $o:ident) => {
         &$k.a[$oa + $i * $l.a[3]]
     };
