@@ -15,6 +15,11 @@
 //! | variational autoencoder, MNIST | denoising diffusion, generated digits |
 //! | classification with wrong labels, MNIST | metric learning, generated digits |
 
+#[cfg(test)]
+mod checks;
+mod random;
+mod vae;
+
 use std::fmt::{self, Debug};
 use std::path::Path;
 use std::sync::Arc;
@@ -98,6 +103,15 @@ pub struct FieldTasks {
     pub skipped: Vec<SkippedTask>,
 }
 
+impl FieldTasks {
+    fn add(&mut self, task: Result<FieldTask, SkippedTask>) {
+        match task {
+            Ok(task) => self.tasks.push(task),
+            Err(skipped) => self.skipped.push(skipped),
+        }
+    }
+}
+
 /// The jobs of one half of the field suite.
 ///
 /// * `data_dir`: holds the MNIST and CIFAR-10 files, itself or in folders of its own.
@@ -110,7 +124,7 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     let mut field = FieldTasks { tasks: Vec::new(), skipped: Vec::new() };
     match suite {
         FieldSuite::Choose => {
-            let _ = &mut files;
+            field.add(vae::task(files.mnist()?));
         }
         FieldSuite::Test => {}
     }
