@@ -128,7 +128,7 @@ fn batch_arrays(instance: &Instance, rows: Option<&[usize]>, row_shape: &[usize]
 }
 
 /// Mean cross-entropy of logits `(B, classes)`; never below zero.
-fn cross_entropy<'t, R: Real>(logits: Var<'t, R>, targets: Var<'t, R>) -> Var<'t, R> {
+pub(crate) fn cross_entropy<'t, R: Real>(logits: Var<'t, R>, targets: Var<'t, R>) -> Var<'t, R> {
     if targets.shape()[1] > 1 {
         let rows = targets.shape()[0] as f64;
         return (targets * logits.log_softmax()).sum() * -rows.recip();
@@ -176,7 +176,7 @@ fn accuracy(network: &impl Network, params: &[f32], dataset: &Dataset) -> f64 {
 }
 
 /// The class of one row of logits; of two columns, the first speaks for label 1.
-fn predicted(logits: &[f32]) -> usize {
+pub(crate) fn predicted(logits: &[f32]) -> usize {
     if logits.len() == 2 {
         return usize::from(logits[0] > 0.0);
     }

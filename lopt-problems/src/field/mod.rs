@@ -17,7 +17,10 @@
 
 #[cfg(test)]
 mod checks;
+mod image_norm;
+mod labelled;
 mod random;
+mod resnet;
 mod vae;
 
 use std::fmt::{self, Debug};
@@ -124,6 +127,7 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     let mut field = FieldTasks { tasks: Vec::new(), skipped: Vec::new() };
     match suite {
         FieldSuite::Choose => {
+            field.add(resnet::task(files.cifar10()?));
             field.add(vae::task(files.mnist()?));
         }
         FieldSuite::Test => {}
