@@ -1,4 +1,5 @@
-//! Convolutions with batch normalisation behind, with running statistics.
+//! Convolutions with a normalisation behind: over the batch, with running statistics, or over each
+//! image.
 
 use lopt_core::layout::{Layout, TensorShape};
 use lopt_core::rng::Rng;
@@ -48,6 +49,12 @@ pub(super) fn normalised<'t, R: Real>(
 /// 2015).
 pub(super) fn batch_moments<R: Real>(images: Var<'_, R>) -> [Var<'_, R>; 2] {
     moments_by(images, |x| x.mean_axis(1).mean_axis(1).mean_axis(0))
+}
+
+/// Mean and variance over the pixels of every image: instance normalisation (Ulyanov et al. 2016).
+pub(super) fn image_moments<R: Real>(images: Var<'_, R>) -> [Var<'_, R>; 2] {
+    let shape = [images.shape()[0], 1, 1, images.shape()[3]];
+    moments_by(images, |x| x.mean_axis(1).mean_axis(1).reshape(&shape))
 }
 
 fn moments_by<'t, R: Real>(

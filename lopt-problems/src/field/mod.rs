@@ -21,6 +21,8 @@ mod image_norm;
 mod labelled;
 mod random;
 mod resnet;
+mod shapes;
+mod unet;
 mod vae;
 
 use std::fmt::{self, Debug};
@@ -130,7 +132,9 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
             field.add(resnet::task(files.cifar10()?));
             field.add(vae::task(files.mnist()?));
         }
-        FieldSuite::Test => {}
+        FieldSuite::Test => {
+            field.tasks.push(unet::task());
+        }
     }
     Ok(field)
 }
