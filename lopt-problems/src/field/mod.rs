@@ -17,6 +17,8 @@
 
 mod cart_pole;
 mod diffusion;
+mod image_norm;
+mod labelled;
 #[cfg(test)]
 mod laws;
 mod lstm;
@@ -24,12 +26,16 @@ mod metric;
 mod policy_gradient;
 mod random;
 mod recommender;
+mod resnet;
+mod shapes;
 mod table;
 mod table_classification;
 mod table_regression;
 mod tabular_mlp;
 mod text;
 mod transformer;
+mod unet;
+mod vae;
 mod wrong_labels;
 
 use std::fmt::{self, Debug};
@@ -141,6 +147,15 @@ pub struct FieldTasks {
     pub skipped: Vec<SkippedTask>,
 }
 
+impl FieldTasks {
+    fn add(&mut self, task: Result<FieldTask, SkippedTask>) {
+        match task {
+            Ok(task) => self.tasks.push(task),
+            Err(skipped) => self.skipped.push(skipped),
+        }
+    }
+}
+
 /// The jobs of one half of the field suite.
 ///
 /// * `data_dir`: holds the MNIST and CIFAR-10 files, itself or in folders of its own.
@@ -154,12 +169,15 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
     match suite {
         FieldSuite::Choose => {
             field.tasks.push(lstm::lstm_text());
+            field.add(resnet::task(files.cifar10()?));
             field.tasks.push(table_regression::task());
             field.tasks.push(recommender::task());
+            field.add(vae::task(files.mnist()?));
             field.add(wrong_labels::task(files.mnist()?.as_ref()));
         }
         FieldSuite::Test => {
             field.tasks.push(transformer::transformer_text());
+            field.tasks.push(unet::task());
             field.tasks.push(table_classification::task());
             field.tasks.push(policy_gradient::task());
             field.tasks.push(diffusion::task());
@@ -167,16 +185,6 @@ pub fn field_tasks(suite: FieldSuite, data_dir: Option<&Path>) -> Result<FieldTa
         }
     }
     Ok(field)
-}
-
-impl FieldTasks {
-    /// Adds a job, or says that its data are missing.
-    fn add(&mut self, task: Result<FieldTask, SkippedTask>) {
-        match task {
-            Ok(task) => self.tasks.push(task),
-            Err(skipped) => self.skipped.push(skipped),
-        }
-    }
 }
 
 /// A tape for one network, used again and again.
