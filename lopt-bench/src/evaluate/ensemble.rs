@@ -182,7 +182,7 @@ impl Probe for LateLosses {
         params: &[f32],
         objective: &mut dyn Objective,
     ) -> Result<(), String> {
-        if step > self.steps - self.steps / 10 && step % self.every == 0 {
+        if step > self.steps - self.steps / 10 && step.is_multiple_of(self.every) {
             self.losses.extend(objective.training_loss(params));
         }
         Ok(())
