@@ -151,10 +151,10 @@ pub struct RaceContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::Baseline;
     use crate::bench::record::FINISHED;
     use crate::bench::record::RunRow;
     use crate::contender::grid;
-    use crate::setting::Baseline;
 
     const STEPS: [usize; 3] = [0, 1, 10];
 

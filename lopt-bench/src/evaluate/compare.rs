@@ -7,7 +7,7 @@ use super::curve::{grid, step_of};
 use super::figures::Figures;
 use super::learned::{LONGEST, LearnedRun};
 use super::run::Mark;
-use crate::setting::RateSchedule::{Constant, Cosine};
+use crate::baseline::RateSchedule::{Constant, Cosine};
 use crate::tuning;
 
 /// One run of ours at the end of a multiple of the horizon, compared with the same seed's Adams.

@@ -15,10 +15,10 @@ use lopt_problems::{
 };
 use serde::Serialize;
 
-use crate::contender::half_decades;
+use crate::baseline::{Baseline, half_decades};
 use crate::error::CliError;
 use crate::parallel::parallel;
-use crate::setting::{Baseline, Learned, Setting};
+use crate::setting::{Learned, Setting};
 use crate::tuning::best;
 
 /// What was run and what it gave.

@@ -10,7 +10,7 @@ use super::figures::Figures;
 use super::learned::LearnedRun;
 use super::statistics::{Estimate, estimate, mean};
 use super::task_record::{TaskRecord, task_record};
-use crate::setting::RateSchedule;
+use crate::baseline::RateSchedule;
 use crate::tuning::best_elsewhere;
 
 /// The whole result. The main figures stand at the top, as plain numbers: from the weights' own

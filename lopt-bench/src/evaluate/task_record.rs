@@ -9,7 +9,7 @@ use super::compare::{Comparison, Opponents, still_falling};
 use super::figures::Figures;
 use super::learned::LearnedRun;
 use super::statistics::mean;
-use crate::setting::RateSchedule::{Constant, Cosine};
+use crate::baseline::RateSchedule::{Constant, Cosine};
 
 /// One task at one horizon. Losses are geometric means over seeds, `None` if one diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use crate::report::loss_charts::{loss_chart, rate_chart};
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
+use crate::tuning::order;
 
 /// A chart with what is said about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,11 +68,11 @@ const ENOUGH_FOR_PROFILE: usize = 3;
 /// The contenders with a line, the first in the record and the best of the others: more lines than
 /// colours cannot be told apart.
 fn shown(board: &Board<'_>) -> Vec<usize> {
-    let mut others: Vec<usize> = (1..board.contenders.len()).collect();
-    others.sort_by(|&a, &b| mean_log(board, a).total_cmp(&mean_log(board, b)));
-    others.truncate(usize::from(COLOURS) - 1);
-    others.sort_unstable();
-    std::iter::once(0).chain(others).filter(|&c| c < board.contenders.len()).collect()
+    let scores: Vec<f64> = (0..board.contenders.len()).map(|c| mean_log(board, c)).collect();
+    let others = order(&scores).into_iter().filter(|&c| c > 0).take(usize::from(COLOURS) - 1);
+    let mut shown: Vec<usize> = others.chain((!scores.is_empty()).then_some(0)).collect();
+    shown.sort_unstable();
+    shown
 }
 
 /// Mean over workloads and seeds of the logarithm of final over initial loss.
