@@ -107,23 +107,6 @@ pub struct RaceArgs {
     pub threads: Option<usize>,
 }
 
-impl Default for RaceArgs {
-    fn default() -> Self {
-        Self {
-            problem: DEFAULT_PROBLEM.to_owned(),
-            steps: None,
-            seeds: 3,
-            batch: None,
-            data: None,
-            out: PathBuf::from("."),
-            weights: None,
-            guard: false,
-            only: Vec::new(),
-            threads: None,
-        }
-    }
-}
-
 /// Arguments of `lopt problems`.
 #[derive(Debug, Clone, Args)]
 pub struct ProblemsArgs {
@@ -374,14 +357,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn defaults_are_those_of_clap() {
-        let Some(Command::Race(parsed)) = Cli::parse_from(["lopt", "race"]).command else {
-            panic!("`lopt race` is a race");
-        };
-        let without_environment = RaceArgs { data: None, ..parsed };
-        assert_eq!(format!("{without_environment:?}"), format!("{:?}", RaceArgs::default()));
     }
 }

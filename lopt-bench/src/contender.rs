@@ -8,9 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
 use crate::learned::LearnedSource;
-use crate::setting::{Baseline, Learned, LearnedWeights, RateSchedule, Setting};
+use crate::setting::{Learned, LearnedWeights, Setting};
 use crate::suggest::unknown;
 
 /// Name of the learned optimizer in every comparison.
@@ -111,21 +112,20 @@ impl Contenders {
             None => (name, None),
             Some((base, text)) => (base, Some(rate(name, text)?)),
         };
-        let known = Baseline::NAMES.into_iter().find(|known| known.0 == base);
         let takes_none = || CliError::Usage(format!("`{base}` takes no learning rate"));
-        let settings = match (self.weights.get(base), known) {
+        let settings = match (self.weights.get(base), Baseline::named(base)) {
             (Some(LearnedWeights::L2l(_)), _) if rate.is_some() => return Err(takes_none()),
             (Some(weights), _) => {
                 vec![Setting::Learned(Learned::new(base, weights.clone()).from_rate(rate))]
             }
-            (None, Some((_, kind))) => match (rate, grid(kind)) {
+            (None, Some(kind)) => match (rate, grid(kind)) {
                 (None, grid) => grid,
                 (Some(_), grid) if grid.len() == 1 => return Err(takes_none()),
                 (Some(rate), _) => vec![Setting::constant(kind, rate)],
             },
             (None, None) => {
-                let baselines = Baseline::NAMES.iter().map(|known| known.0);
-                let known = self.weights.keys().map(String::as_str).chain(baselines);
+                let mut known: Vec<&str> = self.weights.keys().map(String::as_str).collect();
+                Baseline::names().for_each(|name| known.push(name));
                 return Err(unknown("contender", base, known));
             }
         };
@@ -138,37 +138,13 @@ fn rate(name: &str, text: &str) -> Result<f64, CliError> {
     rate.ok_or_else(|| CliError::Usage(format!("`{name}`: expected a learning rate after the @")))
 }
 
-/// The settings that a baseline may choose from: nine rates, or the one without a rate.
+/// The settings that a baseline may choose from: its rates, or the one without a rate.
 pub fn grid(kind: Baseline) -> Vec<Setting> {
-    let first = match kind {
-        Baseline::Prodigy
-        | Baseline::DAdaptAdam
-        | Baseline::NAdamW
-        | Baseline::ScheduleFreePlus => {
-            let schedule = RateSchedule::Constant;
-            return vec![Setting::Baseline { kind, rate: None, schedule }];
-        }
-        Baseline::Sgd
-        | Baseline::Momentum
-        | Baseline::Nesterov
-        | Baseline::ScheduleFree
-        | Baseline::Muon
-        | Baseline::MuonRms => 1e-4,
-        Baseline::Lion => 1e-6,
-        Baseline::Adam | Baseline::AdamW | Baseline::RmsProp => 1e-5,
-    };
-    half_decades(first, 9).into_iter().map(|rate| Setting::constant(kind, rate)).collect()
-}
-
-/// So many rates from `first`, a power of ten, in steps of half a decade: `1e-5, 3.2e-5, 1e-4, ...`.
-pub fn half_decades(first: f64, count: usize) -> Vec<f64> {
-    let start = 2 * first.log10().round() as i32;
-    let rate = |half: i32| match half % 2 {
-        // Whole decades are parsed, so that the grid's 1e-3 is the number 1e-3.
-        0 => format!("1e{}", half / 2).parse().unwrap_or(f64::NAN),
-        _ => 10_f64.powf(f64::from(half) / 2.0),
-    };
-    (start..).take(count).map(rate).collect()
+    let rates = kind.rates();
+    if rates.is_empty() {
+        return vec![Setting::Baseline { kind, rate: None, schedule: RateSchedule::Constant }];
+    }
+    rates.into_iter().map(|rate| Setting::constant(kind, rate)).collect()
 }
 
 #[cfg(test)]
@@ -179,18 +155,6 @@ mod tests {
     fn race() -> Vec<Contender> {
         let source = LearnedSource::load(None).unwrap();
         of_race(source.learned())
-    }
-
-    #[test]
-    fn the_grid_holds_whole_decades_exactly() {
-        let grid = half_decades(1e-5, 9);
-        assert_eq!(grid.len(), 9);
-        assert_eq!((grid[0], grid[4], grid[8]), (1e-5, 1e-3, 1e-1));
-        assert!((grid[1] / 10_f64.powf(-4.5) - 1.0).abs() < 1e-12);
-        assert_eq!(half_decades(1e-4, 9)[8], 1.0);
-        let wide = half_decades(1e-7, 15);
-        assert_eq!((wide[0], wide[8], wide[14]), (1e-7, 1e-3, 1.0));
-        assert!(wide.windows(2).all(|pair| (pair[1] / pair[0] - 10_f64.sqrt()).abs() < 1e-9));
     }
 
     #[test]
@@ -217,7 +181,7 @@ mod tests {
     fn every_name_builds_and_is_called_so() {
         let contenders = Contenders::built_in().unwrap();
         let layout = Layout::single(5).unwrap();
-        for (name, _) in Baseline::NAMES {
+        for name in Baseline::names() {
             let contender = contenders.named(name).unwrap();
             let mut optimizer = contender.settings[0].build(&layout, 10).unwrap();
             let mut params = [1.0_f32; 5];

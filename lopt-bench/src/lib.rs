@@ -15,7 +15,8 @@
 //! Whatever is compared flows **workloads and contenders -> runs -> record -> choice -> report**:
 //!
 //! * [`workload`]: a problem with its seeds, batches and checkpoints, equal for all contenders.
-//! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck.
+//! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck;
+//!   [`baseline`]: the optimizers designed by hand.
 //! * [`runs`]: every setting on every seed, on all cores; a run is one row of a record.
 //! * [`tuning`]: the choice of the best setting.
 //! * [`report`]: the result for people.
@@ -29,6 +30,7 @@
 //! written in full or not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
+pub mod baseline;
 pub mod bench;
 pub mod commands;
 pub mod contender;

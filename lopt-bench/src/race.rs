@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::score::{Cell, CurvePoint};
 use crate::contender::Contender;
 use crate::runs::Run;
 use crate::tuning::{best, mean};
@@ -45,19 +46,6 @@ pub struct ContenderRecord {
     pub grid: Vec<GridPoint>,
 }
 
-/// Training loss at one checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// Steps taken.
-    pub step: usize,
-    /// Mean over seeds.
-    pub mean: f64,
-    /// Least of the seeds.
-    pub min: f64,
-    /// Greatest of the seeds.
-    pub max: f64,
-}
-
 /// Result of one learning rate of a tuned contender.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GridPoint {
@@ -95,8 +83,9 @@ impl ContenderRecord {
     ///
     /// * `runs`: one entry per setting, in their order, each with one run per seed.
     fn new(contender: &Contender, runs: &[&[Run]]) -> Self {
-        let last = |runs: &&[Run]| mean(runs.iter().map(|run| run.row.last()));
-        let finals: Vec<Option<f64>> = runs.iter().map(last).collect();
+        let cells: Vec<Cell<'_>> =
+            runs.iter().map(|runs| Cell::of(runs.iter().map(|run| &run.row))).collect();
+        let finals: Vec<Option<f64>> = cells.iter().map(Cell::mean_last).collect();
         let best = best(finals.iter().map(|loss| loss.unwrap_or(f64::INFINITY))).unwrap_or(0);
         let chosen = runs[best];
         let average =
@@ -114,7 +103,7 @@ impl ContenderRecord {
             seconds: average(|run| run.seconds),
             optimizer_seconds: average(|run| run.optimizer_seconds),
             diverged: divergence(chosen),
-            curve: curve(chosen),
+            curve: cells[best].curve(),
             grid: grid.collect(),
         }
     }
@@ -130,21 +119,6 @@ fn divergence(runs: &[Run]) -> Option<String> {
     let mut stories = runs.iter().map(|run| &run.row).filter(|row| !row.finished());
     let first = &stories.next()?.outcome;
     Some(format!("diverged in {} of {} runs: {first}", 1 + stories.count(), runs.len()))
-}
-
-/// Mean, least and greatest loss at the checkpoints that all seeds reached.
-fn curve(runs: &[Run]) -> Vec<CurvePoint> {
-    let reached = runs.iter().map(|run| run.row.curve.len()).min().unwrap_or(0);
-    let point = |at: usize| {
-        let losses = || runs.iter().map(|run| run.row.curve[at].1);
-        CurvePoint {
-            step: runs[0].row.curve[at].0,
-            mean: losses().sum::<f64>() / runs.len() as f64,
-            min: losses().fold(f64::INFINITY, f64::min),
-            max: losses().fold(f64::NEG_INFINITY, f64::max),
-        }
-    };
-    (0..reached).map(point).collect()
 }
 
 /// What a reader must know beside the record, for the report.
@@ -177,10 +151,10 @@ pub struct RaceContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::Baseline;
     use crate::bench::record::FINISHED;
     use crate::bench::record::RunRow;
     use crate::contender::grid;
-    use crate::setting::Baseline;
 
     const STEPS: [usize; 3] = [0, 1, 10];
 

@@ -2,16 +2,10 @@
 
 use std::sync::Arc;
 
-use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
-    ScheduleFreePlus, Sgd,
-};
 use lopt_core::l2l::{L2l, L2lWeights};
-use lopt_core::{
-    GuardConfig, HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Schedule, Weights,
-};
-use serde::{Deserialize, Serialize};
+use lopt_core::{GuardConfig, HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Weights};
 
+use crate::baseline::{Baseline, RateSchedule};
 use crate::error::CliError;
 use crate::report::number::rate_text;
 
@@ -53,18 +47,6 @@ pub enum LearnedWeights {
     Hierarchical(Arc<Weights>),
     /// Of the coordinatewise LSTM.
     L2l(Arc<L2lWeights>),
-}
-
-/// What becomes of a learning rate over a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RateSchedule {
-    /// Stays.
-    Constant,
-    /// Falls to zero at the end of the run by half a cosine.
-    Cosine,
-    /// The same after a linear rise over the first twentieth of the steps.
-    WarmupCosine,
 }
 
 impl Setting {
@@ -185,142 +167,6 @@ impl Learned {
     }
 }
 
-impl RateSchedule {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Constant => "",
-            Self::Cosine => ", cosine",
-            Self::WarmupCosine => ", warm-up and cosine",
-        }
-    }
-
-    /// The schedule of a run of so many steps.
-    pub fn over(self, steps: usize) -> Schedule {
-        let cosine = |steps: usize| Schedule::Cosine { steps: steps as u64, floor: 0.0 };
-        match self {
-            Self::Constant => Schedule::Constant,
-            Self::Cosine => cosine(steps),
-            Self::WarmupCosine => Schedule::warmup_cosine(steps as u64, steps as u64 / 20),
-        }
-    }
-}
-
-/// Optimizers designed by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Baseline {
-    /// Kingma & Ba 2015.
-    Adam,
-    /// Loshchilov & Hutter 2019, decay 0.01.
-    AdamW,
-    /// As in TensorFlow.
-    RmsProp,
-    /// Plain.
-    Sgd,
-    /// SGD with classical momentum 0.9.
-    Momentum,
-    /// SGD with Nesterov's momentum 0.9.
-    Nesterov,
-    /// Defazio et al. 2024.
-    ScheduleFree,
-    /// Defazio 2026: the rate follows from the loss.
-    ScheduleFreePlus,
-    /// Mishchenko & Defazio 2023.
-    Prodigy,
-    /// Defazio & Mishchenko 2023.
-    DAdaptAdam,
-    /// Chen et al. 2023.
-    Lion,
-    /// Jordan et al. 2024.
-    Muon,
-    /// The same with steps as large as AdamW's (Liu et al. 2025).
-    MuonRms,
-    /// Dozat 2016 with decoupled decay, the fixed default of AlgoPerf with its own schedule.
-    NAdamW,
-}
-
-impl Baseline {
-    /// All of them with the names by which they are asked for.
-    pub const NAMES: [(&'static str, Self); 14] = [
-        ("adam", Self::Adam),
-        ("adamw", Self::AdamW),
-        ("rmsprop", Self::RmsProp),
-        ("sgd", Self::Sgd),
-        ("momentum", Self::Momentum),
-        ("nesterov", Self::Nesterov),
-        ("schedule-free", Self::ScheduleFree),
-        ("schedule-free-plus", Self::ScheduleFreePlus),
-        ("prodigy", Self::Prodigy),
-        ("d-adapt-adam", Self::DAdaptAdam),
-        ("lion", Self::Lion),
-        ("muon", Self::Muon),
-        ("muon-rms", Self::MuonRms),
-        ("nadamw", Self::NAdamW),
-    ];
-
-    /// What is not tuned.
-    fn constants(self) -> &'static str {
-        match self {
-            Self::Adam => "beta1 0.9, beta2 0.999, epsilon 1e-8",
-            Self::AdamW => "beta1 0.9, beta2 0.999, epsilon 1e-8, decay 0.01",
-            Self::RmsProp => "decay 0.9, epsilon 1e-10 in the root",
-            Self::Sgd => "no momentum",
-            Self::Momentum => "momentum 0.9",
-            Self::Nesterov => "Nesterov's momentum 0.9",
-            Self::ScheduleFree | Self::Prodigy | Self::DAdaptAdam | Self::Lion | Self::Muon => {
-                "else the authors' defaults"
-            }
-            Self::ScheduleFreePlus => "warm-up over 50 steps, average from step 100 on",
-            Self::MuonRms => "momentum 0.95, decay 0.01, AdamW for what is no matrix",
-            Self::NAdamW => "AlgoPerf's fixed setting",
-        }
-    }
-
-    fn build(
-        self,
-        layout: &Layout,
-        rate: f64,
-        schedule: RateSchedule,
-        steps: usize,
-    ) -> Box<dyn Optimizer> {
-        let schedule = schedule.over(steps);
-        match self {
-            Self::Adam => Box::new(Adam::new(layout, rate).with_schedule(schedule)),
-            Self::AdamW => Box::new(AdamW::new(layout, rate, DECAY).with_schedule(schedule)),
-            Self::RmsProp => Box::new(RmsProp::new(layout, rate).with_schedule(schedule)),
-            Self::Sgd => Box::new(Sgd::new(layout, rate).with_schedule(schedule)),
-            Self::Momentum | Self::Nesterov => {
-                let nesterov = self == Self::Nesterov;
-                let momentum = Momentum::new(layout, rate, MOMENTUM, nesterov);
-                Box::new(momentum.with_schedule(schedule))
-            }
-            Self::ScheduleFree => {
-                Box::new(ScheduleFreeAdamW::new(layout, rate).with_schedule(schedule))
-            }
-            // as the authors advise: without a warm-up it diverges even on quadratics
-            Self::ScheduleFreePlus => Box::new(
-                ScheduleFreePlus::new(layout)
-                    .with_schedule(Schedule::Constant.after_warmup(50))
-                    .with_average_warmup(100),
-            ),
-            Self::Prodigy => Box::new(Prodigy::new(layout).with_schedule(schedule)),
-            Self::DAdaptAdam => Box::new(DAdaptAdam::new(layout).with_schedule(schedule)),
-            Self::Lion => Box::new(Lion::new(layout, rate).with_schedule(schedule)),
-            Self::Muon => Box::new(Muon::new(layout, rate).with_schedule(schedule)),
-            Self::MuonRms => {
-                let muon = Muon::new(layout, rate).with_rms_matched_rate();
-                Box::new(muon.with_weight_decay(DECAY).with_schedule(schedule))
-            }
-            Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
-        }
-    }
-}
-
-/// Decoupled weight decay of AdamW, which nobody tunes here.
-const DECAY: f64 = 0.01;
-
-/// Averaging factor of the momentum optimizers.
-const MOMENTUM: f64 = 0.9;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,18 +217,5 @@ mod tests {
         }
         let faster = stepped(&Setting::Learned(recommended().from_rate(Some(1.0))), 2);
         assert_ne!(faster, bare);
-    }
-
-    #[test]
-    fn schedules_bend_the_rate() {
-        let sgd = |schedule| {
-            let setting = Setting::Baseline { kind: Baseline::Sgd, rate: Some(1.0), schedule };
-            1.0 - stepped(&setting, 40)[0]
-        };
-        let cosine = 0.5 * (1.0 + (std::f32::consts::PI / 40.0).cos());
-        assert_eq!(sgd(RateSchedule::Constant), 1.0);
-        assert!((sgd(RateSchedule::Cosine) - 0.5 * (1.0 + cosine)).abs() < 1e-6);
-        // two steps of warm-up, half and whole
-        assert_eq!(sgd(RateSchedule::WarmupCosine), 0.75);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lopt_problems::{
-    Evaluation, Family, Suite, SuiteTasks, TRAINING_FAMILIES, quick_validation_suite, suite,
-};
+use lopt_problems::{Evaluation, Family, Suite, SuiteTasks, TRAINING_FAMILIES, suite};
 
 fn without_files(kind: Suite) -> SuiteTasks {
     suite(kind, None).expect("no file is needed")

@@ -21,7 +21,7 @@ use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::Effort;
-use crate::speed::overhead::report::{OverheadMachine, OverheadRecord};
+use crate::speed::overhead::report::OverheadRecord;
 use crate::timing::{Clock, Stopwatch};
 use crate::workload::{Size, Workload};
 
@@ -59,8 +59,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
     }
     let folder = OutputFolder::open(&out.join(&definition.name))?;
     let log = Log::open(&folder, &header(definition, options)?)?;
-    let machine = OverheadMachine::from(Machine::describe());
-    folder.write("machine.json", json_text(&machine)?.as_bytes())?;
+    folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
     match definition.kind {
         Kind::Field => {
             let plan = field_plan(definition, options)?;

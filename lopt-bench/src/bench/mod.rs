@@ -3,7 +3,7 @@
 //! Data flow **definition -> training -> runs -> record -> score -> claim**:
 //!
 //! * [`definition`]: an experiment, read from `definitions/NAME.toml`.
-//! * [`training`] and [`l2l`]: weights trained for one experiment alone.
+//! * [`training`]: weights trained for one experiment alone.
 //! * [`experiment`]: does it, on several threads; [`lengths`] and [`memory`] are
 //!   experiments without races.
 //! * [`log`]: the files while they grow; [`record`]: their content.
@@ -13,7 +13,6 @@ pub mod claim;
 pub mod definition;
 pub mod experiment;
 pub mod findings;
-pub mod l2l;
 pub mod lengths;
 pub mod log;
 pub mod memory;

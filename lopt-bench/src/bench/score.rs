@@ -1,5 +1,7 @@
 //! From rows to one cell per workload and contender, and to performance profiles.
 
+use serde::{Deserialize, Serialize};
+
 use super::definition::Choice;
 use super::record::{Record, RunRow};
 use crate::tuning::{best, mean};
@@ -26,7 +28,13 @@ pub struct Cell<'r> {
     pub rows: Vec<&'r RunRow>,
 }
 
-impl Cell<'_> {
+impl<'r> Cell<'r> {
+    /// The runs of one setting.
+    pub fn of(rows: impl Iterator<Item = &'r RunRow>) -> Self {
+        let rows: Vec<&RunRow> = rows.collect();
+        Self { setting: rows.first().map_or("", |row| &row.setting), tried: 1, rows }
+    }
+
     /// Final over initial loss of every seed.
     pub fn relative(&self) -> Vec<f64> {
         self.rows.iter().map(|row| relative(row)).collect()
@@ -36,6 +44,34 @@ impl Cell<'_> {
     pub fn mean_last(&self) -> Option<f64> {
         mean(self.rows.iter().map(|row| row.last()))
     }
+
+    /// Mean and range of the loss at the checkpoints that all seeds reached.
+    pub fn curve(&self) -> Vec<CurvePoint> {
+        let reached = self.rows.iter().map(|row| row.curve.len()).min().unwrap_or(0);
+        let point = |at: usize| {
+            let losses = || self.rows.iter().map(|row| row.curve[at].1);
+            CurvePoint {
+                step: self.rows[0].curve[at].0,
+                mean: losses().sum::<f64>() / self.rows.len() as f64,
+                min: losses().fold(f64::INFINITY, f64::min),
+                max: losses().fold(f64::NEG_INFINITY, f64::max),
+            }
+        };
+        (0..reached).map(point).collect()
+    }
+}
+
+/// Training loss at one checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Steps taken.
+    pub step: usize,
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Least of the seeds.
+    pub min: f64,
+    /// Greatest of the seeds.
+    pub max: f64,
 }
 
 /// Final over initial loss, held between [`FLOOR`] and [`DIVERGED`]; the latter for runs that diverged.

@@ -1,70 +1,106 @@
-//! Weights that an experiment meta-trains for itself, each from scratch and with the same budget.
+//! Weights that an experiment meta-trains for itself, each from scratch and with the same budget: those
+//! of a recipe, or the coordinatewise LSTM of Andrychowicz et al. 2016, trained as its authors did.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::Weights;
+use lopt_core::l2l::L2lWeights;
 use lopt_core::simd::Level;
 use lopt_meta::config::{PAPER, RECOMMENDED};
+use lopt_meta::l2l::{L2lConfig, train as train_l2l};
 use lopt_meta::{Recipe, Trainer};
+use lopt_problems::race_problem;
 
 use super::definition::Trained;
-use super::l2l;
 use super::record::{TrainedRow, fingerprint, rounded};
 use crate::error::CliError;
 use crate::output::write_file;
 use crate::setting::LearnedWeights;
 
-/// Trains, or reads what an earlier call wrote, and says what was done.
+/// Trains, and says what was done.
 ///
-/// * `budget`: meta-updates.
-/// * `path`: where the weights are kept.
+/// * `budget`: meta-updates, for the LSTM runs of 100 steps; `path`: where the weights are kept.
 ///
 /// # Errors
 ///
-/// If the recipe does not exist or cannot be followed, or the disk refuses.
+/// If the recipe does not exist or cannot be followed, every evaluation diverged, or the disk refuses.
 pub fn train(
     plan: &Trained,
     budget: u64,
     path: &Path,
 ) -> Result<(LearnedWeights, TrainedRow), CliError> {
-    if plan.recipe == "l2l" {
-        return l2l::train(plan, budget, path);
-    }
-    let recipe = recipe(plan, budget)?;
-    let mut trainer = Trainer::new(recipe, Level::detect()).map_err(|error| fault(plan, &error))?;
-    let mut curve = Vec::new();
-    let (mut sum, mut count) = (0.0, 0.0);
-    for update in 1..=budget {
-        sum += trainer.update().meta_loss;
-        count += 1.0;
-        if update * POINTS / budget != (update - 1) * POINTS / budget {
-            curve.push((update, rounded(sum / count)));
-            (sum, count) = (0.0, 0.0);
-        }
-    }
-    // nothing was scored, so these are the averaged weights of the end, not the best of several
-    let weights = trainer.weights("");
-    let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
+    let mut curve = Curve { budget, sum: 0.0, count: 0.0, points: Vec::new() };
+    let (weights, bytes, instance_steps) = if plan.recipe == L2L {
+        let problem = race_problem(L2L_PROBLEM, None)?.problem;
+        let config = L2lConfig {
+            runs: budget,
+            evaluate_every: (budget / 5).max(1),
+            // a tenth of the time at most
+            evaluation_runs: (budget / 50).clamp(2, 20),
+            ..L2lConfig::default()
+        };
+        let weights = train_l2l(problem, &config, |done| curve.push(done.run, done.loss));
+        let weights = weights.map_err(|error| fault(plan, &error))?;
+        let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
+        (LearnedWeights::L2l(Arc::new(weights)), bytes, budget * config.run_steps as u64)
+    } else {
+        let recipe = recipe(plan, budget)?;
+        let trainer = Trainer::new(recipe, Level::detect());
+        let mut trainer = trainer.map_err(|error| fault(plan, &error))?;
+        (1..=budget).for_each(|update| curve.push(update, trainer.update().meta_loss));
+        // nothing was scored, so these are the averaged weights of the end, not the best of several
+        let weights = trainer.weights("");
+        let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
+        let steps = trainer.counters().instance_steps;
+        (LearnedWeights::Hierarchical(Arc::new(weights)), bytes, steps)
+    };
     write_file(path, &bytes)?;
     let row = TrainedRow {
         name: plan.name.clone(),
         updates: budget,
-        instance_steps: trainer.counters().instance_steps,
-        curve,
+        instance_steps,
+        curve: curve.points,
         weights: fingerprint(&bytes),
     };
-    Ok((LearnedWeights::Hierarchical(Arc::new(weights)), row))
+    Ok((weights, row))
 }
 
 /// The weights of a training that is already in the record; `None` if the file is gone or another.
 pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWeights> {
     let bytes = std::fs::read(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
-    if plan.recipe == "l2l" {
-        return l2l::decode(&bytes);
-    }
-    Some(LearnedWeights::Hierarchical(Arc::new(Weights::from_bytes(&bytes).ok()?)))
+    Some(match plan.recipe == L2L {
+        true => LearnedWeights::L2l(Arc::new(L2lWeights::from_bytes(&bytes).ok()?)),
+        false => LearnedWeights::Hierarchical(Arc::new(Weights::from_bytes(&bytes).ok()?)),
+    })
 }
+
+/// Means of the meta-loss over twentieths of a training.
+struct Curve {
+    budget: u64,
+    sum: f64,
+    count: f64,
+    points: Vec<(u64, f64)>,
+}
+
+impl Curve {
+    /// The meta-loss of an update, the first being 1.
+    fn push(&mut self, update: u64, loss: f64) {
+        self.sum += loss;
+        self.count += 1.0;
+        if update * POINTS / self.budget != (update - 1) * POINTS / self.budget {
+            self.points.push((update, rounded(self.sum / self.count)));
+            (self.sum, self.count) = (0.0, 0.0);
+        }
+    }
+}
+
+/// The recipe that is no recipe but the LSTM.
+const L2L: &str = "l2l";
+
+/// The network the LSTM is trained on: one hidden layer of 20 sigmoid units on images of digits, as in
+/// its paper, on our generated digits.
+const L2L_PROBLEM: &str = "digits-mlp-sigmoid";
 
 /// The named recipe with the changes of the plan.
 fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, CliError> {
@@ -96,7 +132,7 @@ fn lay_over(table: &mut toml::Table, changes: &toml::Table) {
 }
 
 /// The plan's name before what went wrong.
-pub(super) fn fault(plan: &Trained, error: &dyn std::fmt::Display) -> CliError {
+fn fault(plan: &Trained, error: &dyn std::fmt::Display) -> CliError {
     CliError::Bench(format!("`{}`: {error}", plan.name))
 }
 

@@ -20,7 +20,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use lopt_core::simd::Level;
 
-use crate::args::{Cli, Command, RaceArgs, WeightsCommand};
+use crate::args::{Cli, Command, WeightsCommand};
 use crate::error::CliError;
 use crate::output::say;
 
@@ -61,7 +61,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     // Everything below detects the level itself, and would ignore a variable it cannot follow.
     Level::from_env().map_err(CliError::Level)?;
     match cli.command {
-        None => race::run(&RaceArgs::default(), out),
+        // Without a command the arguments of a race are its defaults.
+        None => run(Cli::parse_from(["lopt", "race"]), out),
         Some(Command::Race(args)) => race::run(&args, out),
         Some(Command::Problems(args)) => problems::run(&args, out),
         Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),

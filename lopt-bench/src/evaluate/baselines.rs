@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::curve::{envelope, rounded};
 use super::run::{Run, Start, run};
-use crate::contender::half_decades;
+use crate::baseline::RateSchedule::{self, Constant, Cosine};
+use crate::baseline::{Baseline, half_decades};
 use crate::error::CliError;
 use crate::parallel::parallel;
-use crate::setting::RateSchedule::{self, Constant, Cosine};
-use crate::setting::{Baseline, Setting};
+use crate::setting::Setting;
 use crate::timing::{Clock, Stopwatch};
 use crate::tuning::{mean, order};
 

@@ -4,9 +4,10 @@ use lopt_problems::Task;
 
 use super::baselines::{SeedBaselines, TaskBaselines, UNTUNED_RATE};
 use super::curve::{grid, step_of};
+use super::figures::Figures;
 use super::learned::{LONGEST, LearnedRun};
 use super::run::Mark;
-use crate::setting::RateSchedule::{Constant, Cosine};
+use crate::baseline::RateSchedule::{Constant, Cosine};
 use crate::tuning;
 
 /// One run of ours at the end of a multiple of the horizon, compared with the same seed's Adams.
@@ -18,22 +19,8 @@ pub struct Comparison {
     pub multiple: usize,
     /// Our smoothed loss, `None` if we diverged.
     pub ours: Option<f64>,
-    /// Whether we diverged or ended above the initial loss.
-    pub failed: bool,
-    /// Steps that Adam(1e-3) needs for our loss, divided by ours.
-    pub speedup_usual: f64,
-    /// Steps that the best Adam of the seed needs for our loss, divided by ours.
-    pub speedup_tuned: f64,
-    /// Loss of the tuned Adam divided by ours.
-    pub ratio_tuned: f64,
-    /// Against Adam(1e-3).
-    pub won_usual: bool,
-    /// Against the rate that is best on other families; at one horizon only.
-    pub won_cross: Option<bool>,
-    /// Against the constant rate that is best on this task.
-    pub won_tuned: bool,
-    /// Against the cosine that is best on this task.
-    pub won_cosine: bool,
+    /// What there is to compare.
+    pub figures: Figures<f64>,
 }
 
 /// The opponents of a task at one multiple of the horizon, by index of the rate.
@@ -77,21 +64,28 @@ pub fn compare(
     let ours = mark.map(|mark| mark.smoothed);
     let constant = adam.finals(multiple, Constant);
     let cosine = adam.finals(multiple, Cosine);
-    let won = |theirs: Option<f64>| below(ours, theirs);
+    let won = |theirs: Option<f64>| Some(one_if(below(ours, theirs)));
     let steps = multiple * task.steps;
     Comparison {
         rate: learned.rate,
         multiple,
         ours,
-        failed: failed(mark, learned.initial),
-        speedup_usual: speedup(task.steps, steps, &adam.usual_curve, ours),
-        speedup_tuned: speedup(task.steps, steps, &adam.best_curve, ours),
-        ratio_tuned: ratio(ours, constant[opponents.constant]),
-        won_usual: won(constant[UNTUNED_RATE]),
-        won_cross: opponents.cross.map(|rate| won(constant[rate])),
-        won_tuned: won(constant[opponents.constant]),
-        won_cosine: won(cosine[opponents.cosine]),
+        figures: Figures {
+            win_rate_vs_adam_1e3: won(constant[UNTUNED_RATE]),
+            speedup_iqm_vs_adam_1e3: Some(speedup(task.steps, steps, &adam.usual_curve, ours)),
+            win_rate_vs_cross_family_adam: opponents.cross.and_then(|rate| won(constant[rate])),
+            win_rate_vs_tuned_adam: won(constant[opponents.constant]),
+            win_rate_vs_tuned_cosine_adam: won(cosine[opponents.cosine]),
+            speedup_iqm_vs_tuned_adam: Some(speedup(task.steps, steps, &adam.best_curve, ours)),
+            final_loss_ratio_iqm_vs_tuned_adam: Some(ratio(ours, constant[opponents.constant])),
+            failure_rate: Some(one_if(failed(mark, learned.initial))),
+        },
     }
+}
+
+/// 1 for yes, 0 for no.
+fn one_if(yes: bool) -> f64 {
+    f64::from(u8::from(yes))
 }
 
 /// Whether the loss went on falling from 5 to 25 horizons, 1 or 0 for each of the runs that were to go there.
@@ -104,7 +98,7 @@ pub fn still_falling(runs: &[LearnedRun]) -> Vec<f64> {
         _ => false,
     };
     let long = runs.iter().filter(|learned| learned.long);
-    long.map(|learned| f64::from(u8::from(falls(learned)))).collect()
+    long.map(|learned| one_if(falls(learned))).collect()
 }
 
 /// Diverged, or above the start.

@@ -15,10 +15,10 @@ use lopt_problems::{
 };
 use serde::Serialize;
 
-use crate::contender::half_decades;
+use crate::baseline::{Baseline, half_decades};
 use crate::error::CliError;
 use crate::parallel::parallel;
-use crate::setting::{Baseline, Learned, Setting};
+use crate::setting::{Learned, Setting};
 use crate::tuning::best;
 
 /// What was run and what it gave.
@@ -182,7 +182,7 @@ impl Probe for LateLosses {
         params: &[f32],
         objective: &mut dyn Objective,
     ) -> Result<(), String> {
-        if step > self.steps - self.steps / 10 && step % self.every == 0 {
+        if step > self.steps - self.steps / 10 && step.is_multiple_of(self.every) {
             self.losses.extend(objective.training_loss(params));
         }
         Ok(())

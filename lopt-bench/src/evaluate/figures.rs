@@ -1,55 +1,67 @@
-//! From comparisons to the figures of a suite.
+//! The figures: of one run, and of a suite.
 
 use serde::{Deserialize, Serialize};
 
 use super::compare::Comparison;
 use super::statistics::{Estimate, estimate, interquartile_mean, mean};
 
-/// The figures of one initial rate at one multiple of the horizon; `None` without runs.
+/// One value per figure, `None` where it was not run: of a single run, where yes is 1 and no is 0, or
+/// of the runs from one initial rate at one multiple of the horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct Figures<T = Estimate> {
     /// Part of the runs that end below Adam(1e-3).
-    pub win_rate_vs_adam_1e3: Option<Estimate>,
+    pub win_rate_vs_adam_1e3: Option<T>,
     /// Steps that Adam(1e-3) needs for our loss, divided by ours.
-    pub speedup_iqm_vs_adam_1e3: Option<Estimate>,
+    pub speedup_iqm_vs_adam_1e3: Option<T>,
     /// Part that ends below the constant rate that is best on the other families.
-    pub win_rate_vs_cross_family_adam: Option<Estimate>,
+    pub win_rate_vs_cross_family_adam: Option<T>,
     /// Part that ends below the constant rate that is best on the task.
-    pub win_rate_vs_tuned_adam: Option<Estimate>,
+    pub win_rate_vs_tuned_adam: Option<T>,
     /// Part that ends below the cosine that is best on the task.
-    pub win_rate_vs_tuned_cosine_adam: Option<Estimate>,
+    pub win_rate_vs_tuned_cosine_adam: Option<T>,
     /// Steps that the best Adam needs for our loss, divided by ours.
-    pub speedup_iqm_vs_tuned_adam: Option<Estimate>,
+    pub speedup_iqm_vs_tuned_adam: Option<T>,
     /// Loss of the tuned Adam divided by ours.
-    pub final_loss_ratio_iqm_vs_tuned_adam: Option<Estimate>,
+    pub final_loss_ratio_iqm_vs_tuned_adam: Option<T>,
     /// Part that diverged or ended above the initial loss.
-    pub failure_rate: Option<Estimate>,
+    pub failure_rate: Option<T>,
 }
 
 impl Figures {
     /// The figures of the comparisons that `chosen` picks; one inner list per task.
     pub fn new(tasks: &[Vec<Comparison>], chosen: impl Fn(&Comparison) -> bool) -> Self {
-        let values = |value: &dyn Fn(&Comparison) -> Option<f64>| -> Vec<Vec<f64>> {
+        let of = |value: fn(&Figures<f64>) -> Option<f64>, figure: fn(&[&[f64]]) -> f64| {
             let of_task = |task: &Vec<Comparison>| {
-                task.iter().filter(|c| chosen(c)).filter_map(value).collect()
+                task.iter().filter(|c| chosen(c)).filter_map(|c| value(&c.figures)).collect()
             };
-            tasks.iter().map(of_task).collect()
+            estimate(&tasks.iter().map(of_task).collect::<Vec<Vec<f64>>>(), figure)
         };
-        let rate = |yes: fn(&Comparison) -> Option<bool>| {
-            estimate(&values(&|c| yes(c).map(|yes| f64::from(u8::from(yes)))), mean)
-        };
-        let middle = |value: fn(&Comparison) -> f64| {
-            estimate(&values(&|c| Some(value(c))), interquartile_mean)
-        };
+        let rate = |value| of(value, mean);
+        let middle = |value| of(value, interquartile_mean);
         Self {
-            win_rate_vs_adam_1e3: rate(|c| Some(c.won_usual)),
-            speedup_iqm_vs_adam_1e3: middle(|c| c.speedup_usual),
-            win_rate_vs_cross_family_adam: rate(|c| c.won_cross),
-            win_rate_vs_tuned_adam: rate(|c| Some(c.won_tuned)),
-            win_rate_vs_tuned_cosine_adam: rate(|c| Some(c.won_cosine)),
-            speedup_iqm_vs_tuned_adam: middle(|c| c.speedup_tuned),
-            final_loss_ratio_iqm_vs_tuned_adam: middle(|c| c.ratio_tuned),
-            failure_rate: rate(|c| Some(c.failed)),
+            win_rate_vs_adam_1e3: rate(|f| f.win_rate_vs_adam_1e3),
+            speedup_iqm_vs_adam_1e3: middle(|f| f.speedup_iqm_vs_adam_1e3),
+            win_rate_vs_cross_family_adam: rate(|f| f.win_rate_vs_cross_family_adam),
+            win_rate_vs_tuned_adam: rate(|f| f.win_rate_vs_tuned_adam),
+            win_rate_vs_tuned_cosine_adam: rate(|f| f.win_rate_vs_tuned_cosine_adam),
+            speedup_iqm_vs_tuned_adam: middle(|f| f.speedup_iqm_vs_tuned_adam),
+            final_loss_ratio_iqm_vs_tuned_adam: middle(|f| f.final_loss_ratio_iqm_vs_tuned_adam),
+            failure_rate: rate(|f| f.failure_rate),
+        }
+    }
+
+    /// Without the intervals.
+    pub fn values(&self) -> Figures<f64> {
+        let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
+        Figures {
+            win_rate_vs_adam_1e3: value(self.win_rate_vs_adam_1e3),
+            speedup_iqm_vs_adam_1e3: value(self.speedup_iqm_vs_adam_1e3),
+            win_rate_vs_cross_family_adam: value(self.win_rate_vs_cross_family_adam),
+            win_rate_vs_tuned_adam: value(self.win_rate_vs_tuned_adam),
+            win_rate_vs_tuned_cosine_adam: value(self.win_rate_vs_tuned_cosine_adam),
+            speedup_iqm_vs_tuned_adam: value(self.speedup_iqm_vs_tuned_adam),
+            final_loss_ratio_iqm_vs_tuned_adam: value(self.final_loss_ratio_iqm_vs_tuned_adam),
+            failure_rate: value(self.failure_rate),
         }
     }
 }

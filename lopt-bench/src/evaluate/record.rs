@@ -10,7 +10,7 @@ use super::figures::Figures;
 use super::learned::LearnedRun;
 use super::statistics::{Estimate, estimate, mean};
 use super::task_record::{TaskRecord, task_record};
-use crate::setting::RateSchedule;
+use crate::baseline::RateSchedule;
 use crate::tuning::best_elsewhere;
 
 /// The whole result. The main figures stand at the top, as plain numbers: from the weights' own
@@ -27,22 +27,9 @@ pub struct EvaluationRecord {
     pub first_seed: usize,
     /// Tasks left out because their data were not found.
     pub skipped: Vec<Skipped>,
-    /// See [`Figures`].
-    pub win_rate_vs_adam_1e3: Option<f64>,
-    /// See [`Figures`].
-    pub speedup_iqm_vs_adam_1e3: Option<f64>,
-    /// See [`Figures`].
-    pub win_rate_vs_cross_family_adam: Option<f64>,
-    /// See [`Figures`].
-    pub win_rate_vs_tuned_adam: Option<f64>,
-    /// See [`Figures`].
-    pub win_rate_vs_tuned_cosine_adam: Option<f64>,
-    /// See [`Figures`].
-    pub speedup_iqm_vs_tuned_adam: Option<f64>,
-    /// See [`Figures`].
-    pub final_loss_ratio_iqm_vs_tuned_adam: Option<f64>,
-    /// Over all initial rates and multiples of the horizon.
-    pub failure_rate: Option<f64>,
+    /// The main figures.
+    #[serde(flatten)]
+    pub main: Figures<f64>,
     /// Part of the tasks run to 25 horizons whose loss fell after the fifth.
     pub still_falling_at_25x: Option<f64>,
     /// The same with its interval.
@@ -106,8 +93,8 @@ pub fn record(
     let falling = estimate(&falling, mean);
     let at = |multiple| Figures::new(&all, |c| c.rate.is_none() && c.multiple == multiple);
     let from = |rate: Option<f64>| Figures::new(&all, |c| c.rate == rate && c.multiple == 1);
-    let main = at(1);
-    let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
+    let everything = Figures::new(&all, |_| true).values();
+    let main = Figures { failure_rate: everything.failure_rate, ..at(1).values() };
     let task = |index: usize| {
         task_record(
             &suite.tasks[index],
@@ -126,15 +113,8 @@ pub fn record(
             .iter()
             .map(|task| Skipped { task: task.name.to_owned(), needs: task.needs.to_owned() })
             .collect(),
-        win_rate_vs_adam_1e3: value(main.win_rate_vs_adam_1e3),
-        speedup_iqm_vs_adam_1e3: value(main.speedup_iqm_vs_adam_1e3),
-        win_rate_vs_cross_family_adam: value(main.win_rate_vs_cross_family_adam),
-        win_rate_vs_tuned_adam: value(main.win_rate_vs_tuned_adam),
-        win_rate_vs_tuned_cosine_adam: value(main.win_rate_vs_tuned_cosine_adam),
-        speedup_iqm_vs_tuned_adam: value(main.speedup_iqm_vs_tuned_adam),
-        final_loss_ratio_iqm_vs_tuned_adam: value(main.final_loss_ratio_iqm_vs_tuned_adam),
-        failure_rate: value(Figures::new(&all, |_| true).failure_rate),
-        still_falling_at_25x: value(falling),
+        main,
+        still_falling_at_25x: falling.map(|falling| falling.value),
         still_falling_interval: falling,
         by_horizon: MULTIPLES
             .map(|multiple| HorizonFigures { multiple, figures: at(multiple) })

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::{TaskBaselines, UNTUNED_RATE, rates};
 use super::compare::{Comparison, Opponents, still_falling};
+use super::figures::Figures;
 use super::learned::LearnedRun;
 use super::statistics::mean;
-use crate::setting::RateSchedule::{Constant, Cosine};
+use crate::baseline::RateSchedule::{Constant, Cosine};
 
 /// One task at one horizon. Losses are geometric means over seeds, `None` if one diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,8 +74,9 @@ pub fn task_record(
     let theirs = |schedule, rate: usize| {
         geometric_mean(baselines.seeds[..seeds].iter().map(|seed| seed.finals(1, schedule)[rate]))
     };
-    let average =
-        |value: fn(&Comparison) -> f64| of(None).map(value).sum::<f64>() / seeds.max(1) as f64;
+    let average = |value: fn(&Figures<f64>) -> Option<f64>| {
+        of(None).filter_map(|c| value(&c.figures)).sum::<f64>() / seeds.max(1) as f64
+    };
     let falling = still_falling(learned);
     TaskRecord {
         task: task.name.to_owned(),
@@ -91,9 +93,9 @@ pub fn task_record(
         tuned_loss: theirs(Constant, opponents.constant),
         tuned_cosine_rate: rates()[opponents.cosine],
         tuned_cosine_loss: theirs(Cosine, opponents.cosine),
-        speedup_vs_adam_1e3: average(|c| c.speedup_usual),
-        speedup_vs_tuned_adam: average(|c| c.speedup_tuned),
-        failures: all.iter().filter(|c| c.failed).count(),
+        speedup_vs_adam_1e3: average(|f| f.speedup_iqm_vs_adam_1e3),
+        speedup_vs_tuned_adam: average(|f| f.speedup_iqm_vs_tuned_adam),
+        failures: all.iter().filter(|c| c.figures.failure_rate == Some(1.0)).count(),
         runs: all.len(),
         losses_by_rate: asked.iter().map(|&rate| ours(Some(rate))).collect(),
         still_falling_at_25x: (!falling.is_empty()).then(|| mean(&[&falling])),

@@ -1,6 +1,5 @@
 //! `report.html`: what all experiments show, on one page, and every plot as a file of its own.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::bench_plots::{Drawing, Plot, plots, ratios};
@@ -12,8 +11,8 @@ use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::output::OutputFolder;
 use crate::report::field;
-use crate::report::html::{CSS, escape};
 use crate::report::number::loss_text;
+use crate::report::page::{self, CSS, escape, push};
 use crate::report::plot::canvas::Screen;
 
 /// Writes the page and the plots; returns the path of the page.
@@ -37,14 +36,7 @@ pub fn write(found: &[Findings], folder: &OutputFolder) -> Result<PathBuf, CliEr
             env!("CARGO_PKG_VERSION")
         ),
     );
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>lopt: what the benchmarks show</title>\n<style>\n{CSS}</style>\n</head>\n\
-         <body>\n{body}</body>\n</html>\n"
-    );
-    folder.write("report.html", page.as_bytes())
+    folder.write("report.html", page::page("lopt: what the benchmarks show", &body).as_bytes())
 }
 
 /// All experiments with their claims counted, each a link to its section.
@@ -183,28 +175,11 @@ fn figure(found: &Findings, plot: &Plot, pictures: &OutputFolder) -> Result<Stri
     pictures.write(&format!("{name}.png"), &png)?;
     let mut html = format!("<h3>{}</h3>\n", escape(&plot.title));
     if !plot.legend.is_empty() {
-        html.push_str("<ul class=\"legend\">");
-        for (name, colour) in &plot.legend {
-            let ours = if name.starts_with(LEARNED) { " ours" } else { "" };
-            push(
-                &mut html,
-                format_args!(
-                    "<li><span class=\"swatch{ours}\" style=\"background:var(--c{colour})\"></span>{}</li>",
-                    escape(name)
-                ),
-            );
-        }
-        html.push_str("</ul>\n");
+        html.push_str(&page::legend(plot.legend.iter().map(|(name, colour)| (&**name, *colour))));
     }
-    push(
-        &mut html,
-        format_args!(
-            "<figure>\n<div class=\"wide\">{wide}</div>\n<div class=\"narrow\">{narrow}</div>\n<figcaption>{} \
-             <code>{}</code></figcaption>\n</figure>\n",
-            escape(&plot.caption),
-            escape(&found.record.header.command)
-        ),
-    );
+    let command = escape(&found.record.header.command);
+    let caption = format!("{} <code>{command}</code>", escape(&plot.caption));
+    html.push_str(&page::figure(&wide, &narrow, &caption));
     Ok(html)
 }
 
@@ -260,9 +235,4 @@ fn machine(found: &Findings) -> String {
     let cpu = value.get("cpu").and_then(|cpu| cpu.as_str()).unwrap_or("unknown machine");
     let cores = value.get("cores").and_then(serde_json::Value::as_u64).unwrap_or(0);
     format!("{cpu}, {cores} cores")
-}
-
-/// Appends; writing to a string cannot fail.
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = html.write_fmt(text);
 }

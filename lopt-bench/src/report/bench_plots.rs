@@ -7,11 +7,13 @@ use crate::bench::findings::Findings;
 use crate::bench::score::{Board, Cell};
 use crate::contender::LEARNED;
 use crate::report::field;
+use crate::report::loss_charts::{loss_chart, rate_chart};
 use crate::report::plot::axis::Scale;
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::plot::panels::Panels;
+use crate::tuning::order;
 
 /// A chart with what is said about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,11 +74,11 @@ const ENOUGH_FOR_PROFILE: usize = 3;
 /// The contenders with a line, the first in the record and the best of the others: more lines than
 /// colours cannot be told apart.
 fn shown(board: &Board<'_>) -> Vec<usize> {
-    let mut others: Vec<usize> = (1..board.contenders.len()).collect();
-    others.sort_by(|&a, &b| mean_log(board, a).total_cmp(&mean_log(board, b)));
-    others.truncate(usize::from(COLOURS) - 1);
-    others.sort_unstable();
-    std::iter::once(0).chain(others).filter(|&c| c < board.contenders.len()).collect()
+    let scores: Vec<f64> = (0..board.contenders.len()).map(|c| mean_log(board, c)).collect();
+    let others = order(&scores).into_iter().filter(|&c| c > 0).take(usize::from(COLOURS) - 1);
+    let mut shown: Vec<usize> = others.chain((!scores.is_empty()).then_some(0)).collect();
+    shown.sort_unstable();
+    shown
 }
 
 /// Mean over workloads and seeds of the logarithm of final over initial loss.
@@ -88,26 +90,17 @@ fn mean_log(board: &Board<'_>, contender: usize) -> f64 {
 
 /// Loss against steps, the band from the worst to the best seed.
 fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
-    let mut series = Vec::new();
-    let mut legend = Vec::new();
-    let mut initial = 0.0_f64;
-    for (colour, &place) in shown.iter().enumerate() {
-        let Some(cell) = board.cell(workload, board.contenders[place]) else { continue };
-        initial = cell.rows.iter().filter_map(|row| row.initial()).fold(initial, f64::max);
-        let (line, band) = band(cell);
-        legend.push((format!("{}, {}", board.contenders[place], cell.setting), colour as u8));
-        let emphasised = board.contenders[place] == LEARNED;
-        series.push(Series { colour: colour as u8, emphasised, marked: false, line, band });
-    }
-    // ours is drawn last, on top
-    series.reverse();
-    let chart = Chart {
-        x_title: "step".to_owned(),
-        y_title: "training loss".to_owned(),
-        x: Scale::Log,
-        y: Scale::Log,
-        y_cap: Some(10.0 * initial),
-        series,
+    let cell = |(colour, &place): (usize, &usize)| {
+        let name = board.contenders[place];
+        Some((name, colour as u8, board.cell(workload, name)?))
+    };
+    let cells: Vec<(&str, u8, &Cell<'_>)> = shown.iter().enumerate().filter_map(cell).collect();
+    let curves: Vec<_> = cells.iter().map(|(_, _, cell)| cell.curve()).collect();
+    let lines = cells.iter().zip(&curves).map(|(cell, curve)| (cell.0, cell.1, curve.as_slice()));
+    let rows = cells.iter().flat_map(|(_, _, cell)| &cell.rows);
+    let initial = rows.filter_map(|row| row.initial()).reduce(f64::max);
+    let legend = |(name, colour, cell): &(&str, u8, &Cell<'_>)| {
+        (format!("{name}, {}", cell.setting), *colour)
     };
     Plot {
         name: workload.to_owned(),
@@ -115,49 +108,21 @@ fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
         caption: "Mean over the seeds; the shade reaches from the best to the worst. Both axes are logarithmic, \
                   lower is better."
             .to_owned(),
-        legend,
-        drawing: Drawing::Lines(chart),
+        legend: cells.iter().map(legend).collect(),
+        drawing: Drawing::Lines(loss_chart(lines, initial)),
     }
-}
-
-type Points = Vec<(f64, f64)>;
-type Bands = Vec<(f64, f64, f64)>;
-
-/// Mean and range over seeds at the checkpoints that all seeds reached.
-fn band(cell: &Cell<'_>) -> (Points, Bands) {
-    let reached = cell.rows.iter().map(|row| row.curve.len()).min().unwrap_or(0);
-    let (mut line, mut band) = (Vec::new(), Vec::new());
-    // step 0 has no place on a logarithmic axis
-    for at in 1..reached {
-        let step = cell.rows[0].curve[at].0 as f64;
-        let losses = || cell.rows.iter().map(|row| row.curve[at].1);
-        line.push((step, losses().sum::<f64>() / cell.rows.len() as f64));
-        if cell.rows.len() > 1 {
-            let low = losses().fold(f64::INFINITY, f64::min);
-            band.push((step, low, losses().fold(f64::NEG_INFINITY, f64::max)));
-        }
-    }
-    (line, band)
 }
 
 /// For each contender the part of workloads on which it is within a factor of the best.
 fn profile(board: &Board<'_>, shown: &[usize]) -> Plot {
     let factors: Vec<f64> = (0..=60).map(|i| 10_f64.powf(f64::from(i) / 20.0)).collect();
-    let lines = shown.iter().enumerate().map(|(colour, &place)| Series {
-        colour: colour as u8,
-        emphasised: board.contenders[place] == LEARNED,
-        marked: false,
-        line: factors.iter().map(|&factor| (factor, board.profile(place, factor))).collect(),
-        band: Vec::new(),
+    let lines = shown.iter().enumerate().map(|(colour, &place)| {
+        let within = |&factor: &f64| (factor, board.profile(place, factor));
+        let ours = board.contenders[place] == LEARNED;
+        Series::line(colour as u8, ours, factors.iter().map(within).collect())
     });
-    let chart = Chart {
-        x_title: "factor".to_owned(),
-        y_title: "workloads within that factor of the best".to_owned(),
-        x: Scale::Log,
-        y: Scale::Share,
-        y_cap: None,
-        series: lines.collect::<Vec<_>>().into_iter().rev().collect(),
-    };
+    let chart = Chart::new("factor", "workloads within that factor of the best", lines);
+    let chart = Chart { y: Scale::Share, ..chart };
     let name =
         |(colour, &place): (usize, &usize)| (board.contenders[place].to_owned(), colour as u8);
     Plot {
@@ -199,7 +164,7 @@ fn rates(board: &Board<'_>, workload: &str) -> Plot {
             bases.push(name.0);
         }
     }
-    let line = |base: &str| -> Points {
+    let line = |base: &str| {
         let of_base = board.contenders.iter().filter_map(|name| {
             let (own, rate) = name.split_once('@')?;
             let loss = board.cell(workload, name).filter(|_| own == base)?.mean_last()?;
@@ -207,23 +172,13 @@ fn rates(board: &Board<'_>, workload: &str) -> Plot {
         });
         of_base.collect()
     };
-    let series = bases.iter().enumerate().map(|(colour, base)| Series {
-        colour: colour as u8,
-        emphasised: *base == LEARNED,
-        marked: true,
-        line: line(base),
-        band: Vec::new(),
-    });
+    let series = bases
+        .iter()
+        .enumerate()
+        .map(|(colour, base)| Series::line(colour as u8, *base == LEARNED, line(base)).marked());
     let initial = board.cells.iter().flatten().flat_map(|cell| &cell.rows);
     let initial = initial.filter(|row| row.workload == workload).filter_map(|row| row.initial());
-    let chart = Chart {
-        x_title: "initial learning rate".to_owned(),
-        y_title: "final training loss".to_owned(),
-        x: Scale::Log,
-        y: Scale::Log,
-        y_cap: initial.reduce(f64::max).map(|loss| 3.0 * loss),
-        series: series.collect::<Vec<_>>().into_iter().rev().collect(),
-    };
+    let chart = rate_chart("initial learning rate", series, initial.reduce(f64::max));
     let names = bases.iter().enumerate().map(|(colour, base)| ((*base).to_owned(), colour as u8));
     Plot {
         name: workload.to_owned(),
@@ -238,21 +193,11 @@ fn rates(board: &Board<'_>, workload: &str) -> Plot {
 /// Step over gradient by batch size, a line per model.
 fn overhead(found: &Findings) -> Option<Plot> {
     let curves = &found.timed.as_ref()?.curves;
-    let series = curves.iter().enumerate().map(|(colour, curve)| Series {
-        colour: colour as u8,
-        emphasised: false,
-        marked: true,
-        line: curve.points.iter().map(|p| (p.batch as f64, p.overhead)).collect(),
-        band: Vec::new(),
+    let series = curves.iter().enumerate().map(|(colour, curve)| {
+        let points = curve.points.iter().map(|p| (p.batch as f64, p.overhead));
+        Series::line(colour as u8, false, points.collect()).marked()
     });
-    let chart = Chart {
-        x_title: "rows per batch".to_owned(),
-        y_title: "step over gradient".to_owned(),
-        x: Scale::Log,
-        y: Scale::Log,
-        y_cap: None,
-        series: series.collect(),
-    };
+    let chart = Chart::new("rows per batch", "step over gradient", series);
     let name = |(colour, curve): (usize, &crate::speed::overhead::curve::Curve)| {
         (format!("{}, {} parameters", curve.name, curve.parameters), colour as u8)
     };

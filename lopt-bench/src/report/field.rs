@@ -1,7 +1,5 @@
 //! The field suite on the page: figures, a table of factors, and small charts of every job.
 
-use std::fmt::Write as _;
-
 use crate::bench::findings::Findings;
 use crate::field::experiment::jobs;
 use crate::field::figures::FieldFigures;
@@ -9,8 +7,8 @@ use crate::field::run::TimedRun;
 use crate::field::score::{JobFacts, JobRuns, JobScore};
 use crate::field::{ADAMW, COSINE, LEARNED, factor_text};
 use crate::report::bench_plots::{Drawing, Plot};
-use crate::report::html::escape;
 use crate::report::number::loss_text;
+use crate::report::page::{escape, push};
 use crate::report::plot::axis::Scale;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::plot::panels::Panels;
@@ -104,7 +102,7 @@ pub fn tables(figures: &FieldFigures) -> String {
     );
     for (name, estimate) in &figures.intervals {
         let Some(e) = estimate else { continue };
-        put(
+        push(
             &mut html,
             format_args!(
                 "<tr><td>{name}</td><td>{:.3}</td><td>{:.3} to {:.3}</td></tr>\n",
@@ -128,17 +126,17 @@ fn losses(figures: &FieldFigures) -> String {
          <div class=\"scroll\"><table>\n<thead><tr><th>job</th>",
     );
     for name in &names {
-        put(&mut html, format_args!("<th>{}</th>", escape(name)));
+        push(&mut html, format_args!("<th>{}</th>", escape(name)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for job in &figures.jobs {
-        put(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
+        push(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
         let best = job.losses.values().filter_map(|loss| *loss).reduce(f64::min);
         for name in &names {
             let loss = job.losses.get(*name).copied().flatten();
             let class = if loss.is_some() && loss == best { " class=\"best\"" } else { "" };
             let text = loss.map_or("diverged".to_owned(), loss_text);
-            put(&mut html, format_args!("<td{class}>{text}</td>"));
+            push(&mut html, format_args!("<td{class}>{text}</td>"));
         }
         html.push_str("</tr>\n");
     }
@@ -154,16 +152,16 @@ fn factors(figures: &FieldFigures) -> String {
          nothing is to be gained.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>job</th>",
     );
     for factor in crate::field::FACTORS {
-        put(&mut html, format_args!("<th>x{factor}</th>"));
+        push(&mut html, format_args!("<th>x{factor}</th>"));
     }
     html.push_str("<th>regret</th></tr></thead>\n<tbody>\n");
     for job in &figures.jobs {
-        put(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
+        push(&mut html, format_args!("<tr><td>{}</td>", escape(&job.job)));
         for factor in &job.factors {
             let text = factor.loss.map_or("diverged".to_owned(), loss_text);
             let gain = factor.steps_to_factor_1.map_or(0.0, |part| (1.0 - part).clamp(0.0, 1.0));
             let told = escape(&factor.guard.join("; "));
-            put(
+            push(
                 &mut html,
                 format_args!(
                     "<td title=\"{told}\" style=\"background:color-mix(in srgb, var(--c3) {:.0}%, transparent)\">{text}\
@@ -172,13 +170,8 @@ fn factors(figures: &FieldFigures) -> String {
                 ),
             );
         }
-        put(&mut html, format_args!("<td>{:.2}</td></tr>\n", job.regret));
+        push(&mut html, format_args!("<td>{:.2}</td></tr>\n", job.regret));
     }
     html.push_str("</tbody></table></div>\n");
     html
-}
-
-/// Appends; writing to a string cannot fail.
-fn put(html: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = html.write_fmt(text);
 }

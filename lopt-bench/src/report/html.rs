@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::race::{ContenderRecord, RaceContext, RaceRecord};
+use crate::report::loss_charts::{colour_of, race_losses, race_rates};
 use crate::report::number::{count_text, seconds_text};
+use crate::report::page::{self, escape, push, swatch};
 use crate::report::plot::canvas::Screen;
 use crate::report::plot::chart::Chart;
-use crate::report::race_plots::{colour_of, loss_curves, rate_curves};
 use crate::report::table;
 use crate::report::verdict::verdict;
 
@@ -35,9 +36,9 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
         ""
     };
     let caption = format!("{band}Both axes are logarithmic. Lower is better.");
-    body.push_str(&figure(&loss_curves(record), &caption)?);
+    body.push_str(&figure(&race_losses(record), &caption)?);
     push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record, context)));
-    if let Some(chart) = rate_curves(record) {
+    if let Some(chart) = race_rates(record) {
         body.push_str("<h2>What a learning rate decides</h2>\n");
         let shown = |(_, c): &(usize, &ContenderRecord)| c.tuned || c.name == LEARNED;
         body.push_str(&legend(record.contenders.iter().enumerate().filter(shown)));
@@ -56,41 +57,21 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
             env!("CARGO_PKG_VERSION")
         ),
     );
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>lopt race: {problem}</title>\n<style>\n{CSS}</style>\n</head>\n\
-         <body>\n{body}</body>\n</html>\n"
-    ))
+    Ok(page::page(&format!("lopt race: {}", record.problem), &body))
 }
 
-pub(super) const CSS: &str = include_str!("race.css");
-
-/// A chart drawn for both kinds of screen, of which the page shows one.
 fn figure(chart: &Chart, caption: &str) -> Result<String, CliError> {
-    let (wide, narrow) = (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?);
-    Ok(format!(
-        "<figure>\n<div class=\"wide\">{wide}</div>\n<div class=\"narrow\">{narrow}</div>\n\
-         <figcaption>{}</figcaption>\n</figure>\n",
-        escape(caption)
-    ))
+    Ok(page::figure(&chart.svg(Screen::Wide)?, &chart.svg(Screen::Narrow)?, &escape(caption)))
 }
 
 /// Names with their colours.
 fn legend<'a>(contenders: impl Iterator<Item = (usize, &'a ContenderRecord)>) -> String {
-    let mut html = String::from("<ul class=\"legend\">");
-    for (index, contender) in contenders {
-        let name = escape(&contender.name);
-        push(&mut html, format_args!("<li>{}{name}</li>", swatch(index, contender)));
-    }
-    html.push_str("</ul>\n");
-    html
+    page::legend(contenders.map(|(place, contender)| (contender.name.as_str(), colour_of(place))))
 }
 
-fn swatch(index: usize, contender: &ContenderRecord) -> String {
-    let class = if contender.name == LEARNED { "swatch ours" } else { "swatch" };
-    format!("<span class=\"{class}\" style=\"background:var(--c{})\"></span>", colour_of(index))
+/// A name with its colour.
+fn coloured(place: usize, contender: &ContenderRecord) -> String {
+    format!("{}{}", swatch(&contender.name, colour_of(place)), escape(&contender.name))
 }
 
 /// The table of the terminal, without the settings; the best of each checkpoint underlined.
@@ -104,8 +85,7 @@ fn numbers(record: &RaceRecord, context: &RaceContext) -> String {
     for (index, contender) in record.contenders.iter().enumerate() {
         let row = &cells[index + 1];
         let ours = if contender.name == LEARNED { " class=\"ours\"" } else { "" };
-        let name = escape(&row[0]);
-        push(&mut html, format_args!("<tr{ours}><td>{}{name}</td>", swatch(index, contender)));
+        push(&mut html, format_args!("<tr{ours}><td>{}</td>", coloured(index, contender)));
         for (column, cell) in row.iter().enumerate().skip(2) {
             let step = context.table_steps.get(column - 2).filter(|&&step| step > 0);
             let best = step.is_some_and(|&step| is_best(record, contender, step));
@@ -141,7 +121,7 @@ fn settings(record: &RaceRecord, context: &RaceContext) -> String {
         if let Some(reason) = &contender.diverged {
             let _ = write!(setting, "; {reason}");
         }
-        let name = format!("{}{}", swatch(index, contender), escape(&contender.name));
+        let name = coloured(index, contender);
         push(&mut html, format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&setting)));
     }
     html.push_str("</dl>\n<dl>\n");
@@ -192,16 +172,6 @@ fn facts(record: &RaceRecord, context: &RaceContext) -> Vec<(&'static str, Strin
     let step_times = step_times.collect::<Vec<_>>().join(", ");
     facts.push(("Optimizer", format!("milliseconds per step without the gradient: {step_times}")));
     facts
-}
-
-/// Appends; writing to a string cannot fail.
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = html.write_fmt(text);
-}
-
-/// Text that is safe between tags and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is timed: one optimizer step, Adam's, a copy, a meta-update.
 
-use lopt_core::baselines::Adam;
+use lopt_core::learned::BuildError;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
@@ -37,7 +37,23 @@ pub struct StepCase {
 }
 
 impl StepCase {
-    /// The learned optimizer with random weights, which cost what trained ones do.
+    /// The optimizer that `make` makes, on threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the threads cannot be started, or the optimizer cannot be made.
+    pub fn new<O: Optimizer + 'static>(
+        layout: &Layout,
+        threads: usize,
+        make: impl FnOnce() -> Result<O, CliError> + Send,
+    ) -> Result<Self, CliError> {
+        let pool = pool(threads)?;
+        let optimizer = Box::new(pool.install(make)?);
+        let grads = (0..layout.len()).map(|i| (i as f32 * 0.37).sin()).collect();
+        Ok(Self { pool, optimizer, params: vec![0.1; layout.len()], grads, loss: 1e6 })
+    }
+
+    /// The bare learned optimizer with random weights, which cost what trained ones do.
     ///
     /// # Errors
     ///
@@ -47,70 +63,35 @@ impl StepCase {
         layout: &Layout,
         level: Level,
         threads: usize,
+        compact: bool,
     ) -> Result<Self, CliError> {
-        let (pool, optimizer) = learned(config, layout, level, threads)?;
-        Ok(Self::new(pool, Box::new(optimizer), layout.len()))
-    }
-
-    /// The learned optimizer with a compact state.
-    ///
-    /// # Errors
-    ///
-    /// If the threads cannot be started.
-    pub fn compact(
-        config: &HierarchicalRnnConfig,
-        layout: &Layout,
-        level: Level,
-    ) -> Result<Self, CliError> {
-        let (pool, optimizer) = learned(config, layout, level, 1)?;
-        Ok(Self::new(pool, Box::new(optimizer.with_compact_state()), layout.len()))
+        let psi = random_psi(config);
+        Self::new(layout, threads, || {
+            let optimizer = HierarchicalRnn::new(config, &psi, layout, level);
+            Ok(if compact { optimizer.with_compact_state() } else { optimizer })
+        })
     }
 
     /// What users have, with or without the guard.
     ///
     /// # Errors
     ///
-    /// If the threads cannot be started.
+    /// If the thread cannot be started.
     pub fn whole(
         config: &HierarchicalRnnConfig,
         layout: &Layout,
         guard: Option<GuardConfig>,
     ) -> Result<Self, CliError> {
-        let psi = MetaLayout::new(config).initialize(config, &mut stream(1, &[]));
-        let psi = psi.into_iter().map(|x| x as f32).collect();
+        let psi = random_psi(config).into_iter().map(|x| x as f32).collect();
         let weights = Weights { config: *config, psi, record: TrainingRecord::default() };
-        let pool = pool(1)?;
         let settings = LearnedOptimizerConfig::new().with_weights(weights).with_guard(guard);
-        let optimizer = pool.install(|| settings.init(layout));
-        let optimizer = optimizer.map_err(|error| CliError::Speed(error.to_string()))?;
-        Ok(Self::new(pool, Box::new(optimizer), layout.len()))
-    }
-
-    /// Adam.
-    ///
-    /// # Errors
-    ///
-    /// If the threads cannot be started.
-    pub fn adam(layout: &Layout) -> Result<Self, CliError> {
-        Ok(Self::new(pool(1)?, Box::new(Adam::new(layout, 1e-3)), layout.len()))
-    }
-
-    fn new(pool: ThreadPool, optimizer: Box<dyn Optimizer>, len: usize) -> Self {
-        let grads = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
-        Self { pool, optimizer, params: vec![0.1; len], grads, loss: 1e6 }
+        let fault = |error: BuildError| CliError::Speed(error.to_string());
+        Self::new(layout, 1, || settings.init(layout).map_err(fault))
     }
 }
 
-fn learned(
-    config: &HierarchicalRnnConfig,
-    layout: &Layout,
-    level: Level,
-    threads: usize,
-) -> Result<(ThreadPool, HierarchicalRnn), CliError> {
-    let psi = MetaLayout::new(config).initialize(config, &mut stream(1, &[]));
-    let pool = pool(threads)?;
-    let optimizer = pool.install(|| HierarchicalRnn::new(config, &psi, layout, level));
-    Ok((pool, optimizer))
+fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
+    MetaLayout::new(config).initialize(config, &mut stream(1, &[]))
 }
 
 impl Case for StepCase {

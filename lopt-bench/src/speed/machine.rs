@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use lopt_core::simd::Level;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the figures were measured on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Model of the CPU.
     pub cpu: String,
@@ -15,31 +15,15 @@ pub struct Machine {
     pub cores: usize,
     /// Caches, smallest first, such as `L1d 32K`.
     pub caches: Vec<String>,
-    /// SIMD levels this CPU can run.
-    pub levels: Vec<String>,
-    /// Bytes read and written per second by a plain copy that leaves the caches, in 1e9.
-    pub copy_gb_per_s: f64,
-    /// The same by a pass in place, which fetches no line only to overwrite it.
-    pub update_gb_per_s: f64,
-    /// Multiply-adds, two operations each, of one core at the level of the report, in 1e9 per
-    /// second.
-    pub fma_gflop_per_s: f64,
-    /// Nanoseconds of the elementary functions for 16 lanes, by name.
-    pub function_ns: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Machine {
-    /// Describes this machine; what is measured is still zero.
+    /// Describes this machine.
     pub fn describe() -> Self {
         Self {
             cpu: cpu().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             caches: caches(Path::new("/sys/devices/system/cpu/cpu0/cache")),
-            levels: levels().into_iter().map(level_name).collect(),
-            copy_gb_per_s: 0.0,
-            update_gb_per_s: 0.0,
-            fma_gflop_per_s: 0.0,
-            function_ns: serde_json::Map::new(),
         }
     }
 }

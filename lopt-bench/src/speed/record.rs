@@ -4,8 +4,9 @@ use lopt_core::simd::Level;
 use serde::Serialize;
 use serde_json::json;
 
+use super::floor::LevelSpeeds;
 use super::functions::FUNCTIONS;
-use super::machine::{Machine, level_name};
+use super::machine::{Machine, level_name, levels};
 use super::rounds::Measured;
 use super::rows::{Row, Wanted};
 
@@ -13,11 +14,30 @@ use super::rows::{Row, Wanted};
 #[derive(Debug, Clone, Serialize)]
 pub struct SpeedRecord {
     /// The machine.
-    pub machine: Machine,
+    pub machine: MeasuredMachine,
     /// SIMD level of the rows.
     pub level: String,
     /// One per measured case.
     pub rows: Vec<RowRecord>,
+}
+
+/// The machine and its speeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredMachine {
+    /// What it is.
+    #[serde(flatten)]
+    pub machine: Machine,
+    /// SIMD levels this CPU can run.
+    pub levels: Vec<String>,
+    /// Bytes read and written per second by a plain copy that leaves the caches, in 1e9.
+    pub copy_gb_per_s: f64,
+    /// The same by a pass in place, which fetches no line only to overwrite it.
+    pub update_gb_per_s: f64,
+    /// Multiply-adds, two operations each, of one core at the level of the report, in 1e9 per
+    /// second.
+    pub fma_gflop_per_s: f64,
+    /// Nanoseconds of the elementary functions for 16 lanes, by name.
+    pub function_ns: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One row.
@@ -54,15 +74,19 @@ impl SpeedRecord {
             param_steps_per_s_per_core: 1e9 / cpu,
             wall_ns_per_param: wall,
         };
-        let mut machine = Machine::describe();
-        machine.copy_gb_per_s = 1.0 / measured.speeds.copied_byte_ns;
-        machine.update_gb_per_s = 1.0 / measured.speeds.updated_byte_ns;
-        if let Some(speeds) = measured.speeds.levels.iter().find(|speeds| speeds.level == level) {
-            machine.fma_gflop_per_s = speeds.gflop_per_s();
+        let speeds = measured.speeds.levels.iter().find(|speeds| speeds.level == level);
+        let function_ns = speeds.map_or_else(serde_json::Map::new, |speeds| {
             let functions = FUNCTIONS.iter().zip(speeds.functions);
-            machine.function_ns =
-                functions.map(|(f, ns)| (f.name().to_owned(), json!(ns))).collect();
-        }
+            functions.map(|(f, ns)| (f.name().to_owned(), json!(ns))).collect()
+        });
+        let machine = MeasuredMachine {
+            machine: Machine::describe(),
+            levels: levels().into_iter().map(level_name).collect(),
+            copy_gb_per_s: 1.0 / measured.speeds.copied_byte_ns,
+            update_gb_per_s: 1.0 / measured.speeds.updated_byte_ns,
+            fma_gflop_per_s: speeds.map_or(0.0, LevelSpeeds::gflop_per_s),
+            function_ns,
+        };
         Self { machine, level: level_name(level), rows: shown.map(record).collect() }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::machine::Machine;
-use super::record::SpeedRecord;
+use super::record::{MeasuredMachine, SpeedRecord};
 use crate::report::number::count_text;
 use crate::report::table::align;
 
@@ -32,18 +31,19 @@ pub fn render(record: &SpeedRecord) -> String {
 }
 
 /// The machine in a few lines.
-pub fn machine(machine: &Machine, level: &str) -> String {
+pub fn machine(measured: &MeasuredMachine, level: &str) -> String {
+    let machine = &measured.machine;
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ =
         writeln!(text, "{}, {} cores, {}", machine.cpu, machine.cores, machine.caches.join(", "));
-    let _ = writeln!(text, "level {level} of {}", machine.levels.join(", "));
+    let _ = writeln!(text, "level {level} of {}", measured.levels.join(", "));
     let _ = writeln!(
         text,
         "one core: copies {:.1} GB/s (read + written), in place {:.1} GB/s; {:.1} GFLOP/s",
-        machine.copy_gb_per_s, machine.update_gb_per_s, machine.fma_gflop_per_s
+        measured.copy_gb_per_s, measured.update_gb_per_s, measured.fma_gflop_per_s
     );
-    let functions = machine
+    let functions = measured
         .function_ns
         .iter()
         .map(|(name, ns)| format!("{name} {:.2}", ns.as_f64().unwrap_or(f64::NAN)));

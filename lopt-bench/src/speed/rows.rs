@@ -1,5 +1,6 @@
 //! The rows of the report: which cases, in which sizes, and what each needs at least.
 
+use lopt_core::baselines::Adam;
 use lopt_core::rng::{below, stream};
 use lopt_core::simd::Level;
 use lopt_core::{GuardConfig, HierarchicalRnnConfig, Layout, TensorShape};
@@ -80,59 +81,63 @@ impl Wanted<'_> {
     ///
     /// If a case cannot be made.
     pub fn rows(&self, level: Level) -> Result<Vec<Row>, CliError> {
-        let config = self.config;
+        let config = &self.config;
         let large = if self.quick { 100_000 } else { 1_000_000 };
         let huge = 10 * large;
+        let one = single(large)?;
+        let step = |name: &str, layout: &Layout, level, threads| {
+            let case = StepCase::learned(config, layout, level, threads, false)?;
+            let needs = needs(config, layout, step_bytes(config), level);
+            Ok::<Row, CliError>(Row::new(name, layout.len(), threads, needs, case))
+        };
         let mut rows = Vec::new();
         if self.wants("step") {
-            for threads in [1, 2] {
-                rows.push(step("step", &config, &single(large)?, level, threads)?);
-            }
+            rows.push(step("step", &one, level, 1)?);
+            rows.push(step("step", &one, level, 2)?);
         }
         if self.wants("step-compact") {
-            rows.push(compact_step(&config, &single(large)?, level)?);
+            let case = StepCase::learned(config, &one, level, 1, true)?;
+            let needs = needs(config, &one, compact_step_bytes(config), level);
+            rows.push(Row::new("step-compact", large, 1, needs, case));
         }
         if self.wants("step-guarded") {
             for (name, guard) in
                 [("step-unguarded", None), ("step-guarded", Some(GuardConfig::default()))]
             {
-                let layout = single(large)?;
-                let operations = Operations::of_step(&config, large, 1);
-                let bytes = beyond_caches(large, step_bytes(&config));
-                let case = Box::new(StepCase::whole(&config, &layout, guard)?);
-                let needs = Needs { bytes, operations, level };
-                rows.push(Row { name: name.to_owned(), n: large, threads: 1, needs, case });
+                let case = StepCase::whole(config, &one, guard)?;
+                let needs = needs(config, &one, step_bytes(config), level);
+                rows.push(Row::new(name, large, 1, needs, case));
             }
         }
         if self.wants("step-many-tensors") {
             let many = many_tensors()?;
-            rows.push(step("step-many-tensors", &config, &many, level, 1)?);
-            rows.push(step("step", &config, &single(many.len())?, level, 1)?);
+            rows.push(step("step-many-tensors", &many, level, 1)?);
+            rows.push(step("step", &single(many.len())?, level, 1)?);
         }
         if self.levels {
             for level in levels() {
-                let name = format!("step-{}", level_name(level));
-                rows.push(step(&name, &config, &single(large)?, level, 1)?);
+                rows.push(step(&format!("step-{}", level_name(level)), &one, level, 1)?);
             }
         }
+        let moved = Needs { bytes: ADAM_BYTES, operations: Operations::default(), level };
         if self.wants("adam") {
             for n in [huge, large] {
-                let needs = Needs { bytes: ADAM_BYTES, operations: Operations::default(), level };
-                let case = Box::new(StepCase::adam(&single(n)?)?);
-                rows.push(Row { name: "adam".to_owned(), n, threads: 1, needs, case });
+                let layout = single(n)?;
+                let case = StepCase::new(&layout, 1, || Ok(Adam::new(&layout, 1e-3)))?;
+                rows.push(Row::new("adam", n, 1, moved, case));
             }
         }
-        let memory: [(&str, Box<dyn Case>); 2] = [
-            (COPY, Box::new(CopyCase::new(huge, ADAM_BYTES))),
-            (IN_PLACE, Box::new(InPlaceCase::new(huge, ADAM_BYTES))),
-        ];
-        for (name, case) in memory {
-            let needs = Needs { bytes: ADAM_BYTES, operations: Operations::default(), level };
-            rows.push(Row { name: name.to_owned(), n: huge, threads: 1, needs, case });
-        }
+        rows.push(Row::new(COPY, huge, 1, moved, CopyCase::new(huge, ADAM_BYTES)));
+        rows.push(Row::new(IN_PLACE, huge, 1, moved, InPlaceCase::new(huge, ADAM_BYTES)));
         for (name, problem) in META {
             if self.wants(name) {
-                rows.push(meta(name, problem, self.name, &config, level)?);
+                let tensors = lopt_problems::lookup(problem, None)?.layout().tensor_count();
+                let case = MetaCase::new(problem, self.name, level)?;
+                let n = case.parameters();
+                let operations = Operations::of_meta(config, n, tensors);
+                // An unroll of a small problem stays in the caches.
+                let needs = Needs { bytes: 0.0, operations, level };
+                rows.push(Row::new(name, n, 1, needs, case));
             }
         }
         Ok(rows)
@@ -157,52 +162,19 @@ const META: [(&str, &str); 3] = [
     ("meta-softmax10", "softmax-10"),
 ];
 
-fn step(
-    name: &str,
-    config: &HierarchicalRnnConfig,
-    layout: &Layout,
-    level: Level,
-    threads: usize,
-) -> Result<Row, CliError> {
-    let (n, tensors) = (layout.len(), layout.tensor_count());
-    let operations = Operations::of_step(config, n, tensors);
-    let bytes = beyond_caches(n, step_bytes(config));
-    let case = Box::new(StepCase::learned(config, layout, level, threads)?);
-    let needs = Needs { bytes, operations, level };
-    Ok(Row { name: name.to_owned(), n, threads, needs, case })
+impl Row {
+    fn new(name: &str, n: usize, threads: usize, needs: Needs, case: impl Case + 'static) -> Self {
+        Self { name: name.to_owned(), n, threads, needs, case: Box::new(case) }
+    }
 }
 
-fn compact_step(
-    config: &HierarchicalRnnConfig,
-    layout: &Layout,
-    level: Level,
-) -> Result<Row, CliError> {
+/// What a step over such a layout needs. A small state may stay in the caches, where a copy's speed says
+/// nothing: then no bytes.
+fn needs(config: &HierarchicalRnnConfig, layout: &Layout, bytes: f64, level: Level) -> Needs {
     let n = layout.len();
     let operations = Operations::of_step(config, n, layout.tensor_count());
-    let bytes = beyond_caches(n, compact_step_bytes(config));
-    let case = Box::new(StepCase::compact(config, layout, level)?);
-    let needs = Needs { bytes, operations, level };
-    Ok(Row { name: "step-compact".to_owned(), n, threads: 1, needs, case })
-}
-
-/// A small state may stay in the caches, where a copy's speed says nothing: then zero.
-fn beyond_caches(n: usize, bytes: f64) -> f64 {
-    if n as f64 * bytes / 2.0 < CACHE_BYTES { 0.0 } else { bytes }
-}
-
-fn meta(
-    name: &str,
-    problem: &str,
-    optimizer: &str,
-    config: &HierarchicalRnnConfig,
-    level: Level,
-) -> Result<Row, CliError> {
-    let tensors = lopt_problems::lookup(problem, None)?.layout().tensor_count();
-    let case = MetaCase::new(problem, optimizer, level)?;
-    let n = case.parameters();
-    // An unroll of a small problem stays in the caches.
-    let needs = Needs { bytes: 0.0, operations: Operations::of_meta(config, n, tensors), level };
-    Ok(Row { name: name.to_owned(), n, threads: 1, needs, case: Box::new(case) })
+    let cached = n as f64 * bytes / 2.0 < CACHE_BYTES;
+    Needs { bytes: if cached { 0.0 } else { bytes }, operations, level }
 }
 
 pub(super) fn single(n: usize) -> Result<Layout, CliError> {

@@ -39,7 +39,34 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
+impl Series {
+    /// A plain line.
+    pub fn line(colour: u8, emphasised: bool, line: Vec<(f64, f64)>) -> Self {
+        Self { colour, emphasised, marked: false, line, band: Vec::new() }
+    }
+
+    /// With a mark at each point.
+    #[must_use]
+    pub fn marked(self) -> Self {
+        Self { marked: true, ..self }
+    }
+}
+
 impl Chart {
+    /// A chart on logarithmic axes; the first line is drawn on top.
+    pub fn new(x_title: &str, y_title: &str, lines: impl Iterator<Item = Series>) -> Self {
+        let mut series: Vec<Series> = lines.collect();
+        series.reverse();
+        let (x_title, y_title) = (x_title.to_owned(), y_title.to_owned());
+        Self { x_title, y_title, x: Scale::Log, y: Scale::Log, y_cap: None, series }
+    }
+
+    /// With values above the cap at the upper edge.
+    #[must_use]
+    pub fn capped(self, cap: Option<f64>) -> Self {
+        Self { y_cap: cap, ..self }
+    }
+
     /// The chart as an `<svg>` element that fills the width it is given.
     ///
     /// # Errors
@@ -132,17 +159,10 @@ mod tests {
     fn chart() -> Chart {
         let line = vec![(1.0, 2.3), (10.0, 0.8), (100.0, 0.05)];
         let band = line.iter().map(|&(x, y)| (x, 0.9 * y, 1.1 * y)).collect();
-        let first = Series { colour: 1, emphasised: false, marked: true, line, band };
+        let first = Series { band, ..Series::line(1, false, line).marked() };
         let line = vec![(1.0, 2.3), (10.0, f64::INFINITY), (100.0, 0.0)];
-        let second = Series { colour: 0, emphasised: true, marked: false, line, band: vec![] };
-        Chart {
-            x_title: "step".to_owned(),
-            y_title: "loss".to_owned(),
-            x: Scale::Log,
-            y: Scale::Log,
-            y_cap: Some(10.0),
-            series: vec![first, second],
-        }
+        let second = Series::line(0, true, line);
+        Chart::new("step", "loss", [second, first].into_iter()).capped(Some(10.0))
     }
 
     #[test]

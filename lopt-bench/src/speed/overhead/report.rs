@@ -19,22 +19,11 @@ use crate::speed::machine::{Machine, level_name};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OverheadRecord {
     /// The machine.
-    pub machine: OverheadMachine,
+    pub machine: Machine,
     /// SIMD level of the learned step.
     pub level: String,
     /// One per model.
     pub curves: Vec<Curve>,
-}
-
-/// The part of the machine that needs no measurement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OverheadMachine {
-    /// Model of the CPU.
-    pub cpu: String,
-    /// Cores this process may use.
-    pub cores: usize,
-    /// Caches, smallest first.
-    pub caches: Vec<String>,
 }
 
 impl OverheadRecord {
@@ -49,14 +38,7 @@ impl OverheadRecord {
             let mut tasks = tasks::tasks(data)?;
             tasks.iter_mut().map(|task| measure(task, effort)).collect::<Result<_, CliError>>()
         })?;
-        let machine = Machine::describe().into();
-        Ok(Self { machine, level: level_name(Level::detect()), curves })
-    }
-}
-
-impl From<Machine> for OverheadMachine {
-    fn from(machine: Machine) -> Self {
-        Self { cpu: machine.cpu, cores: machine.cores, caches: machine.caches }
+        Ok(Self { machine: Machine::describe(), level: level_name(Level::detect()), curves })
     }
 }
 

@@ -1,0 +1,100 @@
+//! Charts of runs: training loss against steps, and final loss against the learning rate.
+
+use crate::bench::score::CurvePoint;
+use crate::contender::LEARNED;
+use crate::race::{ContenderRecord, RaceRecord};
+use crate::report::plot::canvas::COLOURS;
+use crate::report::plot::chart::{Chart, Series};
+
+/// Training loss against steps, the mean over seeds with a band from the best to the worst.
+///
+/// * `lines`: name, colour and curve, the first drawn on top; `initial`: loss before the first step.
+pub fn loss_chart<'a>(
+    lines: impl Iterator<Item = (&'a str, u8, &'a [CurvePoint])>,
+    initial: Option<f64>,
+) -> Chart {
+    let series = lines.map(|(name, colour, curve)| {
+        // Step 0 has no place on a logarithmic axis.
+        let points = || curve.iter().filter(|point| point.step > 0);
+        let line = points().map(|point| (point.step as f64, point.mean)).collect();
+        let mut series = Series::line(colour, name == LEARNED, line);
+        if points().any(|point| point.min < point.max) {
+            series.band = points().map(|p| (p.step as f64, p.min, p.max)).collect();
+        }
+        series
+    });
+    Chart::new("step", "training loss", series).capped(initial.map(|loss| 10.0 * loss))
+}
+
+/// Final loss against the learning rate.
+pub fn rate_chart(
+    x_title: &str,
+    series: impl Iterator<Item = Series>,
+    initial: Option<f64>,
+) -> Chart {
+    Chart::new(x_title, "final training loss", series).capped(initial.map(|loss| 3.0 * loss))
+}
+
+/// The losses of a race.
+pub fn race_losses(record: &RaceRecord) -> Chart {
+    let line = |(place, contender)| line_of(place, contender);
+    loss_chart(record.contenders.iter().enumerate().map(line), start(record))
+}
+
+fn line_of(place: usize, contender: &ContenderRecord) -> (&str, u8, &[CurvePoint]) {
+    (&contender.name, colour_of(place), &contender.curve)
+}
+
+/// Final loss against the learning rate for every tuned contender of a race, and the first one as a
+/// level line. `None` if nobody was tuned.
+pub fn race_rates(record: &RaceRecord) -> Option<Chart> {
+    let rates = || record.contenders.iter().flat_map(|c| c.grid.iter().map(|point| point.rate));
+    let low = rates().reduce(f64::min)?;
+    let high = rates().reduce(f64::max)?;
+    let series = |(place, contender): (usize, &ContenderRecord)| {
+        let (colour, ours) = (colour_of(place), place == 0);
+        if contender.tuned {
+            let points = contender.grid.iter();
+            let line = points.filter_map(|p| p.final_train_loss.map(|loss| (p.rate, loss)));
+            return Some(Series::line(colour, ours, line.collect()).marked());
+        }
+        let level = contender.final_train_loss.filter(|_| ours)?;
+        Some(Series::line(colour, ours, vec![(low, level), (high, level)]))
+    };
+    let series = record.contenders.iter().enumerate().filter_map(series);
+    Some(rate_chart("learning rate", series, start(record)))
+}
+
+/// Colour of the contender at this place of the record.
+pub fn colour_of(place: usize) -> u8 {
+    (place % usize::from(COLOURS)) as u8
+}
+
+/// Loss before the first step.
+fn start(record: &RaceRecord) -> Option<f64> {
+    record.contenders.iter().find_map(|contender| contender.curve.first()).map(|point| point.mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::verdict::tests::record;
+
+    #[test]
+    fn ours_is_drawn_last_and_thickest() {
+        let chart = race_losses(&record());
+        let last = chart.series.last().unwrap();
+        assert!(last.emphasised && last.colour == 0);
+        assert_eq!((chart.series.len(), last.line.len(), last.band.len()), (4, 5, 5));
+    }
+
+    #[test]
+    fn rates_need_a_grid() {
+        let chart = race_rates(&record()).unwrap();
+        let colours: Vec<u8> = chart.series.iter().map(|series| series.colour).collect();
+        assert_eq!(colours, [3, 2, 0]);
+        let mut untuned = record();
+        untuned.contenders.truncate(2);
+        assert_eq!(race_rates(&untuned), None);
+    }
+}
