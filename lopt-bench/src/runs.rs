@@ -30,9 +30,9 @@ pub struct Job<'a> {
 pub struct Run {
     /// Losses and outcome, with all digits.
     pub row: RunRow,
-    /// Wall time of gradients and steps.
+    /// Processor time of gradients and steps.
     pub seconds: f64,
-    /// Wall time of the steps alone.
+    /// Processor time of the steps alone.
     pub optimizer_seconds: f64,
 }
 
@@ -88,8 +88,9 @@ impl Job<'_> {
         let mut probe = Checkpoints {
             workload,
             curve: Vec::with_capacity(workload.checkpoints.len()),
+            validation: Vec::new(),
             accuracy: None,
-            times: PhaseTimes::start(Clock::Wall),
+            times: PhaseTimes::start(Clock::Thread),
         };
         let steps = workload.steps;
         let outcome = train(&mut objective, optimizer.as_mut(), &mut params, steps, &mut probe);
@@ -104,7 +105,7 @@ impl Job<'_> {
             },
             curve: probe.curve,
             accuracy: probe.accuracy,
-            validation: Vec::new(),
+            validation: probe.validation,
             guard: Vec::new(),
         };
         let PhaseTimes { gradients, steps, .. } = probe.times;
@@ -112,10 +113,12 @@ impl Job<'_> {
     }
 }
 
-/// Measures the training loss at the checkpoints, and the accuracy at the end.
+/// Measures the training loss, and where asked for the validation loss, at the checkpoints, and the
+/// accuracy at the end.
 struct Checkpoints<'w> {
     workload: &'w Workload,
     curve: Vec<(usize, f64)>,
+    validation: Vec<(usize, f64)>,
     accuracy: Option<f64>,
     times: PhaseTimes,
 }
@@ -138,9 +141,14 @@ impl Probe for Checkpoints<'_> {
                 return Err(format!("the training loss is {loss}"));
             }
             self.curve.push((step, loss));
-        }
-        if step == self.workload.steps {
-            self.accuracy = objective.validate(params).and_then(|validation| validation.accuracy);
+            if (self.workload.validated || step == self.workload.steps)
+                && let Some(measured) = objective.validate(params)
+            {
+                if self.workload.validated {
+                    self.validation.push((step, measured.loss));
+                }
+                self.accuracy = measured.accuracy;
+            }
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub struct Workload {
     pub checkpoints: Vec<usize>,
     /// The checkpoints of the table.
     pub table_steps: Vec<usize>,
+    /// Whether the loss on the test set is measured at the checkpoints, too.
+    pub validated: bool,
     /// Rows of the training set.
     rows: Option<usize>,
     /// The rows on which the training loss is measured.
@@ -94,9 +96,16 @@ impl Workload {
             seeds: size.seeds,
             checkpoints: checkpoints(steps, &table_steps),
             table_steps,
+            validated: false,
             rows,
             measured: rows.map_or_else(Vec::new, measured_rows),
         })
+    }
+
+    /// Measures the loss on the test set at the checkpoints, too.
+    #[must_use]
+    pub fn validated(self) -> Self {
+        Self { validated: true, ..self }
     }
 
     /// Rows of the training set, if there is one.

@@ -76,14 +76,22 @@ fn digits_have_a_table_a_page_and_a_record() {
     for contender in contenders {
         assert!(contender["setting"].is_string() && contender["tuned"].is_boolean());
         assert!(contender["final_train_loss"].as_f64().is_some_and(|loss| loss > 0.0));
+        assert!(contender["final_validation_loss"].as_f64().is_some_and(|loss| loss > 0.0));
         let accuracy = contender["test_accuracy"].as_f64().expect("digits have a test set");
         assert!((0.0..=1.0).contains(&accuracy));
         assert!(contender["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
     }
-    let (adam, tuned) = (&contenders[1]["final_train_loss"], &contenders[2]["final_train_loss"]);
+    let last = |place: usize| &contenders[place]["final_validation_loss"];
+    let (adam, tuned) = (last(1), last(2));
     assert!(tuned.as_f64() <= adam.as_f64(), "the grid holds the default rate");
 
-    for word in names.iter().chain(&["step 5", "test accuracy", "seconds", "race.html"]) {
+    for word in names.iter().chain(&[
+        "training loss",
+        "validation loss",
+        "accuracy",
+        "same processor time",
+        "race.html",
+    ]) {
         assert!(printed.contains(word), "expected `{word}` in: {printed}");
     }
     let html = fs::read_to_string(out.path().join("race.html")).expect("race.html is written");

@@ -45,13 +45,28 @@ impl<'r> Cell<'r> {
         mean(self.rows.iter().map(|row| row.last()))
     }
 
-    /// Mean and range of the loss at the checkpoints that all seeds reached.
+    /// Mean over seeds of the final losses on the test set; `None` without one, or if a run diverged.
+    pub fn mean_last_validation(&self) -> Option<f64> {
+        let last = |row: &RunRow| row.validation.last().filter(|_| row.finished()).map(|p| p.1);
+        mean(self.rows.iter().map(|row| last(row)))
+    }
+
+    /// Mean and range of the training loss at the checkpoints that all seeds reached.
     pub fn curve(&self) -> Vec<CurvePoint> {
-        let reached = self.rows.iter().map(|row| row.curve.len()).min().unwrap_or(0);
+        self.curve_of(|row| &row.curve)
+    }
+
+    /// The same of the loss on the test set.
+    pub fn validation_curve(&self) -> Vec<CurvePoint> {
+        self.curve_of(|row| &row.validation)
+    }
+
+    fn curve_of(&self, of: fn(&RunRow) -> &[(usize, f64)]) -> Vec<CurvePoint> {
+        let reached = self.rows.iter().map(|row| of(row).len()).min().unwrap_or(0);
         let point = |at: usize| {
-            let losses = || self.rows.iter().map(|row| row.curve[at].1);
+            let losses = || self.rows.iter().map(|row| of(row)[at].1);
             CurvePoint {
-                step: self.rows[0].curve[at].0,
+                step: of(self.rows[0])[at].0,
                 mean: losses().sum::<f64>() / self.rows.len() as f64,
                 min: losses().fold(f64::INFINITY, f64::min),
                 max: losses().fold(f64::NEG_INFINITY, f64::max),
@@ -61,7 +76,7 @@ impl<'r> Cell<'r> {
     }
 }
 
-/// Training loss at one checkpoint.
+/// Loss at one checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps taken.

@@ -20,7 +20,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     let threads = threads(args.threads)?;
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
-    let workload = Workload::new(&args.problem, size, args.data.as_deref())?;
+    let workload = Workload::new(&args.problem, size, args.data.as_deref())?.validated();
     let learned = LearnedSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
     let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
@@ -38,7 +38,6 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
         train_rows: workload.train_rows(),
         test_rows: workload.test.as_ref().map(|test| test.len()),
         loss_rows: workload.measured_rows(),
-        table_steps: workload.table_steps.clone(),
         runs: jobs.len(),
         threads,
         elapsed_seconds: watch.seconds(),

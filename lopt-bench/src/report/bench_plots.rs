@@ -109,7 +109,7 @@ fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
                   lower is better."
             .to_owned(),
         legend: cells.iter().map(legend).collect(),
-        drawing: Drawing::Lines(loss_chart(lines, initial)),
+        drawing: Drawing::Lines(loss_chart("training loss", lines, initial)),
     }
 }
 

@@ -28,21 +28,26 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
     if !verdict.is_empty() {
         push(&mut body, format_args!("<p class=\"verdict\">{}</p>\n", escape(&verdict)));
     }
-    body.push_str("<h2>Training loss</h2>\n");
-    body.push_str(&legend(record.contenders.iter().enumerate()));
+    let validated = table::validated(record);
     let band = if record.seeds > 1 {
         "Mean over the seeds; the shade reaches from the best to the worst seed. "
     } else {
         ""
     };
     let caption = format!("{band}Both axes are logarithmic. Lower is better.");
-    body.push_str(&figure(&race_losses(record), &caption)?);
-    push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record, context)));
+    for (validation, title) in [(true, "Validation loss"), (false, "Training loss")] {
+        if validated || !validation {
+            push(&mut body, format_args!("<h2>{title}</h2>\n"));
+            body.push_str(&legend(record.contenders.iter().enumerate()));
+            body.push_str(&figure(&race_losses(record, validation), &caption)?);
+        }
+    }
+    push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record)));
     if let Some(chart) = race_rates(record) {
         body.push_str("<h2>What a learning rate decides</h2>\n");
         let shown = |(_, c): &(usize, &ContenderRecord)| c.tuned || c.name == LEARNED;
         body.push_str(&legend(record.contenders.iter().enumerate().filter(shown)));
-        let caption = "Final training loss of every learning rate that was tried; runs that \
+        let caption = "Final loss of every learning rate that was tried; runs that \
                        diverged have no mark. The level line is the learned optimizer, which has \
                        no rate to choose.";
         body.push_str(&figure(&chart, caption)?);
@@ -74,39 +79,53 @@ fn coloured(place: usize, contender: &ContenderRecord) -> String {
     format!("{}{}", swatch(&contender.name, colour_of(place)), escape(&contender.name))
 }
 
-/// The table of the terminal, without the settings; the best of each checkpoint underlined.
-fn numbers(record: &RaceRecord, context: &RaceContext) -> String {
-    let cells = table::cells(record, context);
+/// The tables of the terminal, the first without the settings; the best losses underlined.
+fn numbers(record: &RaceRecord) -> String {
+    let mut first = table::cells(record);
+    first.iter_mut().for_each(|row| {
+        row.remove(1);
+    });
+    let losses = 1 + usize::from(table::validated(record));
+    let mut html = rows(record, &first, losses);
+    html.push_str(
+        "<p class=\"summary\">After the last step, means over the seeds; the best are underlined. \
+         Seconds are processor time of one run, gradients and optimizer, without the measuring of \
+         losses.</p>\n",
+    );
+    let second = table::at_equal_time(record);
+    push(&mut html, format_args!("<h3>{}</h3>\n", escape(&table::at_equal_time_title(record))));
+    html.push_str(&rows(record, &second, second[0].len() - 1));
+    html.push_str(
+        "<p class=\"summary\">At a quarter, half and all of the time of Adam(1e-3), or else of the \
+         fastest contender.</p>\n",
+    );
+    html
+}
+
+/// A table with a row per contender.
+///
+/// * `losses`: so many columns after the first are losses.
+fn rows(record: &RaceRecord, cells: &[Vec<String>], losses: usize) -> String {
     let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
-    for (_, cell) in cells[0].iter().enumerate().filter(|&(column, _)| column != 1) {
+    for cell in &cells[0] {
         push(&mut html, format_args!("<th>{}</th>", escape(cell)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
+    let value = |cell: &str| cell.parse().unwrap_or(f64::INFINITY);
     for (index, contender) in record.contenders.iter().enumerate() {
-        let row = &cells[index + 1];
         let ours = if contender.name == LEARNED { " class=\"ours\"" } else { "" };
         push(&mut html, format_args!("<tr{ours}><td>{}</td>", coloured(index, contender)));
-        for (column, cell) in row.iter().enumerate().skip(2) {
-            let step = context.table_steps.get(column - 2).filter(|&&step| step > 0);
-            let best = step.is_some_and(|&step| is_best(record, contender, step));
+        for (column, cell) in cells[index + 1].iter().enumerate().skip(1) {
+            let others = cells[1..].iter().map(|row| value(&row[column]));
+            let least = others.fold(f64::INFINITY, f64::min);
+            let best = column <= losses && value(cell) == least && least.is_finite();
             let class = if best { " class=\"best\"" } else { "" };
             push(&mut html, format_args!("<td{class}>{}</td>", escape(cell)));
         }
         html.push_str("</tr>\n");
     }
-    html.push_str(
-        "</tbody></table></div>\n<p class=\"summary\">Training loss at checkpoints, means over the \
-         seeds; the best of each step is underlined. Seconds are wall time of one run on one \
-         thread, gradients and optimizer, without the measuring of losses.</p>\n",
-    );
+    html.push_str("</tbody></table></div>\n");
     html
-}
-
-/// Whether nobody has a lower loss at this step.
-fn is_best(record: &RaceRecord, contender: &ContenderRecord, step: usize) -> bool {
-    let losses = record.contenders.iter().filter_map(|other| other.loss_at(step));
-    let best = losses.reduce(f64::min);
-    contender.loss_at(step).is_some() && contender.loss_at(step) == best
 }
 
 /// Everything that decides the result.
@@ -116,7 +135,7 @@ fn settings(record: &RaceRecord, context: &RaceContext) -> String {
         let mut setting = contender.setting.clone();
         if let Some(range) = table::grid_text(contender) {
             let count = contender.grid.len();
-            let _ = write!(setting, "; the best of {count} rates {range} by final training loss");
+            let _ = write!(setting, "; the best of {count} rates {range} by final loss");
         }
         if let Some(reason) = &contender.diverged {
             let _ = write!(setting, "; {reason}");
@@ -186,7 +205,7 @@ mod tests {
         for part in ["<!doctype html>", "</html>", "4.0 times below adam-1e-3", "lopt race toy"] {
             assert!(html.contains(part), "{part}");
         }
-        assert_eq!(html.matches("<svg").count(), 4);
+        assert_eq!(html.matches("<svg").count(), 6);
         assert!(html.matches("<polyline").count() > 10);
         assert!(html.contains("&lt;loss&gt;") && !html.contains("<loss>"));
         let outside = ["<script", "<link", "src=", "@import", "url("];
@@ -194,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_a_checkpoint_is_marked_once() {
+    fn the_best_of_a_column_is_marked_once() {
         let html = page(&record(), &context()).unwrap();
         assert!(html.contains("<td class=\"best\">0.1000</td>"));
         assert!(!html.contains("<td class=\"best\">0.1100</td>"));

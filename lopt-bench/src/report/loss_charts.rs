@@ -1,15 +1,17 @@
-//! Charts of runs: training loss against steps, and final loss against the learning rate.
+//! Charts of runs: loss against steps, and final loss against the learning rate.
 
 use crate::bench::score::CurvePoint;
 use crate::contender::LEARNED;
 use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
+use crate::report::table::validated;
 
-/// Training loss against steps, the mean over seeds with a band from the best to the worst.
+/// Loss against steps, the mean over seeds with a band from the best to the worst.
 ///
-/// * `lines`: name, colour and curve, the first drawn on top; `initial`: loss before the first step.
+/// * `title`: of the vertical axis; `lines`: name, colour and curve, the first drawn on top; `initial`: loss before the first step.
 pub fn loss_chart<'a>(
+    title: &str,
     lines: impl Iterator<Item = (&'a str, u8, &'a [CurvePoint])>,
     initial: Option<f64>,
 ) -> Chart {
@@ -23,7 +25,7 @@ pub fn loss_chart<'a>(
         }
         series
     });
-    Chart::new("step", "training loss", series).capped(initial.map(|loss| 10.0 * loss))
+    Chart::new("step", title, series).capped(initial.map(|loss| 10.0 * loss))
 }
 
 /// Final loss against the learning rate.
@@ -35,30 +37,36 @@ pub fn rate_chart(
     Chart::new(x_title, "final training loss", series).capped(initial.map(|loss| 3.0 * loss))
 }
 
-/// The losses of a race.
-pub fn race_losses(record: &RaceRecord) -> Chart {
-    let line = |(place, contender)| line_of(place, contender);
-    loss_chart(record.contenders.iter().enumerate().map(line), start(record))
-}
-
-fn line_of(place: usize, contender: &ContenderRecord) -> (&str, u8, &[CurvePoint]) {
-    (&contender.name, colour_of(place), &contender.curve)
+/// The losses of a race, on the test set or on the training set.
+pub fn race_losses(record: &RaceRecord, validation: bool) -> Chart {
+    let mut lines = Vec::new();
+    for (place, contender) in record.contenders.iter().enumerate() {
+        let curve = if validation { &contender.validation_curve } else { &contender.curve };
+        lines.push((contender.name.as_str(), colour_of(place), curve.as_slice()));
+    }
+    let start = lines.iter().find_map(|line| line.2.first()).map(|point| point.mean);
+    let title = if validation { "validation loss" } else { "training loss" };
+    loss_chart(title, lines.into_iter(), start)
 }
 
 /// Final loss against the learning rate for every tuned contender of a race, and the first one as a
 /// level line. `None` if nobody was tuned.
 pub fn race_rates(record: &RaceRecord) -> Option<Chart> {
     let rates = || record.contenders.iter().flat_map(|c| c.grid.iter().map(|point| point.rate));
+    let validated = validated(record);
     let low = rates().reduce(f64::min)?;
     let high = rates().reduce(f64::max)?;
     let series = |(place, contender): (usize, &ContenderRecord)| {
         let (colour, ours) = (colour_of(place), place == 0);
         if contender.tuned {
             let points = contender.grid.iter();
-            let line = points.filter_map(|p| p.final_train_loss.map(|loss| (p.rate, loss)));
+            let line = points.filter_map(|p| {
+                let loss = if validated { p.final_validation_loss } else { p.final_train_loss };
+                Some((p.rate, loss?))
+            });
             return Some(Series::line(colour, ours, line.collect()).marked());
         }
-        let level = contender.final_train_loss.filter(|_| ours)?;
+        let level = contender.final_loss().filter(|_| ours)?;
         Some(Series::line(colour, ours, vec![(low, level), (high, level)]))
     };
     let series = record.contenders.iter().enumerate().filter_map(series);
@@ -82,7 +90,7 @@ mod tests {
 
     #[test]
     fn ours_is_drawn_last_and_thickest() {
-        let chart = race_losses(&record());
+        let chart = race_losses(&record(), true);
         let last = chart.series.last().unwrap();
         assert!(last.emphasised && last.colour == 0);
         assert_eq!((chart.series.len(), last.line.len(), last.band.len()), (4, 5, 5));

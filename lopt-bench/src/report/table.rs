@@ -9,7 +9,9 @@ use crate::report::verdict::verdict;
 /// The whole result as plain text.
 pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     let mut text = format!("{}\n\n", summary(record, context));
-    text.push_str(&align(&cells(record, context), 2));
+    text.push_str(&align(&cells(record), 2));
+    let _ = write!(text, "\n{}\n\n", at_equal_time_title(record));
+    text.push_str(&align(&at_equal_time(record), 1));
     for contender in &record.contenders {
         if let Some(reason) = &contender.diverged {
             let _ = write!(text, "\n{}: {reason}", contender.name);
@@ -64,26 +66,53 @@ pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
     )
 }
 
-/// Header and one row per contender.
-pub fn cells(record: &RaceRecord, context: &RaceContext) -> Vec<Vec<String>> {
+/// Header and one row per contender: what it has after the last step.
+pub fn cells(record: &RaceRecord) -> Vec<Vec<String>> {
+    let validated = validated(record);
     let accuracy = record.contenders.iter().any(|contender| contender.test_accuracy.is_some());
-    let mut header = vec!["contender".to_owned(), "setting".to_owned()];
-    header.extend(context.table_steps.iter().map(|step| format!("step {step}")));
-    if accuracy {
-        header.push("test accuracy".to_owned());
-    }
-    header.push("seconds".to_owned());
-    let mut rows = vec![header];
+    let mut header = vec!["contender", "setting", "training loss"];
+    header.extend(validated.then_some("validation loss"));
+    header.extend(accuracy.then_some("accuracy"));
+    header.push("seconds");
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
+    let text = |loss: Option<f64>| loss.map_or("diverged".to_owned(), loss_text);
     for contender in &record.contenders {
         let mut row = vec![contender.name.clone(), short_setting(contender)];
-        for &step in &context.table_steps {
-            row.push(contender.loss_at(step).map_or("diverged".to_owned(), loss_text));
-        }
-        if accuracy {
-            row.push(contender.test_accuracy.map_or("-".to_owned(), percent_text));
-        }
+        row.push(text(contender.final_train_loss));
+        row.extend(validated.then(|| text(contender.final_validation_loss)));
+        row.extend(accuracy.then(|| contender.test_accuracy.map_or("-".to_owned(), percent_text)));
         row.push(seconds_text(contender.seconds));
         rows.push(row);
+    }
+    rows
+}
+
+/// Whether the losses that count are those on a test set.
+pub fn validated(record: &RaceRecord) -> bool {
+    record.contenders.iter().any(|contender| !contender.validation_curve.is_empty())
+}
+
+/// Heading of [`at_equal_time`].
+pub fn at_equal_time_title(record: &RaceRecord) -> String {
+    let what = if validated(record) { "Validation" } else { "Training" };
+    format!("{what} loss after the same processor time:")
+}
+
+/// Header and one row per contender: the loss that counts after a quarter, half and all of the time
+/// that Adam(1e-3) takes, or else the fastest contender.
+pub fn at_equal_time(record: &RaceRecord) -> Vec<Vec<String>> {
+    let seconds = record.contenders.iter().map(|contender| contender.seconds);
+    let fastest = seconds.fold(f64::INFINITY, f64::min);
+    let whole = record.contender("adam-1e-3").map_or(fastest, |adam| adam.seconds);
+    let times = [0.25, 0.5, 1.0].map(|part| part * whole);
+    let mut header = vec!["contender".to_owned()];
+    header.extend(times.iter().map(|&time| format!("{} s", seconds_text(time))));
+    let mut rows = vec![header];
+    for contender in &record.contenders {
+        let loss = |&time: &f64| {
+            contender.loss_after(time, record.steps).map_or("diverged".to_owned(), loss_text)
+        };
+        rows.push(std::iter::once(contender.name.clone()).chain(times.iter().map(loss)).collect());
     }
     rows
 }
@@ -118,7 +147,6 @@ pub(crate) mod tests {
             train_rows: Some(9000),
             test_rows: Some(1000),
             loss_rows: Some(4096),
-            table_steps: vec![1, 10, 100],
             runs: 42,
             threads: 2,
             elapsed_seconds: 12.5,
@@ -131,10 +159,16 @@ pub(crate) mod tests {
         let expected = "\
 toy: 1 234 parameters, batches of 32, 100 steps, 2 seeds; loss on 4 096 of 9 000 training rows
 
-contender     setting               step 1  step 10  step 100  test accuracy  seconds
-lopt          rate 1e-3              2.300   0.5030    0.1100        90.00 %     1.50
+contender     setting               training loss  validation loss  accuracy  seconds
+lopt          rate 1e-3                    0.1100           0.2200   90.00 %     1.50
 ";
         assert!(text.starts_with(expected), "{text}");
+        let expected = "
+Validation loss after the same processor time:
+
+contender     0.38 s  0.75 s  1.50 s
+lopt          0.6188";
+        assert!(text.contains(expected), "{text}");
         assert!(text.contains("\nsgd-momentum: 1 of 2 runs: <loss> at step 3\n"), "{text}");
     }
 }

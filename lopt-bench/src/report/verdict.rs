@@ -3,6 +3,7 @@
 use crate::contender::LEARNED;
 use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::number::loss_text;
+use crate::report::table::validated;
 
 /// Where the learned optimizer ended, and how far from each of the others.
 ///
@@ -12,7 +13,7 @@ pub fn verdict(record: &RaceRecord) -> String {
         return String::new();
     };
     let steps = record.steps;
-    let Some(loss) = ours.final_train_loss else {
+    let Some(loss) = ours.final_loss() else {
         let reason = ours.diverged.as_deref().unwrap_or("its loss is not finite");
         return format!("{LEARNED} diverged: {reason}.");
     };
@@ -27,8 +28,9 @@ pub fn verdict(record: &RaceRecord) -> String {
     } else {
         format!(": {}", comparisons.join(", "))
     };
+    let what = if validated(record) { "a validation loss" } else { "a training loss" };
     format!(
-        "After {steps} steps {LEARNED}, with nothing tuned, is at {}{against}.",
+        "After {steps} steps {LEARNED}, with nothing tuned, has {what} of {}{against}.",
         loss_text(loss)
     )
 }
@@ -36,7 +38,7 @@ pub fn verdict(record: &RaceRecord) -> String {
 /// `12% below adam-tuned`, `3.1 times below adam-1e-3`.
 fn comparison(ours: f64, other: &ContenderRecord) -> String {
     let name = &other.name;
-    let Some(theirs) = other.final_train_loss else {
+    let Some(theirs) = other.final_loss() else {
         return format!("{name} diverged");
     };
     let ratio = ours / theirs;
@@ -65,17 +67,25 @@ pub(crate) mod tests {
             let mean = 2.3 * (last.unwrap_or(5.0) / 2.3).powf((step as f64).log10() / 2.0);
             CurvePoint { step, mean, min: 0.9 * mean, max: 1.2 * mean }
         });
-        let grid = [1e-3, 1e-2].map(|rate| GridPoint { rate, final_train_loss: last });
+        let grid = [1e-3, 1e-2].map(|rate| GridPoint {
+            rate,
+            final_train_loss: last,
+            final_validation_loss: last.map(|loss| 2.0 * loss),
+        });
         ContenderRecord {
             name: name.to_owned(),
             setting: "rate 1e-3".to_owned(),
             tuned,
             final_train_loss: last,
+            final_validation_loss: last.map(|loss| 2.0 * loss),
             test_accuracy: Some(0.9),
             seconds: 1.5,
             optimizer_seconds: 0.5,
             diverged: last.is_none().then(|| "1 of 2 runs: <loss> at step 3".to_owned()),
             curve: curve.to_vec(),
+            validation_curve: curve
+                .map(|p| CurvePoint { mean: 2.0 * p.mean, min: 2.0 * p.min, max: 2.0 * p.max, ..p })
+                .to_vec(),
             grid: if tuned { grid.to_vec() } else { Vec::new() },
         }
     }
@@ -93,7 +103,7 @@ pub(crate) mod tests {
 
     #[test]
     fn better_worse_and_diverged() {
-        let expected = "After 100 steps lopt, with nothing tuned, is at 0.1100: \
+        let expected = "After 100 steps lopt, with nothing tuned, has a validation loss of 0.2200: \
                         4.0 times below adam-1e-3, 10% above adam-tuned, sgd-momentum diverged.";
         assert_eq!(verdict(&record()), expected);
     }
