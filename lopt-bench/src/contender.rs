@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::baseline::{Baseline, RateSchedule};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::setting::{Learned, LearnedWeights, Setting};
 use crate::suggest::unknown;
+use crate::weights_source::WeightsSource;
 
 /// Name of the learned optimizer in every comparison.
 pub const LEARNED: &str = "lopt";
@@ -79,7 +79,7 @@ impl Contenders {
     pub fn built_in() -> Result<Self, CliError> {
         let mut contenders = Self::default();
         for (name, embedded) in [(LEARNED, None), ("paper", Some("paper"))] {
-            let weights = LearnedSource::load(embedded)?.weights;
+            let weights = WeightsSource::load(embedded)?.weights;
             contenders.add(name, LearnedWeights::Hierarchical(weights));
         }
         Ok(contenders)
@@ -141,7 +141,7 @@ mod tests {
     use lopt_core::Layout;
 
     fn race() -> Vec<Contender> {
-        let source = LearnedSource::load(None).unwrap();
+        let source = WeightsSource::load(None).unwrap();
         of_race(source.learned())
     }
 

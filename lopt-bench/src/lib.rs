@@ -25,7 +25,7 @@
 //! experiments with records that grow, [`evaluate`] scores on suites of tasks. [`speed`] is about
 //! time alone.
 //!
-//! Around them: [`commands`] and [`args`] (the command line), [`learned`] (where weights come from),
+//! Around them: [`commands`] and [`args`] (the command line), [`weights_source`] (weights by name or file),
 //! [`error`], [`progress`] (what moves on the screen), [`timing`] (clocks), [`output`] (files that are
 //! written in full or not at all), [`parallel`] (jobs on all cores).
 
@@ -37,7 +37,6 @@ pub mod contender;
 pub mod error;
 pub mod evaluate;
 pub mod interrupt;
-pub mod learned;
 pub mod output;
 pub mod parallel;
 pub mod progress;
@@ -50,4 +49,5 @@ pub mod speed;
 pub mod suggest;
 pub mod timing;
 pub mod tuning;
+pub mod weights_source;
 pub mod workload;

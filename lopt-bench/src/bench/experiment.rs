@@ -11,7 +11,6 @@ use super::record::{Header, Record, Row, VERSION, fingerprint};
 use super::{lengths, memory, training};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
 use crate::progress::Progress;
@@ -21,6 +20,7 @@ use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::Effort;
 use crate::speed::overhead::report::OverheadRecord;
 use crate::timing::{Clock, Stopwatch};
+use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
 /// How to run experiments.
@@ -101,7 +101,7 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
 fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
-        let weights = LearnedSource::load(Some(name))?.weights;
+        let weights = WeightsSource::load(Some(name))?.weights;
         bytes.extend(weights.to_bytes().map_err(|error| CliError::Weights(error.to_string()))?);
     }
     let quick = if options.quick { " --quick" } else { "" };

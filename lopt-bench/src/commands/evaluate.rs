@@ -10,13 +10,13 @@ use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
 use crate::evaluate::cache::Cache;
 use crate::evaluate::ensemble::{self, Effort};
-use crate::evaluate::learned::{LearnedRun, run_task};
+use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, check_writable, write_json};
 use crate::progress::Progress;
 use crate::report::evaluation;
 use crate::suggest::near_names;
+use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let suite = args.suite.as_deref().unwrap_or_default();
     let tasks = tasks(args, suite)?;
-    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
     check_json(json)?;
     for task in &tasks.skipped {
@@ -63,7 +63,7 @@ fn run_ensemble(
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
     check_json(json)?;
     let effort = Effort {

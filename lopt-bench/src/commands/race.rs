@@ -7,12 +7,12 @@ use std::slice;
 use crate::args::RaceArgs;
 use crate::contender::{of_race, only};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, json_text};
 use crate::race::{RaceContext, RaceRecord};
 use crate::report::{html, table};
 use crate::runs::{jobs, run_all};
 use crate::timing::{Clock, Stopwatch};
+use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
@@ -21,7 +21,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
     let workload = Workload::new(&args.problem, size, args.data.as_deref())?;
-    let learned = LearnedSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
     let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
 

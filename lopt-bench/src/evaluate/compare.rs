@@ -5,7 +5,7 @@ use lopt_problems::Task;
 use super::baselines::{SeedBaselines, TaskBaselines, UNTUNED_RATE};
 use super::curve::{grid, step_of};
 use super::figures::Figures;
-use super::learned::{LONGEST, LearnedRun};
+use super::learned_runs::{LONGEST, LearnedRun};
 use super::run::Mark;
 use crate::baseline::RateSchedule::{Constant, Cosine};
 use crate::tuning;
