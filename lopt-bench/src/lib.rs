@@ -17,8 +17,8 @@
 //! * [`workload`]: a problem with its seeds, batches and checkpoints, equal for all contenders.
 //! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck;
 //!   [`baseline`]: the optimizers designed by hand.
-//! * [`runs`]: every setting on every seed, on all cores; a run is one row of a record.
-//! * [`tuning`]: the choice of the best setting.
+//! * [`runs`]: every setting on every seed, on all cores; a run is one row of a [`record`].
+//! * [`tuning`]: the choice of the best setting; [`score`]: what every contender reached with it.
 //! * [`report`]: the result for people.
 //!
 //! [`race`] is one workload, with `race.json` and `race.html` as its result; [`mod@bench`] has
@@ -41,9 +41,11 @@ pub mod output;
 pub mod parallel;
 pub mod progress;
 pub mod race;
+pub mod record;
 pub mod report;
 pub mod run_lock;
 pub mod runs;
+pub mod score;
 pub mod setting;
 pub mod speed;
 pub mod suggest;

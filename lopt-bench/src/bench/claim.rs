@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
-use super::score::{Board, relative};
 use crate::evaluate::statistics::{Estimate, estimate, mean};
+use crate::record::Record;
+use crate::score::{Board, relative};
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A sentence with the figure that decides it.
@@ -244,9 +244,9 @@ fn spreads(board: &Board<'_>, workload: &str, base: &str) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::definition::Choice;
-    use crate::bench::record::tests::{header, run};
-    use crate::bench::record::{BarRow, Row};
+    use crate::record::tests::{header, run};
+    use crate::record::{BarRow, Row};
+    use crate::tuning::Choice;
 
     fn record() -> Record {
         let mut rows = Vec::new();

@@ -7,13 +7,13 @@ use lopt_core::weights::EMBEDDED;
 
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing};
-use super::record::{Header, Record, Row, VERSION, fingerprint};
 use super::{lengths, memory, training};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
 use crate::progress::Progress;
+use crate::record::{Header, Record, Row, VERSION, fingerprint};
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
@@ -70,7 +70,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
                 &log,
                 timed.curves.iter().map(|curve| {
                     let (group, value) = ("parameters".to_owned(), curve.parameters as f64);
-                    Row::Bar(super::record::BarRow { group, name: curve.name.clone(), value })
+                    Row::Bar(crate::record::BarRow { group, name: curve.name.clone(), value })
                 }),
             )?;
         }

@@ -6,9 +6,9 @@ use super::claim::Finding;
 use super::definition::Definition;
 use super::experiment::OVERHEAD;
 use super::log::{RECORDS, read};
-use super::record::Record;
-use super::score::Board;
 use crate::error::CliError;
+use crate::record::Record;
+use crate::score::Board;
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A record beside its definition.

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use super::bench_plots::{Drawing, Plot, plots, ratios};
 use crate::bench::claim::{Finding, Verdict};
-use crate::bench::definition::{Choice, Kind};
+use crate::bench::definition::Kind;
 use crate::bench::findings::Findings;
-use crate::bench::score::Cell;
 use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::output::OutputFolder;
 use crate::report::number::loss_text;
 use crate::report::page::{self, CSS, escape, push};
 use crate::report::plot::canvas::Screen;
+use crate::score::Cell;
+use crate::tuning::Choice;
 
 /// Writes the page and the plots; returns the path of the page.
 ///

@@ -4,12 +4,12 @@
 use crate::bench::claim::{Figure, Finding};
 use crate::bench::definition::Kind;
 use crate::bench::findings::Findings;
-use crate::bench::score::{Board, Cell};
 use crate::contender::LEARNED;
 use crate::report::loss_charts::{loss_chart, rate_chart};
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
+use crate::score::{Board, Cell};
 use crate::tuning::order;
 
 /// A chart with what is said about it.
@@ -214,7 +214,7 @@ fn groups(found: &Findings) -> Vec<Plot> {
     }
     let of = |group: &str| -> Vec<Bar> {
         let bars = found.record.bars().filter(|bar| bar.group == group);
-        let bar = |bar: &crate::bench::record::BarRow| Bar {
+        let bar = |bar: &crate::record::BarRow| Bar {
             name: bar.name.clone(),
             value: bar.value,
             interval: None,

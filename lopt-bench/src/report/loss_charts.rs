@@ -1,10 +1,10 @@
 //! Charts of runs: training loss against steps, and final loss against the learning rate.
 
-use crate::bench::score::CurvePoint;
 use crate::contender::LEARNED;
 use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
+use crate::score::CurvePoint;
 
 /// Training loss against steps, the mean over seeds with a band from the best to the worst.
 ///

@@ -1,10 +1,9 @@
-//! From rows to one cell per workload and contender, and to performance profiles.
+//! From rows of a record to one cell per workload and contender, and to performance profiles.
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::Choice;
-use super::record::{Record, RunRow};
-use crate::tuning::{best, mean};
+use crate::record::{Record, RunRow};
+use crate::tuning::{Choice, best, mean};
 
 /// What every contender reached on every workload.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,8 +185,8 @@ fn mean_log(cell: &Cell<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::record::Row;
-    use crate::bench::record::tests::{header, run};
+    use crate::record::Row;
+    use crate::record::tests::{header, run};
 
     fn record() -> Record {
         let with =
