@@ -8,7 +8,7 @@ use super::experiment::OVERHEAD;
 use super::log::{RECORDS, read};
 use crate::error::CliError;
 use crate::record::Record;
-use crate::score::Board;
+use crate::score::ResultTable;
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A record beside its definition.
@@ -44,15 +44,15 @@ impl Findings {
     }
 
     /// One cell per workload and contender.
-    pub fn board(&self) -> Board<'_> {
-        Board::new(&self.record, self.definition.choice)
+    pub fn results(&self) -> ResultTable<'_> {
+        ResultTable::new(&self.record, self.definition.choice)
     }
 
     /// The claims of the experiment and what became of them.
     pub fn claims(&self) -> Vec<Finding> {
-        let board = self.board();
+        let results = self.results();
         let decide =
-            |claim: &super::claim::Claim| claim.decide(&self.record, &board, self.timed.as_ref());
+            |claim: &super::claim::Claim| claim.decide(&self.record, &results, self.timed.as_ref());
         self.definition.claims.iter().map(decide).collect()
     }
 }

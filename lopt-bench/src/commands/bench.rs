@@ -38,11 +38,11 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
 
 /// Final losses by workload and contender.
 fn table(found: &Findings) -> String {
-    let board = found.board();
+    let results = found.results();
     let mut rows = vec![vec!["contender".to_owned(), "setting of the last".to_owned()]];
-    rows[0].extend(board.workloads.iter().map(|&name| name.to_owned()));
-    for (place, &contender) in board.contenders.iter().enumerate() {
-        let cells = board.cells.iter().map(|cells| &cells[place]);
+    rows[0].extend(results.workloads.iter().map(|&name| name.to_owned()));
+    for (place, &contender) in results.contenders.iter().enumerate() {
+        let cells = results.cells.iter().map(|cells| &cells[place]);
         let setting = cells.clone().next_back().map_or("", |cell| cell.setting).to_owned();
         let mut row = vec![contender.to_owned(), setting];
         row.extend(cells.map(|cell| cell.mean_last().map_or("diverged".to_owned(), loss_text)));

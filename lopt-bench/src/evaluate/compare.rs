@@ -72,7 +72,7 @@ pub fn compare(
         ours,
         figures: Figures {
             win_rate_vs_adam_1e3: won(constant[UNTUNED_RATE]),
-            speedup_iqm_vs_adam_1e3: Some(speedup(task.steps, steps, &adam.usual_curve, ours)),
+            speedup_iqm_vs_adam_1e3: Some(speedup(task.steps, steps, &adam.untuned_curve, ours)),
             win_rate_vs_cross_family_adam: opponents.cross.and_then(|rate| won(constant[rate])),
             win_rate_vs_tuned_adam: won(constant[opponents.constant]),
             win_rate_vs_tuned_cosine_adam: won(cosine[opponents.cosine]),

@@ -191,16 +191,16 @@ fn on_its_own(svg: &str) -> String {
 
 /// Final losses by contender and workload.
 fn numbers(found: &Findings) -> String {
-    let board = found.board();
+    let results = found.results();
     let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr><th>final loss</th>");
-    for workload in &board.workloads {
+    for workload in &results.workloads {
         push(&mut html, format_args!("<th>{}</th>", escape(workload)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
-    for (place, contender) in board.contenders.iter().enumerate() {
+    for (place, contender) in results.contenders.iter().enumerate() {
         let ours = if *contender == LEARNED { " class=\"ours\"" } else { "" };
         push(&mut html, format_args!("<tr{ours}><td>{}</td>", escape(contender)));
-        for cells in &board.cells {
+        for cells in &results.cells {
             let best = cells.iter().filter_map(Cell::mean_last).reduce(f64::min);
             let own = cells[place].mean_last();
             let class = if own.is_some() && own == best { " class=\"best\"" } else { "" };
@@ -211,7 +211,7 @@ fn numbers(found: &Findings) -> String {
         html.push_str("</tr>\n");
     }
     html.push_str("</tbody></table></div>\n");
-    let tuned = board.cells.iter().flatten().any(|cell| cell.tried > 1);
+    let tuned = results.cells.iter().flatten().any(|cell| cell.tried > 1);
     let how = match found.definition.choice {
         _ if !tuned => "",
         Choice::PerWorkload => {
