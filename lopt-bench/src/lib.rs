@@ -21,7 +21,7 @@
 //! * [`tuning`]: the choice of the best setting; [`score`]: what every contender reached with it.
 //! * [`report`]: the result for people.
 //!
-//! [`race`] is one workload, with `race.json` and `race.html` as its result; [`mod@bench`] has
+//! [`race`] is one workload, with `race.json` and `race.html` as its result; [`experiment`] has
 //! experiments with records that grow, [`evaluate`] scores on suites of tasks. [`speed`] is about
 //! time alone.
 //!
@@ -31,11 +31,11 @@
 
 pub mod args;
 pub mod baseline;
-pub mod bench;
 pub mod commands;
 pub mod contender;
 pub mod error;
 pub mod evaluate;
+pub mod experiment;
 pub mod interrupt;
 pub mod output;
 pub mod parallel;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lopt_bench::bench::claim::Verdict::{self, Open, Shown};
-use lopt_bench::bench::definition::{Definition, Kind, all, named};
-use lopt_bench::bench::findings::Findings;
+use lopt_bench::experiment::claim::Verdict::{self, Open, Shown};
+use lopt_bench::experiment::definition::{Definition, Kind, all, named};
+use lopt_bench::experiment::findings::Findings;
 
 fn lopt(args: &[&str], out: &Path) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_lopt"))

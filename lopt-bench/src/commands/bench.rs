@@ -4,11 +4,11 @@ use std::io::Write;
 
 use super::race::threads;
 use crate::args::BenchArgs;
-use crate::bench::claim::Finding;
-use crate::bench::definition::{Kind, named};
-use crate::bench::experiment::{self, Options};
-use crate::bench::findings::Findings;
 use crate::error::CliError;
+use crate::experiment::claim::Finding;
+use crate::experiment::definition::{Kind, named};
+use crate::experiment::findings::Findings;
+use crate::experiment::run::{Options, run_experiment};
 use crate::report::number::{loss_text, seconds_text};
 use crate::report::table::align;
 
@@ -19,7 +19,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
         Options { quick: args.quick, data: args.data.as_deref(), threads: threads(args.threads)? };
     for definition in &definitions {
         let began = std::time::Instant::now();
-        experiment::run(definition, &options, &args.out)?;
+        run_experiment(definition, &options, &args.out)?;
         let folder = args.out.join(&definition.name);
         let found = Findings::read(&folder, definition)?;
         writeln!(out, "{}: {}", definition.name, definition.title)?;

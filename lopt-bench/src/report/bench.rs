@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::bench_plots::{Drawing, Plot, plots, ratios};
-use crate::bench::claim::{Finding, Verdict};
-use crate::bench::definition::Kind;
-use crate::bench::findings::Findings;
 use crate::contender::LEARNED;
 use crate::error::CliError;
+use crate::experiment::claim::{Finding, Verdict};
+use crate::experiment::definition::Kind;
+use crate::experiment::findings::Findings;
 use crate::output::OutputFolder;
 use crate::report::number::loss_text;
 use crate::report::page::{self, CSS, escape, push};

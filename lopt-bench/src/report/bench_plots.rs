@@ -1,10 +1,10 @@
 //! The charts of an experiment: curves with bands, a profile, bars, final loss against the initial
 //! rate, overhead against the batch size.
 
-use crate::bench::claim::{Figure, Finding};
-use crate::bench::definition::Kind;
-use crate::bench::findings::Findings;
 use crate::contender::LEARNED;
+use crate::experiment::claim::{Figure, Finding};
+use crate::experiment::definition::Kind;
+use crate::experiment::findings::Findings;
 use crate::report::loss_charts::{loss_chart, rate_chart};
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
@@ -236,7 +236,7 @@ fn groups(found: &Findings) -> Vec<Plot> {
 /// fewer than two.
 pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
     let pairs = found.definition.claims.iter().zip(findings);
-    let bar = |(claim, finding): (&crate::bench::claim::Claim, &Finding)| match &claim.figure {
+    let bar = |(claim, finding): (&crate::experiment::claim::Claim, &Finding)| match &claim.figure {
         Figure::Ratio { a, b, .. } => {
             let figure = finding.figure?;
             Some(Bar {

@@ -39,7 +39,11 @@ pub struct Options<'a> {
 /// # Errors
 ///
 /// If a workload, contender or recipe does not exist, data are missing, or the folder refuses.
-pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result<Record, CliError> {
+pub fn run_experiment(
+    definition: &Definition,
+    options: &Options<'_>,
+    out: &Path,
+) -> Result<Record, CliError> {
     let scale = definition.scale(options.quick);
     // Everything that can be wrong is looked at before the first step.
     let workloads = workloads(scale, options.data)?;

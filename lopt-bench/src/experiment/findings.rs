@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::claim::Finding;
 use super::definition::Definition;
-use super::experiment::OVERHEAD;
 use super::log::{RECORDS, read};
+use super::run::OVERHEAD;
 use crate::error::CliError;
 use crate::record::Record;
 use crate::score::ResultTable;
