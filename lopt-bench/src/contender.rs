@@ -27,7 +27,8 @@ pub struct Contender {
 }
 
 impl Contender {
-    fn new(name: &str, settings: Vec<Setting>) -> Self {
+    /// A contender of this name with at least one setting.
+    pub fn new(name: &str, settings: Vec<Setting>) -> Self {
         Self { name: name.to_owned(), settings }
     }
 

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use super::race::threads;
 use crate::args::BenchArgs;
 use crate::error::CliError;
 use crate::experiment::claim::Finding;
 use crate::experiment::definition::{Kind, named};
 use crate::experiment::findings::Findings;
 use crate::experiment::run::{Options, run_experiment};
+use crate::parallel::threads;
 use crate::report::number::{loss_text, seconds_text};
 use crate::report::table::align;
 

@@ -13,6 +13,7 @@ use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::output::{OutputFolder, check_writable, write_json};
+use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
 use crate::suggest::near_names;
@@ -20,7 +21,7 @@ use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = super::race::threads(args.threads)?;
+    let threads = threads(args.threads)?;
     if let Some(name) = &args.ensemble {
         return run_ensemble(args, name, threads, out);
     }

@@ -8,6 +8,7 @@ use crate::args::RaceArgs;
 use crate::contender::{of_race, only};
 use crate::error::CliError;
 use crate::output::{OutputFolder, json_text};
+use crate::parallel::threads;
 use crate::race::{RaceContext, RaceRecord};
 use crate::report::{html, table};
 use crate::runs::{jobs, run_all};
@@ -49,15 +50,6 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     writeln!(out, "{}", table::render(&record, &context))?;
     writeln!(out, "wrote {} and {}", page.display(), json.display())?;
     Ok(())
-}
-
-/// The asked number of runs at a time, or the cores of the machine.
-pub(super) fn threads(asked: Option<usize>) -> Result<usize, CliError> {
-    match asked {
-        Some(0) => Err(CliError::Usage("--threads must be at least 1, got 0".to_owned())),
-        Some(threads) => Ok(threads),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-    }
 }
 
 /// A command line that gives the same race, with the defaults written out.
