@@ -1,6 +1,6 @@
 //! Everything that is read from outside: an error, or what is written back is the same.
 
-use lopt_bench::bench::record::Record;
+use lopt_bench::record::Record;
 use lopt_core::sealed::seal;
 use lopt_core::{Layout, LearnedOptimizer, Weights};
 use lopt_meta::distributed::protocol::Message;

@@ -91,7 +91,8 @@ impl Baseline {
         Self::ALL.into_iter().find(|known| known.0 == self).map_or("", |known| known.3)
     }
 
-    /// A fresh optimizer for a run of `steps` steps; those without a choice of rates take 1.
+    /// A fresh optimizer for a run of `steps` steps. Those without a choice of rates ignore `rate`, and
+    /// [`NAdamW`](Self::NAdamW) has a schedule of its own.
     pub fn build(
         self,
         layout: &Layout,

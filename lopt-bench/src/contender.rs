@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::setting::{Learned, LearnedWeights, Setting};
 use crate::suggest::unknown;
+use crate::weights_source::WeightsSource;
 
 /// Name of the learned optimizer in every comparison.
 pub const LEARNED: &str = "lopt";
@@ -30,7 +30,8 @@ pub struct Contender {
 }
 
 impl Contender {
-    fn new(name: &str, settings: Vec<Setting>) -> Self {
+    /// A contender of this name with at least one setting.
+    pub fn new(name: &str, settings: Vec<Setting>) -> Self {
         Self { name: name.to_owned(), settings }
     }
 
@@ -82,7 +83,7 @@ impl Contenders {
     pub fn built_in() -> Result<Self, CliError> {
         let mut contenders = Self::default();
         for (name, embedded) in [(LEARNED, None), ("paper", Some("paper"))] {
-            let weights = LearnedSource::load(embedded)?.weights;
+            let weights = WeightsSource::load(embedded)?.weights;
             contenders.add(name, LearnedWeights::Hierarchical(weights));
         }
         Ok(contenders)
@@ -153,7 +154,7 @@ mod tests {
     use lopt_core::Layout;
 
     fn race() -> Vec<Contender> {
-        let source = LearnedSource::load(None).unwrap();
+        let source = WeightsSource::load(None).unwrap();
         of_race(source.learned())
     }
 

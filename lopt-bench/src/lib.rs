@@ -17,38 +17,40 @@
 //! * [`workload`]: a problem with its seeds, batches and checkpoints, equal for all contenders.
 //! * [`contender`]: who runs, and with which [settings](setting) each of them may try its luck;
 //!   [`baseline`]: the optimizers designed by hand.
-//! * [`runs`]: every setting on every seed, on all cores; a run is one row of a record.
-//! * [`tuning`]: the choice of the best setting.
+//! * [`runs`]: every setting on every seed, on all cores; a run is one row of a [`record`].
+//! * [`tuning`]: the choice of the best setting; [`score`]: what every contender reached with it.
 //! * [`report`]: the result for people.
 //!
-//! [`race`] is one workload, with `race.json` and `race.html` as its result; [`mod@bench`] has
+//! [`race`] is one workload, with `race.json` and `race.html` as its result; [`experiment`] has
 //! experiments with records that grow, [`evaluate`] scores on suites of tasks. [`speed`] is about
 //! time alone.
 //!
-//! Around them: [`commands`] and [`args`] (the command line), [`learned`] (where weights come from),
+//! Around them: [`commands`] and [`args`] (the command line), [`weights_source`] (weights by name or file),
 //! [`error`], [`progress`] (what moves on the screen), [`timing`] (clocks), [`output`] (files that are
 //! written in full or not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
 pub mod baseline;
-pub mod bench;
 pub mod commands;
 pub mod contender;
 pub mod error;
 pub mod evaluate;
+pub mod experiment;
 pub mod field;
 pub mod interrupt;
-pub mod learned;
 pub mod output;
 pub mod parallel;
 pub mod progress;
 pub mod race;
+pub mod record;
 pub mod report;
 pub mod run_lock;
 pub mod runs;
+pub mod score;
 pub mod setting;
 pub mod speed;
 pub mod suggest;
 pub mod timing;
 pub mod tuning;
+pub mod weights_source;
 pub mod workload;

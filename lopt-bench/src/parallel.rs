@@ -48,3 +48,16 @@ pub fn parallel<T: Send>(
     done.sort_unstable_by_key(|&(index, _)| index);
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
+
+/// The asked number of runs at a time, or the cores of the machine.
+///
+/// # Errors
+///
+/// If 0 is asked for.
+pub fn threads(asked: Option<usize>) -> Result<usize, CliError> {
+    match asked {
+        Some(0) => Err(CliError::Usage("--threads must be at least 1, got 0".to_owned())),
+        Some(threads) => Ok(threads),
+        None => Ok(thread::available_parallelism().map_or(1, usize::from)),
+    }
+}

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::score::{Cell, CurvePoint};
 use crate::contender::Contender;
 use crate::runs::Run;
+use crate::score::{Cell, CurvePoint};
 use crate::tuning::{best, mean};
 use crate::workload::Workload;
 
@@ -183,9 +183,9 @@ pub struct RaceContext {
 mod tests {
     use super::*;
     use crate::baseline::Baseline;
-    use crate::bench::record::FINISHED;
-    use crate::bench::record::RunRow;
     use crate::contender::grid;
+    use crate::record::FINISHED;
+    use crate::record::RunRow;
 
     const STEPS: [usize; 3] = [0, 1, 10];
 

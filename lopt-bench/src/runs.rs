@@ -3,11 +3,11 @@
 
 use lopt_problems::{Objective, Outcome, Phase, Probe, Problem as _, train};
 
-use crate::bench::record::{FINISHED, RunRow};
 use crate::contender::Contender;
 use crate::error::CliError;
 use crate::parallel::parallel;
 use crate::progress::Progress;
+use crate::record::{FINISHED, RunRow};
 use crate::setting::Setting;
 use crate::timing::{Clock, PhaseTimes};
 use crate::workload::Workload;

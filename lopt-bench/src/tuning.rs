@@ -1,5 +1,18 @@
 //! Choosing among settings by their results: the only place where anything is chosen.
 
+use serde::{Deserialize, Serialize};
+
+/// How tuned contenders come by their setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// The best for each workload, judged by what is reported: this favours them.
+    #[default]
+    PerWorkload,
+    /// One for all workloads, the best on average.
+    Overall,
+}
+
 /// Place of the least score, the first of equals; `None` without scores.
 pub fn best(scores: impl IntoIterator<Item = f64>) -> Option<usize> {
     let scores = scores.into_iter().enumerate();

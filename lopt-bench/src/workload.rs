@@ -83,9 +83,9 @@ impl Workload {
                 let sentence = format!("--batch must be at most the {rows} rows, got {asked}");
                 return Err(CliError::Usage(sentence));
             }
-            (asked, usual, _) => asked.or(usual),
+            (asked, default, _) => asked.or(default),
         };
-        let steps = size.steps.unwrap_or_else(|| usual_steps(name));
+        let steps = size.steps.unwrap_or_else(|| default_steps(name));
         let table_steps = table_steps(steps);
         Ok(Self {
             name: name.to_owned(),
@@ -148,7 +148,7 @@ const NOISE: u64 = 3;
 const MEASURED: u64 = 4;
 
 /// Steps of a race if none are asked for; chosen so that nobody waits long on two cores.
-fn usual_steps(problem: &str) -> usize {
+fn default_steps(problem: &str) -> usize {
     match problem {
         "mnist-mlp" => 2000,
         "mnist-conv" | "cifar-conv" => 500,

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lopt_bench::bench::claim::Verdict::{self, Open, Shown};
-use lopt_bench::bench::definition::{Definition, Kind, all, named};
-use lopt_bench::bench::findings::Findings;
+use lopt_bench::experiment::claim::Verdict::{self, Open, Shown};
+use lopt_bench::experiment::definition::{Definition, Kind, all, named};
+use lopt_bench::experiment::findings::Findings;
 
 fn lopt(args: &[&str], out: &Path) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_lopt"))
@@ -33,10 +33,10 @@ fn quick(name: &str) -> Findings {
 
 /// Every contender ran on every workload and seed, and its loss began where all begin.
 fn complete(found: &Findings) {
-    let (board, scale) = (found.board(), found.definition.scale(true));
-    assert_eq!(board.workloads, scale.workloads);
-    assert_eq!(board.contenders, found.definition.contenders);
-    for cells in &board.cells {
+    let (results, scale) = (found.results(), found.definition.scale(true));
+    assert_eq!(results.workloads, scale.workloads);
+    assert_eq!(results.contenders, found.definition.contenders);
+    for cells in &results.cells {
         let initial = cells[0].rows[0].initial().expect("step 0 is measured");
         for cell in cells {
             assert_eq!(cell.rows.len(), scale.seeds);
@@ -62,10 +62,11 @@ fn fig2_old_learned_optimizers_do_not_transfer() {
 #[test]
 fn fig3_problems_of_the_training_set() {
     let found = quick("fig3");
-    let board = found.board();
+    let results = found.results();
     // on the quadratic, the problem it knows best, by far
-    let of =
-        |name| board.cell("quadratic-20", name).and_then(|cell| cell.mean_last()).expect("it ran");
+    let of = |name| {
+        results.cell("quadratic-20", name).and_then(|cell| cell.mean_last()).expect("it ran")
+    };
     assert!(of("paper") < 0.2 * of("adam"), "{} {}", of("paper"), of("adam"));
 }
 

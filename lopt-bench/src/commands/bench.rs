@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use super::race::threads;
 use crate::args::BenchArgs;
-use crate::bench::claim::Finding;
-use crate::bench::definition::{Kind, named};
-use crate::bench::experiment::{self, Options};
-use crate::bench::findings::Findings;
 use crate::error::CliError;
+use crate::experiment::claim::Finding;
+use crate::experiment::definition::{Kind, named};
+use crate::experiment::findings::Findings;
+use crate::experiment::run::{Options, run_experiment};
+use crate::parallel::threads;
 use crate::report::number::{loss_text, seconds_text};
 use crate::report::table::align;
 
@@ -23,7 +23,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
     };
     for definition in &definitions {
         let began = std::time::Instant::now();
-        experiment::run(definition, &options, &args.out)?;
+        run_experiment(definition, &options, &args.out)?;
         let folder = args.out.join(&definition.name);
         let found = Findings::read(&folder, definition)?;
         writeln!(out, "{}: {}", definition.name, definition.title)?;
@@ -45,11 +45,11 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
 
 /// Final losses by workload and contender.
 fn table(found: &Findings) -> String {
-    let board = found.board();
+    let results = found.results();
     let mut rows = vec![vec!["contender".to_owned(), "setting of the last".to_owned()]];
-    rows[0].extend(board.workloads.iter().map(|&name| name.to_owned()));
-    for (place, &contender) in board.contenders.iter().enumerate() {
-        let cells = board.cells.iter().map(|cells| &cells[place]);
+    rows[0].extend(results.workloads.iter().map(|&name| name.to_owned()));
+    for (place, &contender) in results.contenders.iter().enumerate() {
+        let cells = results.cells.iter().map(|cells| &cells[place]);
         let setting = cells.clone().next_back().map_or("", |cell| cell.setting).to_owned();
         let mut row = vec![contender.to_owned(), setting];
         row.extend(cells.map(|cell| cell.mean_last().map_or("diverged".to_owned(), loss_text)));

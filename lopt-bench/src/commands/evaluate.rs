@@ -10,18 +10,19 @@ use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
 use crate::evaluate::cache::Cache;
 use crate::evaluate::ensemble::{self, Effort};
-use crate::evaluate::learned::{LearnedRun, run_task};
+use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, check_writable, write_json};
+use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
 use crate::suggest::near_names;
+use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = super::race::threads(args.threads)?;
+    let threads = threads(args.threads)?;
     if let Some(name) = &args.ensemble {
         return run_ensemble(args, name, threads, out);
     }
@@ -30,7 +31,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
         return run_field(args, suite, threads, out);
     }
     let tasks = tasks(args, suite)?;
-    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
     check_json(json)?;
     for task in &tasks.skipped {
@@ -68,7 +69,7 @@ fn run_field(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     check_counts(args)?;
-    let learned = LearnedSource::load(Some(&args.weights))?;
+    let learned = WeightsSource::load(Some(&args.weights))?;
     let json = args.json.as_deref();
     check_json(json)?;
     let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
@@ -96,7 +97,7 @@ fn run_ensemble(
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = LearnedSource::load(Some(&args.weights))?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
     check_json(json)?;
     let effort = Effort {

@@ -7,12 +7,13 @@ use std::slice;
 use crate::args::RaceArgs;
 use crate::contender::{of_race, only};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, json_text};
+use crate::parallel::threads;
 use crate::race::{RaceContext, RaceRecord};
 use crate::report::{html, table};
 use crate::runs::{jobs, run_all};
 use crate::timing::{Clock, Stopwatch};
+use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
@@ -21,7 +22,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
     let workload = Workload::new(&args.problem, size, args.data.as_deref())?.validated();
-    let learned = LearnedSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
+    let learned = WeightsSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
     let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
 
@@ -48,15 +49,6 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     writeln!(out, "{}", table::render(&record, &context))?;
     writeln!(out, "wrote {} and {}", page.display(), json.display())?;
     Ok(())
-}
-
-/// The asked number of runs at a time, or the cores of the machine.
-pub(super) fn threads(asked: Option<usize>) -> Result<usize, CliError> {
-    match asked {
-        Some(0) => Err(CliError::Usage("--threads must be at least 1, got 0".to_owned())),
-        Some(threads) => Ok(threads),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-    }
 }
 
 /// A command line that gives the same race, with the defaults written out.

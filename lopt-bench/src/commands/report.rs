@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use crate::args::ReportArgs;
-use crate::bench::definition;
-use crate::bench::findings::Findings;
-use crate::bench::log::RECORDS;
 use crate::error::CliError;
+use crate::experiment::definition;
+use crate::experiment::findings::Findings;
+use crate::experiment::log::RECORDS;
 use crate::output::OutputFolder;
 use crate::report::bench;
 

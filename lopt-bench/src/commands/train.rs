@@ -13,11 +13,11 @@ use lopt_meta::{Checkpoint, Learner, Recipe, TrainError, Trainer, UpdateReport};
 use crate::args::TrainArgs;
 use crate::error::CliError;
 use crate::interrupt;
-use crate::learned::LearnedSource;
 use crate::output::OutputFolder;
 use crate::progress::Progress;
 use crate::report::number::{count_text, short_count_text};
 use crate::run_lock::RunLock;
+use crate::weights_source::WeightsSource;
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
 pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -113,7 +113,7 @@ pub(super) fn beginning(
         (false, false) => match &args.from {
             None => Ok(Beginning::Fresh(recipe)),
             Some(from) => {
-                let start = LearnedSource::load(Some(from))?;
+                let start = WeightsSource::load(Some(from))?;
                 Ok(Beginning::Weights(recipe, start.weights))
             }
         },

@@ -9,12 +9,12 @@ use lopt_meta::Checkpoint;
 
 use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
 use crate::report::number::count_text;
+use crate::weights_source::WeightsSource;
 
 /// Describes weights: where from, which optimizer, how large each block is.
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let source = LearnedSource::load(Some(&args.weights))?;
+    let source = WeightsSource::load(Some(&args.weights))?;
     let (weights, record) = (&source.weights, &source.weights.record);
     writeln!(out, "weights          {}", source.label)?;
     writeln!(out, "meta-parameters  {}", count_text(weights.psi.len()))?;
@@ -60,7 +60,7 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Cli
 
 /// Copies weights with another initial rate; the recipe and the meta-parameters stay.
 pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let source = LearnedSource::load(Some(&args.weights))?;
+    let source = WeightsSource::load(Some(&args.weights))?;
     let mut weights = (*source.weights).clone();
     weights.config.initial_rate = (args.rate, args.rate);
     let fault = |error: String| CliError::Weights(error);
@@ -83,10 +83,10 @@ pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), Cli
 
 /// Writes the mean of the meta-parameters, with the record of the first and a line on each.
 pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let sources: Vec<LearnedSource> = args
+    let sources: Vec<WeightsSource> = args
         .weights
         .iter()
-        .map(|name| LearnedSource::load(Some(name)))
+        .map(|name| WeightsSource::load(Some(name)))
         .collect::<Result<_, _>>()?;
     let mut mean = (*sources[0].weights).clone();
     pace(&mut mean, &sources[0].label, args.like.as_deref())?;
@@ -120,7 +120,7 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
 /// Gives weights the initial rate, pace and fading of others of the same network.
 fn pace(weights: &mut Weights, label: &str, like: Option<&str>) -> Result<(), CliError> {
     let Some(like) = like else { return Ok(()) };
-    let like = LearnedSource::load(Some(like))?;
+    let like = WeightsSource::load(Some(like))?;
     weights.config = weights.config.paced_as(&like.weights.config);
     if weights.config != like.weights.config {
         let text = format!("`{label}` and `{}` are other networks", like.label);

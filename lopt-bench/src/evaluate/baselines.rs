@@ -51,7 +51,8 @@ pub struct SeedBaselines {
     /// Least loss so far of any constant rate, at the places of the grid.
     pub best_curve: Vec<f64>,
     /// Least loss so far of the rate 1e-3.
-    pub usual_curve: Vec<f64>,
+    #[serde(rename = "usual_curve")]
+    pub untuned_curve: Vec<f64>,
     /// Losses after longer runs.
     pub longer: Vec<LongerRun>,
 }
@@ -234,7 +235,7 @@ fn summary<'a>(task: &Task, runs: impl Iterator<Item = &'a Done> + Clone) -> See
     };
     let constant = || runs.clone().filter(|done| done.job.schedule == Constant);
     let curve = |curve: Vec<f64>| curve.into_iter().map(rounded).collect();
-    let usual = constant().filter(|done| done.job.rate == UNTUNED_RATE);
+    let untuned = constant().filter(|done| done.job.rate == UNTUNED_RATE);
     let mut longer = Vec::new();
     for done in runs.clone().filter(|done| done.job.multiple > 1) {
         let Job { schedule, rate, .. } = done.job;
@@ -250,7 +251,7 @@ fn summary<'a>(task: &Task, runs: impl Iterator<Item = &'a Done> + Clone) -> See
         constant: finals(Constant),
         cosine: finals(Cosine),
         best_curve: curve(envelope(constant().map(|done| done.run.curve.as_slice()))),
-        usual_curve: curve(envelope(usual.map(|done| done.run.curve.as_slice()))),
+        untuned_curve: curve(envelope(untuned.map(|done| done.run.curve.as_slice()))),
         longer,
     }
 }

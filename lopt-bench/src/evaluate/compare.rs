@@ -5,7 +5,7 @@ use lopt_problems::Task;
 use super::baselines::{SeedBaselines, TaskBaselines, UNTUNED_RATE};
 use super::curve::{grid, step_of};
 use super::figures::Figures;
-use super::learned::{LONGEST, LearnedRun};
+use super::learned_runs::{LONGEST, LearnedRun};
 use super::run::Mark;
 use crate::baseline::RateSchedule::{Constant, Cosine};
 use crate::tuning;
@@ -72,7 +72,7 @@ pub fn compare(
         ours,
         figures: Figures {
             win_rate_vs_adam_1e3: won(constant[UNTUNED_RATE]),
-            speedup_iqm_vs_adam_1e3: Some(speedup(task.steps, steps, &adam.usual_curve, ours)),
+            speedup_iqm_vs_adam_1e3: Some(speedup(task.steps, steps, &adam.untuned_curve, ours)),
             win_rate_vs_cross_family_adam: opponents.cross.and_then(|rate| won(constant[rate])),
             win_rate_vs_tuned_adam: won(constant[opponents.constant]),
             win_rate_vs_tuned_cosine_adam: won(cosine[opponents.cosine]),

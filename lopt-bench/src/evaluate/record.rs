@@ -7,7 +7,7 @@ use super::baselines::{TaskBaselines, seeds_at};
 use super::compare::{Comparison, Opponents, compare, still_falling};
 use super::curve::MULTIPLES;
 use super::figures::Figures;
-use super::learned::LearnedRun;
+use super::learned_runs::LearnedRun;
 use super::statistics::{Estimate, estimate, mean};
 use super::task_record::{TaskRecord, task_record};
 use crate::baseline::RateSchedule;

@@ -68,14 +68,14 @@ impl Start {
         let objective = ProblemObjective::new(Arc::clone(&task.problem), instance, random(NOISE));
         let Some(rows) = rows else { return objective };
         let fixed: Vec<usize> = (0..rows.min(EXACT_ROWS)).collect();
-        let batches = |batch, purpose| Some(BatchStream::new(rows, batch, random(purpose)));
+        let batches = |batch, purpose| BatchStream::new(rows, batch, random(purpose));
         let batch = task.batch.filter(|&batch| batch < rows);
         // The loss of one or a few rows says little about the model.
         let few = task.batch.is_some_and(|batch| batch < MEASURED_ROWS.min(rows));
         objective
             .with_training_rows(&fixed, PART)
-            .with_batches(batch.and_then(|batch| batches(batch, BATCHES)))
-            .with_loss_batches(few.then(|| batches(MEASURED_ROWS, MEASURED)).flatten())
+            .with_batches(batch.map(|batch| batches(batch, BATCHES)))
+            .with_loss_batches(few.then(|| batches(MEASURED_ROWS, MEASURED)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::baselines::{TaskBaselines, UNTUNED_RATE, rates};
 use super::compare::{Comparison, Opponents, still_falling};
 use super::figures::Figures;
-use super::learned::LearnedRun;
+use super::learned_runs::LearnedRun;
 use super::statistics::mean;
 use crate::baseline::RateSchedule::{Constant, Cosine};
 

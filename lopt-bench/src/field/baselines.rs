@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::run::{Label, TimedRun, run};
 use super::score::{JobFacts, JobRuns};
 use super::{ADAMW, COSINE, RIVALS};
-use crate::bench::record::line;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::output::{OutputFolder, say};
 use crate::parallel::parallel;
+use crate::record::line;
 use crate::setting::Setting;
 
 /// First line of a file.

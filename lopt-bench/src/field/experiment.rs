@@ -15,12 +15,12 @@ use super::figures::FieldFigures;
 use super::learned::run_factor;
 use super::run::TimedRun;
 use super::score::{JobFacts, JobRuns};
-use crate::bench::log::{Log, Timing};
-use crate::bench::record::{Record, Row};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
+use crate::experiment::log::{Log, Timing};
 use crate::output::say;
 use crate::parallel::parallel;
+use crate::record::{Record, Row};
+use crate::weights_source::WeightsSource;
 
 /// What is run, and how.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Plan {
     pub fn learned(
         &self,
         task: &FieldTask,
-        learned: &LearnedSource,
+        learned: &WeightsSource,
         begun: usize,
         ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
     ) -> Result<(), CliError> {
@@ -139,7 +139,7 @@ impl Plan {
     pub fn evaluate(
         &self,
         suite: FieldSuite,
-        learned: &LearnedSource,
+        learned: &WeightsSource,
         baselines_only: bool,
     ) -> Result<FieldFigures, CliError> {
         let mut scores = Vec::new();
@@ -171,7 +171,7 @@ pub const FACTOR_SEEDS: usize = 1;
 /// # Errors
 ///
 /// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
-pub fn put_rows(plan: &Plan, learned: &LearnedSource, log: &Log) -> Result<(), CliError> {
+pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), CliError> {
     let put = |place: usize, run: &TimedRun| {
         let timing = Timing {
             row: place,

@@ -8,7 +8,7 @@ use lopt_problems::FieldTask;
 use super::run::{Label, TimedRun, run};
 use super::{GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
-use crate::learned::LearnedSource;
+use crate::weights_source::WeightsSource;
 
 /// Both runs of a factor: without the guard, and with it.
 ///
@@ -22,7 +22,7 @@ use crate::learned::LearnedSource;
 pub fn run_factor(
     task: &FieldTask,
     steps: usize,
-    learned: &LearnedSource,
+    learned: &WeightsSource,
     factor: f64,
     seed: usize,
 ) -> Result<[TimedRun; 2], CliError> {

@@ -3,7 +3,7 @@
 use lopt_core::Optimizer;
 use lopt_problems::{FieldTask, Objective, Outcome, Phase, Probe, train};
 
-use crate::bench::record::{FINISHED, RunRow, rounded};
+use crate::record::{FINISHED, RunRow, rounded};
 use crate::timing::{Clock, PhaseTimes};
 
 /// Who runs, for the record.

@@ -431,7 +431,7 @@ const MARKS_MOST: f64 = super::run::MARKS as f64;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::bench::record::{FINISHED, RunRow};
+    use crate::record::{FINISHED, RunRow};
 
     pub(crate) fn facts() -> JobFacts {
         JobFacts {

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use super::bench_plots::{Drawing, Plot, plots, ratios};
-use crate::bench::claim::{Finding, Verdict};
-use crate::bench::definition::{Choice, Kind};
-use crate::bench::findings::Findings;
-use crate::bench::score::Cell;
 use crate::contender::LEARNED;
 use crate::error::CliError;
+use crate::experiment::claim::{Finding, Verdict};
+use crate::experiment::definition::Kind;
+use crate::experiment::findings::Findings;
 use crate::output::OutputFolder;
 use crate::report::field;
 use crate::report::number::loss_text;
 use crate::report::page::{self, CSS, escape, push};
 use crate::report::plot::canvas::Screen;
+use crate::score::Cell;
+use crate::tuning::Choice;
 
 /// Writes the page and the plots; returns the path of the page.
 ///
@@ -195,16 +196,16 @@ fn on_its_own(svg: &str) -> String {
 
 /// Final losses by contender and workload.
 fn numbers(found: &Findings) -> String {
-    let board = found.board();
+    let results = found.results();
     let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr><th>final loss</th>");
-    for workload in &board.workloads {
+    for workload in &results.workloads {
         push(&mut html, format_args!("<th>{}</th>", escape(workload)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
-    for (place, contender) in board.contenders.iter().enumerate() {
+    for (place, contender) in results.contenders.iter().enumerate() {
         let ours = if *contender == LEARNED { " class=\"ours\"" } else { "" };
         push(&mut html, format_args!("<tr{ours}><td>{}</td>", escape(contender)));
-        for cells in &board.cells {
+        for cells in &results.cells {
             let best = cells.iter().filter_map(Cell::mean_last).reduce(f64::min);
             let own = cells[place].mean_last();
             let class = if own.is_some() && own == best { " class=\"best\"" } else { "" };
@@ -215,7 +216,7 @@ fn numbers(found: &Findings) -> String {
         html.push_str("</tr>\n");
     }
     html.push_str("</tbody></table></div>\n");
-    let tuned = board.cells.iter().flatten().any(|cell| cell.tried > 1);
+    let tuned = results.cells.iter().flatten().any(|cell| cell.tried > 1);
     let how = match found.definition.choice {
         _ if !tuned => "",
         Choice::PerWorkload => {

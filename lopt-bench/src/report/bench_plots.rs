@@ -1,11 +1,10 @@
 //! The charts of an experiment: curves with bands, a profile, bars, final loss against the initial
 //! rate, overhead against the batch size.
 
-use crate::bench::claim::{Figure, Finding};
-use crate::bench::definition::Kind;
-use crate::bench::findings::Findings;
-use crate::bench::score::{Board, Cell};
 use crate::contender::LEARNED;
+use crate::experiment::claim::{Figure, Finding};
+use crate::experiment::definition::Kind;
+use crate::experiment::findings::Findings;
 use crate::report::field;
 use crate::report::loss_charts::{loss_chart, rate_chart};
 use crate::report::plot::axis::Scale;
@@ -13,6 +12,7 @@ use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::plot::panels::Panels;
+use crate::score::{Cell, ResultTable};
 use crate::tuning::order;
 
 /// A chart with what is said about it.
@@ -52,18 +52,18 @@ pub fn plots(found: &Findings) -> Vec<Plot> {
 }
 
 fn races(found: &Findings) -> Vec<Plot> {
-    let board = found.board();
-    if board.contenders.iter().filter(|name| name.contains('@')).count() > usize::from(COLOURS) {
-        return board.workloads.iter().map(|workload| rates(&board, workload)).collect();
+    let results = found.results();
+    if results.contenders.iter().filter(|name| name.contains('@')).count() > usize::from(COLOURS) {
+        return results.workloads.iter().map(|workload| rates(&results, workload)).collect();
     }
-    let shown = shown(&board);
+    let shown = shown(&results);
     let mut plots: Vec<Plot> =
-        board.workloads.iter().map(|workload| curves(&board, workload, &shown)).collect();
-    if board.workloads.len() >= ENOUGH_FOR_PROFILE {
-        plots.insert(0, profile(&board, &shown));
+        results.workloads.iter().map(|workload| curves(&results, workload, &shown)).collect();
+    if results.workloads.len() >= ENOUGH_FOR_PROFILE {
+        plots.insert(0, profile(&results, &shown));
     }
-    if board.contenders.len() > usize::from(COLOURS) {
-        plots.insert(0, means(&board));
+    if results.contenders.len() > usize::from(COLOURS) {
+        plots.insert(0, means(&results));
     }
     plots
 }
@@ -73,8 +73,8 @@ const ENOUGH_FOR_PROFILE: usize = 3;
 
 /// The contenders with a line, the first in the record and the best of the others: more lines than
 /// colours cannot be told apart.
-fn shown(board: &Board<'_>) -> Vec<usize> {
-    let scores: Vec<f64> = (0..board.contenders.len()).map(|c| mean_log(board, c)).collect();
+fn shown(results: &ResultTable<'_>) -> Vec<usize> {
+    let scores: Vec<f64> = (0..results.contenders.len()).map(|c| mean_log(results, c)).collect();
     let others = order(&scores).into_iter().filter(|&c| c > 0).take(usize::from(COLOURS) - 1);
     let mut shown: Vec<usize> = others.chain((!scores.is_empty()).then_some(0)).collect();
     shown.sort_unstable();
@@ -82,17 +82,17 @@ fn shown(board: &Board<'_>) -> Vec<usize> {
 }
 
 /// Mean over workloads and seeds of the logarithm of final over initial loss.
-fn mean_log(board: &Board<'_>, contender: usize) -> f64 {
-    let all = board.cells.iter().flat_map(|cells| cells[contender].relative());
+fn mean_log(results: &ResultTable<'_>, contender: usize) -> f64 {
+    let all = results.cells.iter().flat_map(|cells| cells[contender].relative());
     let logs: Vec<f64> = all.map(f64::ln).collect();
     logs.iter().sum::<f64>() / logs.len().max(1) as f64
 }
 
 /// Loss against steps, the band from the worst to the best seed.
-fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
+fn curves(results: &ResultTable<'_>, workload: &str, shown: &[usize]) -> Plot {
     let cell = |(colour, &place): (usize, &usize)| {
-        let name = board.contenders[place];
-        Some((name, colour as u8, board.cell(workload, name)?))
+        let name = results.contenders[place];
+        Some((name, colour as u8, results.cell(workload, name)?))
     };
     let cells: Vec<(&str, u8, &Cell<'_>)> = shown.iter().enumerate().filter_map(cell).collect();
     let curves: Vec<_> = cells.iter().map(|(_, _, cell)| cell.curve()).collect();
@@ -114,17 +114,17 @@ fn curves(board: &Board<'_>, workload: &str, shown: &[usize]) -> Plot {
 }
 
 /// For each contender the part of workloads on which it is within a factor of the best.
-fn profile(board: &Board<'_>, shown: &[usize]) -> Plot {
+fn profile(results: &ResultTable<'_>, shown: &[usize]) -> Plot {
     let factors: Vec<f64> = (0..=60).map(|i| 10_f64.powf(f64::from(i) / 20.0)).collect();
     let lines = shown.iter().enumerate().map(|(colour, &place)| {
-        let within = |&factor: &f64| (factor, board.profile(place, factor));
-        let ours = board.contenders[place] == LEARNED;
+        let within = |&factor: &f64| (factor, results.profile(place, factor));
+        let ours = results.contenders[place] == LEARNED;
         Series::line(colour as u8, ours, factors.iter().map(within).collect())
     });
     let chart = Chart::new("factor", "workloads within that factor of the best", lines);
     let chart = Chart { y: Scale::Share, ..chart };
     let name =
-        |(colour, &place): (usize, &usize)| (board.contenders[place].to_owned(), colour as u8);
+        |(colour, &place): (usize, &usize)| (results.contenders[place].to_owned(), colour as u8);
     Plot {
         name: "profile".to_owned(),
         title: "Performance profile".to_owned(),
@@ -137,13 +137,13 @@ fn profile(board: &Board<'_>, shown: &[usize]) -> Plot {
 }
 
 /// Geometric mean of final over initial loss of every contender, as a bar.
-fn means(board: &Board<'_>) -> Plot {
-    let mut bars: Vec<Bar> = (0..board.contenders.len())
+fn means(results: &ResultTable<'_>) -> Plot {
+    let mut bars: Vec<Bar> = (0..results.contenders.len())
         .map(|place| Bar {
-            name: board.contenders[place].to_owned(),
-            value: mean_log(board, place).exp(),
+            name: results.contenders[place].to_owned(),
+            value: mean_log(results, place).exp(),
             interval: None,
-            colour: u8::from(board.contenders[place] != LEARNED) * 2,
+            colour: u8::from(results.contenders[place] != LEARNED) * 2,
         })
         .collect();
     bars.sort_by(|a, b| a.value.total_cmp(&b.value));
@@ -157,17 +157,17 @@ fn means(board: &Board<'_>) -> Plot {
 }
 
 /// Final loss against the initial rate, for the contenders `NAME@RATE`.
-fn rates(board: &Board<'_>, workload: &str) -> Plot {
+fn rates(results: &ResultTable<'_>, workload: &str) -> Plot {
     let mut bases: Vec<&str> = Vec::new();
-    for name in board.contenders.iter().filter_map(|name| name.split_once('@')) {
+    for name in results.contenders.iter().filter_map(|name| name.split_once('@')) {
         if !bases.contains(&name.0) {
             bases.push(name.0);
         }
     }
     let line = |base: &str| {
-        let of_base = board.contenders.iter().filter_map(|name| {
+        let of_base = results.contenders.iter().filter_map(|name| {
             let (own, rate) = name.split_once('@')?;
-            let loss = board.cell(workload, name).filter(|_| own == base)?.mean_last()?;
+            let loss = results.cell(workload, name).filter(|_| own == base)?.mean_last()?;
             Some((rate.parse().ok()?, loss))
         });
         of_base.collect()
@@ -176,7 +176,7 @@ fn rates(board: &Board<'_>, workload: &str) -> Plot {
         .iter()
         .enumerate()
         .map(|(colour, base)| Series::line(colour as u8, *base == LEARNED, line(base)).marked());
-    let initial = board.cells.iter().flatten().flat_map(|cell| &cell.rows);
+    let initial = results.cells.iter().flatten().flat_map(|cell| &cell.rows);
     let initial = initial.filter(|row| row.workload == workload).filter_map(|row| row.initial());
     let chart = rate_chart("initial learning rate", series, initial.reduce(f64::max));
     let names = bases.iter().enumerate().map(|(colour, base)| ((*base).to_owned(), colour as u8));
@@ -220,7 +220,7 @@ fn groups(found: &Findings) -> Vec<Plot> {
     }
     let of = |group: &str| -> Vec<Bar> {
         let bars = found.record.bars().filter(|bar| bar.group == group);
-        let bar = |bar: &crate::bench::record::BarRow| Bar {
+        let bar = |bar: &crate::record::BarRow| Bar {
             name: bar.name.clone(),
             value: bar.value,
             interval: None,
@@ -242,7 +242,7 @@ fn groups(found: &Findings) -> Vec<Plot> {
 /// fewer than two.
 pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
     let pairs = found.definition.claims.iter().zip(findings);
-    let bar = |(claim, finding): (&crate::bench::claim::Claim, &Finding)| match &claim.figure {
+    let bar = |(claim, finding): (&crate::experiment::claim::Claim, &Finding)| match &claim.figure {
         Figure::Ratio { a, b, .. } => {
             let figure = finding.figure?;
             Some(Bar {

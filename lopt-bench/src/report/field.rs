@@ -1,6 +1,6 @@
 //! The field suite on the page: figures, a table of factors, and small charts of every job.
 
-use crate::bench::findings::Findings;
+use crate::experiment::findings::Findings;
 use crate::field::experiment::jobs;
 use crate::field::figures::FieldFigures;
 use crate::field::run::TimedRun;

@@ -1,11 +1,11 @@
 //! Charts of runs: loss against steps, and final loss against the learning rate.
 
-use crate::bench::score::CurvePoint;
 use crate::contender::LEARNED;
 use crate::race::{ContenderRecord, RaceRecord};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::table::validated;
+use crate::score::CurvePoint;
 
 /// Loss against steps, the mean over seeds with a band from the best to the worst.
 ///

@@ -58,8 +58,8 @@ fn comparison(ours: f64, other: &ContenderRecord) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::bench::score::CurvePoint;
     use crate::race::GridPoint;
+    use crate::score::CurvePoint;
 
     /// A contender whose loss falls like a power of the step.
     pub(crate) fn contender(name: &str, tuned: bool, last: Option<f64>) -> ContenderRecord {

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
-use super::score::{Board, relative};
 use crate::evaluate::statistics::{Estimate, estimate, mean};
 use crate::field::figures::FieldFigures;
+use crate::record::Record;
+use crate::score::{ResultTable, relative};
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A sentence with the figure that decides it.
@@ -120,11 +120,11 @@ impl Claim {
     pub fn decide(
         &self,
         record: &Record,
-        board: &Board<'_>,
+        results: &ResultTable<'_>,
         timed: Option<&OverheadRecord>,
         field: &[FieldFigures],
     ) -> Finding {
-        let figure = self.figure.estimate(record, board, timed, field);
+        let figure = self.figure.estimate(record, results, timed, field);
         let bounds = [(self.most, "at most"), (self.least, "at least")];
         let words = bounds.iter().filter_map(|(x, word)| x.map(|x| format!("{word} {x}")));
         Finding {
@@ -152,37 +152,38 @@ impl Figure {
     fn estimate(
         &self,
         record: &Record,
-        board: &Board<'_>,
+        results: &ResultTable<'_>,
         timed: Option<&OverheadRecord>,
         field: &[FieldFigures],
     ) -> Option<Estimate> {
         match self {
             Self::Ratio { a, b, workloads } => {
-                let logs = per_workload(board, workloads, |workload| {
-                    let (a, b) = (board.cell(workload, a)?, board.cell(workload, b)?);
+                let logs = per_workload(results, workloads, |workload| {
+                    let (a, b) = (results.cell(workload, a)?, results.cell(workload, b)?);
                     let pairs = a.relative().into_iter().zip(b.relative());
                     Some(pairs.map(|(a, b)| (a / b).ln()).collect())
                 });
                 estimated(&logs).map(exponential)
             }
             Self::Share { a, below, workloads } => {
-                let hits = per_workload(board, workloads, |workload| {
-                    let reached = board.cell(workload, a)?.relative();
+                let hits = per_workload(results, workloads, |workload| {
+                    let reached = results.cell(workload, a)?.relative();
                     Some(reached.into_iter().map(|x| f64::from(u8::from(x <= *below))).collect())
                 });
                 estimated(&hits)
             }
             Self::Spread { a, b } => {
-                let differences = per_workload(board, &[], |workload| {
-                    let pairs =
-                        spreads(board, workload, a).into_iter().zip(spreads(board, workload, b));
+                let differences = per_workload(results, &[], |workload| {
+                    let pairs = spreads(results, workload, a)
+                        .into_iter()
+                        .zip(spreads(results, workload, b));
                     Some(pairs.map(|(a, b)| a - b).collect())
                 });
                 estimated(&differences)
             }
             Self::Falling { a } => {
-                let logs = per_workload(board, &[], |workload| {
-                    let rows = &board.cell(workload, a)?.rows;
+                let logs = per_workload(results, &[], |workload| {
+                    let rows = &results.cell(workload, a)?.rows;
                     let falls = rows.iter().filter_map(|row| {
                         let steps = row.curve.last()?.0;
                         let half = row.curve.iter().find(|point| 2 * point.0 >= steps)?.1;
@@ -212,12 +213,12 @@ impl Figure {
 
 /// The values of every workload that has any.
 fn per_workload(
-    board: &Board<'_>,
+    results: &ResultTable<'_>,
     only: &[String],
     values: impl Fn(&str) -> Option<Vec<f64>>,
 ) -> Vec<Vec<f64>> {
     let chosen = |name: &&str| only.is_empty() || only.iter().any(|other| other == name);
-    let names = board.workloads.iter().copied().filter(chosen);
+    let names = results.workloads.iter().copied().filter(chosen);
     names.filter_map(values).filter(|values| !values.is_empty()).collect()
 }
 
@@ -243,10 +244,10 @@ fn exact(value: f64) -> Estimate {
 }
 
 /// For every seed the decades between the best and the worst final loss of `base@...`.
-fn spreads(board: &Board<'_>, workload: &str, base: &str) -> Vec<f64> {
+fn spreads(results: &ResultTable<'_>, workload: &str, base: &str) -> Vec<f64> {
     let prefix = format!("{base}@");
-    let names = board.contenders.iter().filter(|name| name.starts_with(&prefix));
-    let cells: Vec<_> = names.filter_map(|name| board.cell(workload, name)).collect();
+    let names = results.contenders.iter().filter(|name| name.starts_with(&prefix));
+    let cells: Vec<_> = names.filter_map(|name| results.cell(workload, name)).collect();
     let seeds = cells.iter().map(|cell| cell.rows.len()).min().unwrap_or(0);
     let of_seed = |seed: usize| {
         let logs = || cells.iter().map(|cell| relative(cell.rows[seed]).log10());
@@ -258,9 +259,9 @@ fn spreads(board: &Board<'_>, workload: &str, base: &str) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::definition::Choice;
-    use crate::bench::record::tests::{header, run};
-    use crate::bench::record::{BarRow, Row};
+    use crate::record::tests::{header, run};
+    use crate::record::{BarRow, Row};
+    use crate::tuning::Choice;
 
     fn record() -> Record {
         let mut rows = Vec::new();
@@ -284,9 +285,9 @@ mod tests {
 
     fn decide(figure: Figure, most: Option<f64>, least: Option<f64>) -> (Verdict, Option<f64>) {
         let record = record();
-        let board = Board::new(&record, Choice::PerWorkload);
+        let results = ResultTable::new(&record, Choice::PerWorkload);
         let claim = Claim { text: "t".to_owned(), figure, most, least };
-        let finding = claim.decide(&record, &board, None, &[]);
+        let finding = claim.decide(&record, &results, None, &[]);
         (finding.verdict, finding.figure.map(|f| (f.value * 1e6).round() / 1e6))
     }
 

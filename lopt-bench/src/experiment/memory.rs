@@ -2,9 +2,9 @@
 
 use lopt_core::{HierarchicalRnn, Layout, Optimizer};
 
-use super::record::{BarRow, Row, rounded};
 use crate::contender::Contender;
 use crate::error::CliError;
+use crate::record::{BarRow, Row, rounded};
 use crate::setting::{Learned, LearnedWeights, Setting};
 
 /// Bytes of state per parameter of every contender after two steps on a model of this size; learned

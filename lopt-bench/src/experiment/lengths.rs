@@ -4,8 +4,8 @@ use lopt_core::rng::{Rng, stream, unit};
 use lopt_meta::Recipe;
 use lopt_meta::config::RECOMMENDED;
 
-use super::record::{BarRow, Row, rounded};
 use crate::error::CliError;
+use crate::record::{BarRow, Row, rounded};
 
 /// Histogram and quantiles of the number of inner steps of a run: by the law of the paper, one partial
 /// unroll more than an exponential number with mean 40, each 50 steps and an exponential number with

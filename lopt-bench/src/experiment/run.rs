@@ -8,21 +8,21 @@ use lopt_problems::FieldSuite;
 
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing};
-use super::record::{Header, Record, Row, VERSION, fingerprint};
 use super::{lengths, memory, training};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
-use crate::learned::LearnedSource;
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
 use crate::progress::Progress;
+use crate::record::{Header, Record, Row, VERSION, fingerprint};
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::Effort;
 use crate::speed::overhead::report::OverheadRecord;
 use crate::timing::{Clock, Stopwatch};
+use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
 /// How to run experiments.
@@ -43,7 +43,11 @@ pub struct Options<'a> {
 /// # Errors
 ///
 /// If a workload, contender or recipe does not exist, data are missing, or the folder refuses.
-pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result<Record, CliError> {
+pub fn run_experiment(
+    definition: &Definition,
+    options: &Options<'_>,
+    out: &Path,
+) -> Result<Record, CliError> {
     let scale = definition.scale(options.quick);
     // Everything that can be wrong is looked at before the first step.
     let workloads = match definition.kind {
@@ -63,7 +67,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
     match definition.kind {
         Kind::Field => {
             let plan = field_plan(definition, options)?;
-            put_rows(&plan, &LearnedSource::load(None)?, &log)?;
+            put_rows(&plan, &WeightsSource::load(None)?, &log)?;
         }
         Kind::Races => {
             let trained = train(definition, scale, &folder, &log, options.threads)?;
@@ -81,7 +85,7 @@ pub fn run(definition: &Definition, options: &Options<'_>, out: &Path) -> Result
                 &log,
                 timed.curves.iter().map(|curve| {
                     let (group, value) = ("parameters".to_owned(), curve.parameters as f64);
-                    Row::Bar(super::record::BarRow { group, name: curve.name.clone(), value })
+                    Row::Bar(crate::record::BarRow { group, name: curve.name.clone(), value })
                 }),
             )?;
         }
@@ -130,7 +134,7 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
 fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
-        let weights = LearnedSource::load(Some(name))?.weights;
+        let weights = WeightsSource::load(Some(name))?.weights;
         bytes.extend(weights.to_bytes().map_err(|error| CliError::Weights(error.to_string()))?);
     }
     let quick = if options.quick { " --quick" } else { "" };

@@ -13,9 +13,9 @@ use lopt_meta::{Recipe, Trainer};
 use lopt_problems::race_problem;
 
 use super::definition::Trained;
-use super::record::{TrainedRow, fingerprint, rounded};
 use crate::error::CliError;
 use crate::output::write_file;
+use crate::record::{TrainedRow, fingerprint, rounded};
 use crate::setting::LearnedWeights;
 
 /// Trains, and says what was done.

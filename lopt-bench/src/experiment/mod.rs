@@ -4,18 +4,16 @@
 //!
 //! * [`definition`]: an experiment, read from `definitions/NAME.toml`.
 //! * [`training`]: weights trained for one experiment alone.
-//! * [`experiment`]: does it, on several threads; [`lengths`] and [`memory`] are
+//! * [`run`]: does it, on several threads; [`lengths`] and [`memory`] are
 //!   experiments without races.
-//! * [`log`]: the files while they grow; [`record`]: their content.
-//! * [`score`]: one cell per workload and contender, and profiles; [`claim`]: shown, not shown or open.
+//! * [`log`]: the files of its [record](crate::record) while they grow.
+//! * [`claim`]: shown, not shown or open, by the [scores](crate::score); [`findings`]: a record read again.
 
 pub mod claim;
 pub mod definition;
-pub mod experiment;
 pub mod findings;
 pub mod lengths;
 pub mod log;
 pub mod memory;
-pub mod record;
-pub mod score;
+pub mod run;
 pub mod training;

@@ -1,14 +1,13 @@
-//! From rows to one cell per workload and contender, and to performance profiles.
+//! From rows of a record to one cell per workload and contender, and to performance profiles.
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::Choice;
-use super::record::{Record, RunRow};
-use crate::tuning::{best, mean};
+use crate::record::{Record, RunRow};
+use crate::tuning::{Choice, best, mean};
 
 /// What every contender reached on every workload.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Board<'r> {
+pub struct ResultTable<'r> {
     /// Names, in the order of the record.
     pub workloads: Vec<&'r str>,
     /// Names, in the order of the record.
@@ -103,22 +102,22 @@ pub const FLOOR: f64 = 1e-8;
 /// What a run that diverged counts as.
 pub const DIVERGED: f64 = 10.0;
 
-impl<'r> Board<'r> {
+impl<'r> ResultTable<'r> {
     /// Collects the runs of a record and chooses settings.
     pub fn new(record: &'r Record, choice: Choice) -> Self {
-        let mut board = Self { workloads: Vec::new(), contenders: Vec::new(), cells: Vec::new() };
+        let mut results = Self { workloads: Vec::new(), contenders: Vec::new(), cells: Vec::new() };
         for row in record.runs() {
-            push_new(&mut board.workloads, &row.workload);
-            push_new(&mut board.contenders, &row.contender);
+            push_new(&mut results.workloads, &row.workload);
+            push_new(&mut results.contenders, &row.contender);
         }
         // Settings by workload and contender, in the order in which they ran.
-        let grids: Vec<Vec<Vec<Cell<'r>>>> = board
+        let grids: Vec<Vec<Vec<Cell<'r>>>> = results
             .workloads
             .iter()
-            .map(|workload| board.contenders.iter().map(|c| grid(record, workload, c)).collect())
+            .map(|workload| results.contenders.iter().map(|c| grid(record, workload, c)).collect())
             .collect();
         let overall: Vec<Option<&str>> =
-            (0..board.contenders.len()).map(|c| best_overall(&grids, c)).collect();
+            (0..results.contenders.len()).map(|c| best_overall(&grids, c)).collect();
         for of_workload in grids {
             let chosen = of_workload.into_iter().enumerate().map(|(c, grid)| {
                 let tried = grid.len();
@@ -133,9 +132,9 @@ impl<'r> Board<'r> {
                     |place| Cell { tried, ..fitting.swap_remove(place) },
                 )
             });
-            board.cells.push(chosen.collect());
+            results.cells.push(chosen.collect());
         }
-        board
+        results
     }
 
     /// The cell of a workload and contender; `None` if it did not run.
@@ -201,8 +200,8 @@ fn mean_log(cell: &Cell<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::record::Row;
-    use crate::bench::record::tests::{header, run};
+    use crate::record::Row;
+    use crate::record::tests::{header, run};
 
     fn record() -> Record {
         let with =
@@ -221,13 +220,13 @@ mod tests {
     #[test]
     fn settings_are_chosen_per_workload_or_for_all() {
         let record = record();
-        let per = Board::new(&record, Choice::PerWorkload);
+        let per = ResultTable::new(&record, Choice::PerWorkload);
         assert_eq!(per.contenders, ["lopt", "adam"]);
-        let settings = |board: &Board<'_>| {
-            ["a", "b"].map(|w| board.cell(w, "adam").unwrap().setting.to_owned())
+        let settings = |results: &ResultTable<'_>| {
+            ["a", "b"].map(|w| results.cell(w, "adam").unwrap().setting.to_owned())
         };
         assert_eq!(settings(&per), ["1", "2"]);
-        assert_eq!(settings(&Board::new(&record, Choice::Overall)), ["2", "2"]);
+        assert_eq!(settings(&ResultTable::new(&record, Choice::Overall)), ["2", "2"]);
         assert_eq!(per.cell("a", "adam").unwrap().tried, 2);
         assert_eq!(per.cell("c", "adam"), None);
     }
@@ -235,12 +234,12 @@ mod tests {
     #[test]
     fn profiles_count_workloads() {
         let record = record();
-        let board = Board::new(&record, Choice::PerWorkload);
+        let results = ResultTable::new(&record, Choice::PerWorkload);
         assert_eq!(
-            [board.profile(0, 1.0), board.profile(0, 9.0), board.profile(0, 10.5)],
+            [results.profile(0, 1.0), results.profile(0, 9.0), results.profile(0, 10.5)],
             [0.5, 0.5, 1.0]
         );
-        assert_eq!([board.profile(1, 1.0), board.profile(1, 2.0)], [0.5, 1.0]);
+        assert_eq!([results.profile(1, 1.0), results.profile(1, 2.0)], [0.5, 1.0]);
     }
 
     #[test]

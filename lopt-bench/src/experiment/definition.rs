@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use crate::error::CliError;
+use crate::tuning::Choice;
 
 /// One experiment.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -51,17 +52,6 @@ pub enum Kind {
     Memory,
     /// The jobs of the field suite.
     Field,
-}
-
-/// How tuned contenders come by their setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Choice {
-    /// The best for each workload, judged by what is reported: this favours them.
-    #[default]
-    PerWorkload,
-    /// One for all workloads, the best on average.
-    Overall,
 }
 
 /// How large an experiment is.

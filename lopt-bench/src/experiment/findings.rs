@@ -6,13 +6,13 @@ use lopt_core::weights::EMBEDDED;
 
 use super::claim::Finding;
 use super::definition::{Definition, Kind};
-use super::experiment::OVERHEAD;
 use super::log::{RECORDS, Timing, read, read_timing};
-use super::record::Record;
-use super::score::Board;
+use super::run::OVERHEAD;
 use crate::error::CliError;
 use crate::field::experiment::figures;
 use crate::field::figures::FieldFigures;
+use crate::record::Record;
+use crate::score::ResultTable;
 use crate::speed::overhead::report::OverheadRecord;
 
 /// A record beside its definition.
@@ -57,15 +57,15 @@ impl Findings {
     }
 
     /// One cell per workload and contender.
-    pub fn board(&self) -> Board<'_> {
-        Board::new(&self.record, self.definition.choice)
+    pub fn results(&self) -> ResultTable<'_> {
+        ResultTable::new(&self.record, self.definition.choice)
     }
 
     /// The claims of the experiment and what became of them.
     pub fn claims(&self) -> Vec<Finding> {
-        let board = self.board();
+        let results = self.results();
         let decide = |claim: &super::claim::Claim| {
-            claim.decide(&self.record, &board, self.timed.as_ref(), &self.field)
+            claim.decide(&self.record, &results, self.timed.as_ref(), &self.field)
         };
         self.definition.claims.iter().map(decide).collect()
     }

@@ -11,14 +11,14 @@ use crate::setting::{Learned, LearnedWeights};
 
 /// Weights, loaded once and used for every run.
 #[derive(Debug, Clone)]
-pub struct LearnedSource {
+pub struct WeightsSource {
     /// The built-in name or the path.
     pub label: String,
     /// The weights.
     pub weights: Arc<Weights>,
 }
 
-impl LearnedSource {
+impl WeightsSource {
     /// The built-in default weights, or those of a built-in name or a file.
     ///
     /// # Errors

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Header, Record, Row, line};
 use crate::error::CliError;
 use crate::output::{OutputFolder, write_file};
+use crate::record::{Header, Record, Row, line};
 
 /// Name of the file of rows.
 pub const RECORDS: &str = "records.jsonl";
@@ -149,7 +149,7 @@ pub fn read(path: &Path) -> Result<Record, CliError> {
     Record::parse(&text).map_err(|error| damaged(path, &error))
 }
 
-fn damaged(path: &Path, error: &super::record::RecordError) -> CliError {
+fn damaged(path: &Path, error: &crate::record::RecordError) -> CliError {
     CliError::Bench(format!("`{}` is no record: {error}", path.display()))
 }
 
@@ -170,7 +170,7 @@ fn other(path: &Path, found: &Header, wanted: &Header) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::record::tests::{header, run};
+    use crate::record::tests::{header, run};
 
     fn put(log: &Log, row: usize) {
         let timing = Timing { row, seconds: 1.0, optimizer_seconds: None };

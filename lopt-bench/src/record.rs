@@ -1,4 +1,5 @@
-//! The record of an experiment: JSON lines, a header and then rows that are only ever appended.
+//! Records: rows, above all of runs. That of an experiment is JSON lines, a header and then rows that are
+//! only ever appended.
 //!
 //! Nothing in it depends on the clock or on the number of threads; what does is in `timing.jsonl` and
 //! `machine.json` beside it.
