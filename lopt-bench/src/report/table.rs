@@ -167,7 +167,8 @@ lopt          rate 1e-3                    0.1100           0.2200   90.00 %    
 Validation loss after the same processor time:
 
 contender     0.38 s  0.75 s  1.50 s
-lopt          0.6188";
+lopt          0.6168  0.4108  0.2200
+";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("\nsgd-momentum: 1 of 2 runs: <loss> at step 3\n"), "{text}");
     }
