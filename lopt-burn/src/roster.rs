@@ -4,8 +4,8 @@ use crate::error::Error;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use lopt_core::{Layout, TensorShape};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Every float tensor that a visit of the module comes by.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Roster {
         let mut census = Census::default();
         module.visit(&mut census);
         // an id that is trained anywhere is trained everywhere
-        let mut slots: HashMap<ParamId, usize> = HashMap::new();
+        let mut slots: BTreeMap<ParamId, usize> = BTreeMap::new();
         let mut tensors = Vec::new();
         // a tensor without elements has nothing to train
         for found in census.found.iter().filter(|found| found.trained && !found.shape.contains(&0))
