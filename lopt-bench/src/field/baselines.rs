@@ -1,7 +1,7 @@
 //! The contenders designed by hand on a job: run once, kept on disk.
 //!
 //! Every contender runs on every seed; of AdamW's cosines all rates run on the first seed and the best
-//! [`FINALISTS`] of them on the others. One file per job and length: a line that says what it is of,
+//! three of them on the others. One file per job and length: a line that says what it is of,
 //! then a line per run, appended as runs end, so that an interrupted call goes on where it stopped.
 
 use std::fs::{File, OpenOptions};
