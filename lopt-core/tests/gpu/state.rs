@@ -43,28 +43,32 @@ fn states_go_back_and_forth() {
 
 #[test]
 fn tensors_can_be_held_and_slowed() {
-    let layout = layout(&[100, 100, 30]);
     let (config, psi) = pretrained();
-    let start = parameters(&layout, 4);
-    let grads = gradients(&layout, 4, 0);
-    let moved = |steps: &[TensorStep<f32>]| {
-        let host = HierarchicalRnn::new(&config, &psi, &layout, Level::detect());
+    let all = layout(&[100, 100, 30]);
+    let (start, grads) = (parameters(&all, 4), gradients(&all, 4, 0));
+    let moved = |layout: &Layout, steps: &[TensorStep<f32>]| {
+        let first = all.len() - layout.len();
+        let host = HierarchicalRnn::new(&config, &psi, layout, Level::detect());
         let mut device = DeviceOptimizer::new(&client(), &host).unwrap();
         device.set_tensor_steps(steps).unwrap();
-        let params = device.upload(&start).unwrap();
-        device.step(&params, &device.upload(&grads).unwrap()).unwrap();
+        let params = device.upload(&start[first..]).unwrap();
+        device.step(&params, &device.upload(&grads[first..]).unwrap()).unwrap();
         device.download(&params).unwrap()
     };
     let whole = TensorStep::whole();
-    let alike = moved(&[]);
     let held = TensorStep { held: true, ..whole };
-    let some = moved(&[held, TensorStep { multiplier: 0.5, ..whole }, whole]);
-    assert_eq!(some[..100], start[..100]);
-    assert_eq!(some[200..], alike[200..]);
+    let rest = moved(&all, &[held, whole, whole]);
+    let slowed = moved(&all, &[held, TensorStep { multiplier: 0.5, ..whole }, whole]);
+    assert_eq!(slowed[..100], start[..100]);
+    assert_eq!(slowed[200..], rest[200..]);
     for i in 100..200 {
-        let (half, one) = (some[i] - start[i], alike[i] - start[i]);
+        let (half, one) = (slowed[i] - start[i], rest[i] - start[i]);
         assert!((half - 0.5 * one).abs() < 1e-6, "{half} {one}");
     }
+    // a held tensor counts in nothing
+    let alone = moved(&layout(&[100, 30]), &[]);
+    assert!(difference(&rest[100..], &alone) < 1e-6);
+    assert!(difference(&moved(&all, &[])[100..], &alone) > 1e-6);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use recurrent::{Cell, RecurrentNet};
 pub use resnet::ResNet;
 
 use lopt_core::layout::Layout;
-use lopt_core::rng::{Rng, normal};
+use lopt_core::rng::{Rng, normal, uniform};
 use lopt_grad::{Real, Tape, Var};
 
 use crate::instance::{Array, Dataset, Instance};
@@ -73,17 +73,26 @@ pub enum Init {
     He,
     /// Variance `2 / (fan-in + fan-out)`, biases 0 (Glorot & Bengio 2010), for tanh and sigmoid.
     Glorot,
+    /// Uniform between `±1 / sqrt(fan-in)`, biases too: linear and convolutional layers of PyTorch and
+    /// of burn.
+    Uniform,
 }
 
 impl Init {
     /// Draws all tensors of a layout; a tensor with one axis is a bias.
     pub(crate) fn draw(self, layout: &Layout, rng: &mut Rng) -> Vec<f32> {
         let mut params = Vec::with_capacity(layout.len());
+        // of a bias it is that of the weights before it
+        let mut fan_in = 1.0;
         for tensor in layout.tensors() {
             let bias = tensor.shape.len() == 1;
             let fan_out = *tensor.shape.last().unwrap_or(&1) as f64;
-            let fan_in = tensor.len() as f64 / fan_out;
-            let deviation = match (self, bias) {
+            if !bias {
+                fan_in = tensor.len() as f64 / fan_out;
+            }
+            // a deviation, or the bound of a uniform distribution
+            let scale = match (self, bias) {
+                (Self::Uniform, _) => fan_in.sqrt().recip(),
                 (Self::Released, _) => 1.2 / (tensor.shape[0] as f64).sqrt(),
                 (Self::ReleasedTest, true) => 0.1,
                 (Self::Constant(deviation), _) => deviation,
@@ -91,7 +100,10 @@ impl Init {
                 (Self::ReleasedTest | Self::He, false) => (2.0 / fan_in).sqrt(),
                 (Self::Glorot, false) => (2.0 / (fan_in + fan_out)).sqrt(),
             };
-            params.extend((0..tensor.len()).map(|_| (deviation * normal(rng)) as f32));
+            params.extend((0..tensor.len()).map(|_| match self {
+                Self::Uniform => uniform(rng, -scale, scale) as f32,
+                _ => (scale * normal(rng)) as f32,
+            }));
         }
         params
     }
@@ -185,3 +197,22 @@ pub(crate) fn predicted(logits: &[f32]) -> usize {
 
 /// Bounds the memory of the forward pass.
 const ROWS_AT_ONCE: usize = 250;
+
+#[cfg(test)]
+mod tests {
+    use lopt_core::rng::stream;
+
+    use super::*;
+    use crate::problem::dense_layout;
+
+    #[test]
+    fn uniform_starts_fill_their_range_and_that_of_the_biases() {
+        let layout = dense_layout(25, [400, 100].into_iter());
+        let params = Init::Uniform.draw(&layout, &mut stream(1, &[]));
+        for (tensor, range) in layout.ranges().enumerate() {
+            let bound = if tensor < 2 { 0.2 } else { 0.05 };
+            let most = params[range].iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            assert!(most < bound && most > 0.95 * bound, "tensor {tensor}: {most}");
+        }
+    }
+}

@@ -204,7 +204,7 @@ impl Denoiser {
     /// The last layer starts from 0, as in the published code of Ho et al.: no noise is predicted.
     fn init(&self, rng: &mut Rng) -> Vec<f32> {
         let layout = self.layout();
-        let mut params = Init::He.draw(&layout, rng);
+        let mut params = Init::Uniform.draw(&layout, rng);
         let last = layout.tensor_count() - 2;
         params[layout.range(last)].fill(0.0);
         params

@@ -54,7 +54,7 @@ impl Job for MetricLearning {
 
     fn start(&self, seed: u64) -> JobStart {
         let layout = self.layout();
-        let params = Init::He.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
+        let params = Init::Uniform.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
         let digits = self.digits.make(&mut random(NAME, FIXED, Purpose::Data));
         let rows: Vec<usize> = (0..digits.len()).collect();
         let (first, last) = rows.split_at(self.training_rows);

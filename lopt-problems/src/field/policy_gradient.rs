@@ -65,7 +65,7 @@ impl Job for PolicyGradient {
             validation: self.validation.clone(),
             rng,
         };
-        let params = Init::Glorot.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
+        let params = Init::Uniform.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
         JobStart { params, objective: Box::new(objective) }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
     fn gradients_of_the_surrogate_are_right() {
         let job = PolicyGradient::new(4, 2);
         let layout = job.layout();
-        let params = Init::Glorot.draw(&layout, &mut stream(1, &[]));
+        let params = Init::Uniform.draw(&layout, &mut stream(1, &[]));
         let episodes = Episodes::draw(2, &mut stream(2, &[]));
         let visits = roll_out(&mut Graph::new(layout.clone()), &params, &episodes);
         let on_visits = OnVisits { advantages: advantages(&visits), visits };

@@ -48,7 +48,7 @@ impl TableModel for TabularMlp {
         let embedded = self.layout().len() - self.dense().len();
         let mut params: Vec<f32> =
             (0..embedded).map(|_| (EMBEDDING_DEVIATION * normal(rng)) as f32).collect();
-        params.extend(Init::He.draw(&self.dense(), rng));
+        params.extend(Init::Uniform.draw(&self.dense(), rng));
         params
     }
 

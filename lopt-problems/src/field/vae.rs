@@ -93,7 +93,7 @@ impl Job for Vae {
 
     fn start(&self, seed: u64) -> JobStart {
         let layout = self.layout();
-        let params = Init::He.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
+        let params = Init::Uniform.draw(&layout, &mut random(NAME, seed, Purpose::Initial));
         let order = random(NAME, seed, Purpose::Batches);
         let objective = Training {
             design: self.design,

@@ -12,7 +12,7 @@ use lopt_core::rng::{Rng, below, unit};
 use super::random::{FIXED, Purpose, random};
 use super::{FieldTask, Job, JobStart};
 use crate::batch::BatchStream;
-use crate::classifier::{Activation, Mlp};
+use crate::classifier::{Activation, Init, Mlp};
 use crate::data::Source;
 use crate::evaluation::Evaluation;
 use crate::instance::{Dataset, Instance};
@@ -53,7 +53,9 @@ impl WrongLabels {
         redraw_labels(&mut training, &mut labels);
         let training = Arc::new(training);
         let source = Source::given(Arc::clone(&training));
-        let network = Mlp::new(hidden, Activation::Relu, source, BATCH).plain().named(NAME);
+        let network = Mlp::new(hidden, Activation::Relu, source, BATCH)
+            .starting_from(Init::Uniform, 0.0)
+            .named(NAME);
         Self { network: Arc::new(network), training, validation: Arc::new(images.select(last)) }
     }
 
