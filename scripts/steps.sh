@@ -1,0 +1,93 @@
+# The steps that .ci/run and scripts/full-check.sh are made of; to be sourced, in the root of the repository.
+export CARGO_TERM_COLOR=never
+# a whole check with debug information fills more than ten gigabytes
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0
+built=${CARGO_TARGET_DIR:-target}/debug
+step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+# Installs Debian packages of which the command or file is missing: `need COMMAND|FILE PACKAGE...`.
+need() {
+  local what=$1
+  shift
+  if ! command -v "$what" >/dev/null && ! compgen -G "$what" >/dev/null; then
+    apt-get update -q && apt-get install -yq "$@"
+  fi
+}
+
+formatting() {
+  step "formatting"
+  cargo fmt --all --check
+}
+
+default_lints() {
+  step "lints"
+  cargo clippy --all-targets -- -D warnings
+}
+
+default_tests() {
+  step "tests"
+  cargo test
+  step "your own problem"
+  "$built/examples/your_own_problem"
+}
+
+documentation() {
+  step "documentation"
+  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+}
+
+# The program as the tests have built it: only users need the release build.
+main_command() {
+  local out
+  out=$(mktemp -d)
+  step "main command"
+  "$built/lopt" race digits-mlp --steps 200 --seeds 1 --out "$out"
+  test -s "$out/race.html" && test -s "$out/race.json"
+  step "experiments"
+  "$built/lopt" bench c1 --quick --out "$out/records"
+  "$built/lopt" bench fig5 --quick --out "$out/records"
+  "$built/lopt" report --records "$out/records" --out "$out/report"
+  test -s "$out/report/report.html"
+  step "speed"
+  # the figures of a shared machine are for reading, not for passing
+  "$built/lopt" speed --quick
+  rm -r "$out"
+}
+
+packages() {
+  step "packages"
+  cargo package --workspace --no-verify --allow-dirty
+}
+
+adapters() {
+  step "adapters: lints"
+  cargo clippy -p lopt-burn -p lopt-candle --all-targets -- -D warnings
+  step "adapters: tests"
+  cargo test -p lopt-burn -p lopt-candle
+  local example
+  for example in burn_mnist burn_transformer candle_mnist candle_transformer; do
+    step "adapters: $example"
+    "$built/examples/$example" --steps 20
+  done
+  step "adapters: documentation"
+  RUSTDOCFLAGS="-D warnings" cargo doc -p lopt-burn -p lopt-candle --no-deps
+}
+
+# Types and lints of what runs on devices or over MPI, without building it.
+device_lints() {
+  step "lints of all features"
+  need mpirun libopenmpi-dev openmpi-bin libclang-dev
+  # with DOCS_RS the build scripts of cubecl leave the network alone, which is enough to check types
+  DOCS_RS=1 cargo clippy --workspace --all-targets --features \
+    lopt-core/wgpu,lopt-core/cuda,lopt-burn/wgpu,lopt-burn/cuda,lopt-bench/gpu,lopt-bench/mpi -- -D warnings
+}
+
+# Without a driver the CPU stands in as a Vulkan device; with a real GPU: scripts/gpu-check.sh.
+device_tests() {
+  step "GPU"
+  need "/usr/share/vulkan/icd.d/*.json" mesa-vulkan-drivers libvulkan1
+  local out
+  out=$(mktemp -d)
+  # builds with the profile `shaders`: optimizing 350 crates that only start shaders takes long
+  scripts/gpu-check.sh wgpu "$out" quick
+  rm -r "$out"
+}
