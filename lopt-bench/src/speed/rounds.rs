@@ -49,14 +49,14 @@ pub fn measure(rows: &mut [Row], effort: Effort) -> Result<Measured, CliError> {
     let mut samples: Vec<Vec<[f64; 2]>> = vec![Vec::new(); rows.len()];
     for row in rows.iter_mut() {
         // Touches the memory and lets a trainer fill its buffers.
-        row.case.run()?;
+        (row.case)()?;
     }
     for _ in 0..effort.rounds {
         for (&level, probes) in levels.iter().zip(&mut probes) {
             probes.push(LevelSpeeds::measure(level, effort.probe));
         }
         for (row, samples) in rows.iter_mut().zip(&mut samples) {
-            samples.push(sample(effort.sample, || row.case.run())?);
+            samples.push(sample(effort.sample, &mut row.case)?);
         }
     }
     let of = |which: usize| -> Vec<f64> {
