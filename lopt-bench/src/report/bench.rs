@@ -175,8 +175,8 @@ fn figure(found: &Findings, plot: &Plot, pictures: &OutputFolder) -> Result<Stri
     pictures.write(&format!("{name}.svg"), on_its_own(&wide).as_bytes())?;
     pictures.write(&format!("{name}.png"), &png)?;
     let mut html = format!("<h3>{}</h3>\n", escape(&plot.title));
-    if !plot.legend.is_empty() {
-        html.push_str(&page::legend(plot.legend.iter().map(|(name, colour)| (&**name, *colour))));
+    if let Some(chart) = plot.drawing.lines() {
+        html.push_str(&page::legend(chart));
     }
     let command = escape(&found.record.header.command);
     let caption = format!("{} <code>{command}</code>", escape(&plot.caption));

@@ -31,38 +31,27 @@ pub fn plots(found: &Findings) -> Vec<Plot> {
                 false => ("steps", "steps"),
                 true => ("seconds", "processor seconds of training"),
             };
-            plots.push(Plot {
-                name: format!("{}-{name}", figures.suite),
-                title: format!("{}: validation loss over {title}", figures.suite),
-                caption: "Mean over the seeds, from a tenth of the run on. Lower is better."
-                    .to_owned(),
-                legend: LINES.iter().map(|&(name, colour)| (name.to_owned(), colour)).collect(),
-                drawing: Drawing::Panels(Panels { charts: charts.collect() }),
-            });
+            plots.push(Plot::new(
+                &format!("{}-{name}", figures.suite),
+                &format!("{}: validation loss over {title}", figures.suite),
+                "Mean over the seeds, from a tenth of the run on. Lower is better.",
+                Drawing::Panels(Panels { charts: charts.collect() }),
+            ));
         }
     }
     plots
 }
 
-/// What the lines are, with their colours.
-const LINES: [(&str, u8); 4] = [
-    (LEARNED, 0),
-    ("AdamW(1e-3)", 1),
-    ("AdamW, cosine, best of seven rates", 2),
-    ("best of those without tuning", 3),
-];
-
 fn chart(facts: &JobFacts, runs: &[TimedRun], score: &JobScore, over_seconds: bool) -> Chart {
     let all = JobRuns::new(facts, runs);
     let one = factor_text(1.0);
     let who = [
-        (LEARNED, Some(one.as_str())),
-        (ADAMW, None),
-        (COSINE, Some(score.tuned_adamw.as_str())),
-        (score.best_untuned.as_str(), None),
+        (LEARNED, Some(one.as_str()), LEARNED),
+        (ADAMW, None, "AdamW(1e-3)"),
+        (COSINE, Some(score.tuned_adamw.as_str()), "AdamW, cosine, best of seven rates"),
+        (score.best_untuned.as_str(), None, "best of those without tuning"),
     ];
-    let mut series: Vec<Series> = Vec::new();
-    for ((contender, setting), (_, colour)) in who.into_iter().zip(LINES) {
+    let lines = who.into_iter().enumerate().map(|(place, (contender, setting, name))| {
         let per_step = match over_seconds {
             true => score.seconds_per_step.get(contender).copied().unwrap_or(f64::NAN),
             false => 1.0,
@@ -70,22 +59,14 @@ fn chart(facts: &JobFacts, runs: &[TimedRun], score: &JobScore, over_seconds: bo
         let curve = all.mean_curve(contender, setting).unwrap_or_default();
         let late = curve.into_iter().filter(|point| 10 * point.0 >= facts.steps);
         let line = late.map(|(step, loss)| (step as f64 * per_step, loss)).collect();
-        series.push(Series { colour, emphasised: colour == 0, marked: false, line, band: vec![] });
-    }
-    // ours is drawn last, on top
-    series.reverse();
-    let losses = || series.iter().flat_map(|series| series.line.iter().map(|point| point.1));
+        Series::line(name, place, place == 0, line)
+    });
+    let x_title = if over_seconds { "seconds" } else { "step" };
+    let chart = Chart { x: Scale::Linear, ..Chart::new(x_title, "validation loss", lines) };
+    let losses = || chart.series.iter().flat_map(|series| series.line.iter().map(|point| point.1));
     let (least, most) = (losses().fold(f64::INFINITY, f64::min), losses().fold(0.0, f64::max));
     let y = if least > 0.0 && most > WIDE * least { Scale::Log } else { Scale::Linear };
-    let x_title = if over_seconds { "seconds" } else { "step" };
-    Chart {
-        x_title: x_title.to_owned(),
-        y_title: "validation loss".to_owned(),
-        x: Scale::Linear,
-        y,
-        y_cap: None,
-        series,
-    }
+    Chart { y, ..chart }
 }
 
 /// Losses that differ by more than this factor get a logarithmic axis.

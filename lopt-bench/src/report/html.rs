@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::race::{ContenderRecord, RaceContext, RaceRecord};
-use crate::report::loss_charts::{colour_of, race_losses, race_rates};
+use crate::report::loss_charts::{race_losses, race_rates};
 use crate::report::number::{count_text, seconds_text};
 use crate::report::page::{self, escape, push, swatch};
-use crate::report::plot::canvas::Screen;
+use crate::report::plot::canvas::{COLOURS, Screen};
 use crate::report::plot::chart::Chart;
 use crate::report::table;
 use crate::report::verdict::verdict;
@@ -38,15 +38,12 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
     for (validation, title) in [(true, "Validation loss"), (false, "Training loss")] {
         if validated || !validation {
             push(&mut body, format_args!("<h2>{title}</h2>\n"));
-            body.push_str(&legend(record.contenders.iter().enumerate()));
             body.push_str(&figure(&race_losses(record, validation), &caption)?);
         }
     }
     push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record)));
     if let Some(chart) = race_rates(record) {
         body.push_str("<h2>What a learning rate decides</h2>\n");
-        let shown = |(_, c): &(usize, &ContenderRecord)| c.tuned || c.name == LEARNED;
-        body.push_str(&legend(record.contenders.iter().enumerate().filter(shown)));
         let caption = "Final loss of every learning rate that was tried; runs that \
                        diverged have no mark. The level line is the learned optimizer, which has \
                        no rate to choose.";
@@ -65,18 +62,16 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
     Ok(page::page(&format!("lopt race: {}", record.problem), &body))
 }
 
+/// A chart with its legend, drawn for both kinds of screen, of which the page shows one.
 fn figure(chart: &Chart, caption: &str) -> Result<String, CliError> {
-    Ok(page::figure(&chart.svg(Screen::Wide)?, &chart.svg(Screen::Narrow)?, &escape(caption)))
-}
-
-/// Names with their colours.
-fn legend<'a>(contenders: impl Iterator<Item = (usize, &'a ContenderRecord)>) -> String {
-    page::legend(contenders.map(|(place, contender)| (contender.name.as_str(), colour_of(place))))
+    let (wide, narrow) = (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?);
+    Ok(page::legend(chart) + &page::figure(&wide, &narrow, &escape(caption)))
 }
 
 /// A name with its colour.
 fn coloured(place: usize, contender: &ContenderRecord) -> String {
-    format!("{}{}", swatch(&contender.name, colour_of(place)), escape(&contender.name))
+    let colour = (place % usize::from(COLOURS)) as u8;
+    format!("{}{}", swatch(&contender.name, colour), escape(&contender.name))
 }
 
 /// The tables of the terminal, the first without the settings; the best losses underlined.

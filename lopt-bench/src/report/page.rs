@@ -3,6 +3,7 @@
 use std::fmt::{Arguments, Write as _};
 
 use crate::contender::LEARNED;
+use crate::report::plot::chart::{Chart, Series};
 
 /// Colours and layout of a page.
 pub const CSS: &str = include_str!("race.css");
@@ -27,11 +28,11 @@ pub fn figure(wide: &str, narrow: &str, caption: &str) -> String {
     )
 }
 
-/// Names with their colours.
-pub fn legend<'a>(names: impl Iterator<Item = (&'a str, u8)>) -> String {
+/// The names of a chart's lines with their colours.
+pub fn legend(chart: &Chart) -> String {
     let mut html = String::from("<ul class=\"legend\">");
-    for (name, colour) in names {
-        push(&mut html, format_args!("<li>{}{}</li>", swatch(name, colour), escape(name)));
+    for Series { name, colour, .. } in chart.series.iter().rev() {
+        push(&mut html, format_args!("<li>{}{}</li>", swatch(name, *colour), escape(name)));
     }
     html.push_str("</ul>\n");
     html

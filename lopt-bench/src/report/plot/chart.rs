@@ -10,6 +10,8 @@ use crate::error::CliError;
 /// A line with its band.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
+    /// What the legend calls it.
+    pub name: String,
     /// Which of the page's colours: `--c0` is 0.
     pub colour: u8,
     /// Drawn thicker than the others.
@@ -40,9 +42,10 @@ pub struct Chart {
 }
 
 impl Series {
-    /// A plain line.
-    pub fn line(colour: u8, emphasised: bool, line: Vec<(f64, f64)>) -> Self {
-        Self { colour, emphasised, marked: false, line, band: Vec::new() }
+    /// A plain line with the colour of this place.
+    pub fn line(name: &str, place: usize, emphasised: bool, line: Vec<(f64, f64)>) -> Self {
+        let colour = (place % usize::from(canvas::COLOURS)) as u8;
+        Self { name: name.to_owned(), colour, emphasised, marked: false, line, band: Vec::new() }
     }
 
     /// With a mark at each point.
@@ -159,9 +162,9 @@ mod tests {
     fn chart() -> Chart {
         let line = vec![(1.0, 2.3), (10.0, 0.8), (100.0, 0.05)];
         let band = line.iter().map(|&(x, y)| (x, 0.9 * y, 1.1 * y)).collect();
-        let first = Series { band, ..Series::line(1, false, line).marked() };
+        let first = Series { band, ..Series::line("a", 1, false, line).marked() };
         let line = vec![(1.0, 2.3), (10.0, f64::INFINITY), (100.0, 0.0)];
-        let second = Series::line(0, true, line);
+        let second = Series::line("b", 0, true, line);
         Chart::new("step", "loss", [second, first].into_iter()).capped(Some(10.0))
     }
 

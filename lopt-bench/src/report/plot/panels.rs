@@ -64,15 +64,9 @@ mod tests {
     #[test]
     fn every_chart_has_its_title() {
         let line = vec![(0.0, -2.0), (100.0, 3.0)];
-        let series = Series { colour: 1, emphasised: true, marked: false, line, band: vec![] };
-        let chart = Chart {
-            x_title: "step".to_owned(),
-            y_title: String::new(),
-            x: Scale::Linear,
-            y: Scale::Linear,
-            y_cap: None,
-            series: vec![series],
-        };
+        let lines = [Series::line("a", 1, true, line)].into_iter();
+        let scale = Scale::Linear;
+        let chart = Chart { x: scale, y: scale, ..Chart::new("step", "", lines) };
         let charts = (0..4).map(|i| (format!("job {i}"), chart.clone())).collect();
         let panels = Panels { charts };
         let svg = panels.svg().unwrap();
