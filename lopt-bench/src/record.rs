@@ -46,6 +46,14 @@ pub enum Row {
     Job(JobFacts),
 }
 
+impl Row {
+    /// A bar with five digits.
+    pub fn bar(group: &str, name: &str, value: f64) -> Self {
+        let (group, name) = (group.to_owned(), name.to_owned());
+        Self::Bar(BarRow { group, name, value: rounded(value) })
+    }
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ use crate::record::{Header, Record, Row, VERSION, fingerprint};
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
-use crate::speed::overhead::curve::Effort;
+use crate::speed::overhead::curve::{Curve, Effort};
 use crate::speed::overhead::report::OverheadRecord;
 use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
@@ -55,11 +55,9 @@ pub fn run_experiment(
         _ => workloads(scale, options.data)?,
     };
     let mut known = Contenders::built_in()?;
-    let mut missing: Vec<&str> = definition.trained.iter().map(|plan| plan.name.as_str()).collect();
-    for name in &definition.contenders {
-        if !missing.contains(&name.as_str()) {
-            known.named(name)?;
-        }
+    let to_be_trained = |name: &&String| definition.trained.iter().any(|plan| plan.name == **name);
+    for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
+        known.named(name)?;
     }
     let folder = OutputFolder::open(&out.join(&definition.name))?;
     let log = Log::open(&folder, &header(definition, options)?)?;
@@ -74,20 +72,16 @@ pub fn run_experiment(
             for (plan, weights) in definition.trained.iter().zip(trained) {
                 known.add(&plan.name, weights);
             }
-            missing.clear();
             let contenders = contenders(definition, &known)?;
             race(definition, &workloads, &contenders, &log, options.threads)?;
         }
         Kind::Overhead => {
-            let timed = overhead(options)?;
+            let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
+            let timed = OverheadRecord::measure(options.data, effort)?;
             folder.write(OVERHEAD, json_text(&timed)?.as_bytes())?;
-            put_all(
-                &log,
-                timed.curves.iter().map(|curve| {
-                    let (group, value) = ("parameters".to_owned(), curve.parameters as f64);
-                    Row::Bar(crate::record::BarRow { group, name: curve.name.clone(), value })
-                }),
-            )?;
+            let curves = timed.curves.iter();
+            let bar = |c: &Curve| Row::bar("parameters", &c.name, c.parameters as f64);
+            put_all(&log, curves.map(bar))?;
         }
         Kind::Lengths => {
             put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
@@ -173,6 +167,7 @@ fn train(
         if let Some(Row::Trained(row)) = log.begun().get(index)
             && let Some(weights) = training::reread(plan, row, &path)
         {
+            progress.advance();
             return Ok(weights);
         }
         let watch = Stopwatch::start(Clock::Thread);
@@ -206,11 +201,6 @@ fn race(
         log.put(timing, &Row::Run(run.row.rounded()))
     })?;
     Ok(())
-}
-
-fn overhead(options: &Options<'_>) -> Result<OverheadRecord, CliError> {
-    let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
-    OverheadRecord::measure(options.data, effort)
 }
 
 /// Rows that are there all at once.
