@@ -1,7 +1,5 @@
 //! Evaluations as plain text: figures and tasks.
 
-use std::fmt::Write as _;
-
 use lopt_problems::Task;
 
 use crate::evaluate::baselines::TaskBaselines;
@@ -10,7 +8,7 @@ use crate::evaluate::figures::Figures;
 use crate::evaluate::record::EvaluationRecord;
 use crate::evaluate::statistics::Estimate;
 use crate::evaluate::task_record::TaskRecord;
-use crate::report::number::{count_text, loss_text, rate_text};
+use crate::report::number::{count_text, end_text, rate_text};
 use crate::report::table::align;
 
 /// The whole result.
@@ -23,19 +21,17 @@ pub fn render(record: &EvaluationRecord) -> String {
         record.skipped.len()
     );
     if record.first_seed > 0 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ", seeds from {} on", record.first_seed);
+        text += &format!(", seeds from {} on", record.first_seed);
     }
-    text.push_str("\n\n");
-    text.push_str(&tasks(record));
-    let _ = writeln!(text, "\n95% bootstrap intervals over tasks\n");
-    text.push_str(&figures(record));
     let falling = record.still_falling_interval.map_or("-".to_owned(), percent);
     let failures: usize = record.tasks.iter().map(|task| task.failures).sum();
     let runs: usize = record.tasks.iter().map(|task| task.runs).sum();
-    let _ = writeln!(text, "\nstill falling at 25 horizons: {falling}");
-    let _ = writeln!(text, "failures: {failures} of {runs} ends of runs");
-    text
+    format!(
+        "{text}\n\n{}\n95% bootstrap intervals over tasks\n\n{}\nstill falling at 25 horizons: {falling}\n\
+         failures: {failures} of {runs} ends of runs\n",
+        tasks(record),
+        figures(record)
+    )
 }
 
 /// Every entry of an ensemble, and the shares that are won.
@@ -103,22 +99,21 @@ fn tasks(record: &EvaluationRecord) -> String {
 }
 
 fn task_row(task: &TaskRecord) -> Vec<String> {
-    let loss = |loss: Option<f64>| loss.map_or("diverged".to_owned(), loss_text);
-    let with_rate = |value, rate| format!("{} ({})", loss(value), rate_text(rate));
+    let with_rate = |value, rate| format!("{} ({})", end_text(value), rate_text(rate));
     let mut row = vec![
         task.task.clone(),
         count_text(task.parameters),
         batch_text(task.batch),
         task.steps.to_string(),
-        loss(task.loss),
-        loss(task.adam_1e3_loss),
+        end_text(task.loss),
+        end_text(task.adam_1e3_loss),
         task.cross_family_rate.map_or("-".to_owned(), |r| with_rate(task.cross_family_loss, r)),
         with_rate(task.tuned_loss, task.tuned_rate),
         with_rate(task.tuned_cosine_loss, task.tuned_cosine_rate),
         format!("{:.2}", task.speedup_vs_adam_1e3),
         format!("{:.2}", task.speedup_vs_tuned_adam),
     ];
-    row.extend(task.losses_by_rate.iter().map(|&value| loss(value)));
+    row.extend(task.losses_by_rate.iter().copied().map(end_text));
     row.push(format!("{}/{}", task.failures, task.runs));
     let falling = task.still_falling_at_25x.map(|part| format!("{:.0}%", 100.0 * part));
     row.push(falling.unwrap_or("-".to_owned()));

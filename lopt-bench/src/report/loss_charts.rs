@@ -19,11 +19,7 @@ pub fn loss_line(name: &str, place: usize, emphasised: bool, curve: &[CurvePoint
 }
 
 /// Loss against steps; `title`: of the vertical axis; `initial`: loss before the first step.
-pub fn loss_chart(
-    title: &str,
-    lines: impl Iterator<Item = Series>,
-    initial: Option<f64>,
-) -> Chart {
+pub fn loss_chart(title: &str, lines: impl Iterator<Item = Series>, initial: Option<f64>) -> Chart {
     Chart::new("step", title, lines).capped(initial.map(|loss| 10.0 * loss))
 }
 

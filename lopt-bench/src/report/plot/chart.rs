@@ -4,8 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::axis::{Axis, Scale};
-use super::canvas::{self, Ink, Screen};
-use crate::error::CliError;
+use super::canvas::{self, Draw, Drawn, Ink, Screen};
 
 /// A line with its band.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,35 +68,16 @@ impl Chart {
     pub fn capped(self, cap: Option<f64>) -> Self {
         Self { y_cap: cap, ..self }
     }
+}
 
-    /// The chart as an `<svg>` element that fills the width it is given.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn svg(&self, screen: Screen) -> Result<String, CliError> {
-        canvas::svg(screen, |root, ink, font| self.draw(root, ink, font, screen))
-    }
-
-    /// The chart as a PNG file on white.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(Screen::Wide, |root, ink, font| self.draw(root, ink, font, Screen::Wide))
-    }
-
-    pub(super) fn draw<DB: DrawingBackend>(
+impl Draw for Chart {
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
         &self,
         root: &DrawingArea<DB, Shift>,
         ink: &Ink,
         font: u32,
         screen: Screen,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        DB::ErrorType: 'static,
-    {
+    ) -> Drawn {
         let x_labels = match screen {
             Screen::Wide => 9,
             Screen::Narrow | Screen::Panels => 5,
@@ -181,7 +161,7 @@ mod tests {
 
     #[test]
     fn pictures_are_png_files_with_something_in_them() {
-        let png = chart().png().unwrap();
+        let png = chart().png(Screen::Wide).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{}", png.len());
         let share = Chart { y: Scale::Share, ..chart() };
         assert!(share.svg(Screen::Wide).unwrap().contains("50 %"));

@@ -1,10 +1,10 @@
 //! Several small charts in one drawing, each with a title.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{self, Ink, Screen};
+use super::canvas::{Draw, Drawn, Ink, Screen};
 use super::chart::Chart;
-use crate::error::CliError;
 
 /// Small charts, filled in row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,40 +16,20 @@ pub struct Panels {
 /// Charts in a row.
 const COLUMNS: usize = 3;
 
-impl Panels {
-    /// The charts as an `<svg>` element that fills the width it is given.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn svg(&self) -> Result<String, CliError> {
-        canvas::svg(Screen::Panels, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    /// The charts as a PNG file on white.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(Screen::Panels, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    fn draw<DB: DrawingBackend>(
+impl Draw for Panels {
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
         &self,
-        root: &DrawingArea<DB, plotters::coord::Shift>,
+        root: &DrawingArea<DB, Shift>,
         ink: &Ink,
         font: u32,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        DB::ErrorType: 'static,
-    {
+        screen: Screen,
+    ) -> Drawn {
         let rows = self.charts.len().div_ceil(COLUMNS).max(1);
         let areas = root.split_evenly((rows, COLUMNS));
         for (area, (title, chart)) in areas.iter().zip(&self.charts) {
             let style = ("sans-serif", font + font / 4).into_font().color(&ink.muted);
             let area = area.titled(title, style)?;
-            chart.draw(&area, ink, font, Screen::Panels)?;
+            chart.draw(&area, ink, font, screen)?;
         }
         Ok(())
     }
@@ -69,9 +49,9 @@ mod tests {
         let chart = Chart { x: scale, y: scale, ..Chart::new("step", "", lines) };
         let charts = (0..4).map(|i| (format!("job {i}"), chart.clone())).collect();
         let panels = Panels { charts };
-        let svg = panels.svg().unwrap();
+        let svg = panels.svg(Screen::Panels).unwrap();
         assert_eq!(svg.matches("job ").count(), 4);
         assert!(svg.matches("<polyline").count() >= 4);
-        assert!(panels.png().unwrap().starts_with(b"\x89PNG"));
+        assert!(panels.png(Screen::Panels).unwrap().starts_with(b"\x89PNG"));
     }
 }
