@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use lopt_core::sealed::write_atomically;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -52,18 +53,19 @@ pub fn say(line: impl Display) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Tries a temporary file beside `path`: before minutes of work, not after.
+/// Tries to write into the folder of `path`, which it makes if need be: before minutes of work, not
+/// after.
 ///
 /// # Errors
 ///
 /// If `path` is a folder, or its folder refuses files.
 pub fn check_writable(path: &Path) -> Result<(), CliError> {
-    let refused = |source| CliError::NotWritable { path: path.to_owned(), source };
     if path.is_dir() {
-        return Err(refused(io::ErrorKind::IsADirectory.into()));
+        let source = io::ErrorKind::IsADirectory.into();
+        return Err(CliError::NotWritable { path: path.to_owned(), source });
     }
-    let probe = temporary(path);
-    File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(refused)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    OutputFolder::open(folder.unwrap_or(Path::new("."))).map(|_| ())
 }
 
 /// Writes a file through a temporary one and a rename.
@@ -101,24 +103,6 @@ pub fn json_text(record: &impl Serialize) -> Result<String, CliError> {
     let mut text = serde_json::to_string_pretty(record)?;
     text.push('\n');
     Ok(text)
-}
-
-/// The name under which a file is written at first.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_added_extension(format!("{}.tmp", std::process::id()))
-}
-
-/// Temporary file beside the target, fsync, rename.
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to report; a leftover has the ending .tmp.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 #[cfg(test)]

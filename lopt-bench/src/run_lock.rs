@@ -23,7 +23,7 @@ impl RunLock {
         let file = File::create(&path).map_err(not_writable)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(CliError::Training(format!(
+            Err(TryLockError::WouldBlock) => Err(CliError::Failed(format!(
                 "another `lopt train` works in `{}`",
                 folder.path().display()
             ))),

@@ -32,17 +32,15 @@ impl WeightsSource {
         } else if path.exists() {
             Weights::read(path)
         } else {
-            return Err(CliError::Weights(format!(
+            return Err(CliError::Failed(format!(
                 "there is no file `{label}` and no built-in weights of that name, only {}",
                 EMBEDDED.join(", ")
             )));
         };
         let weights = weights.map_err(|error| match error {
             // These name the file themselves.
-            WeightsError::Read { .. } | WeightsError::TooLarge { .. } => {
-                CliError::Weights(error.to_string())
-            }
-            _ => CliError::Weights(format!("`{label}`: {error}")),
+            WeightsError::Read { .. } | WeightsError::TooLarge { .. } => CliError::failed(error),
+            _ => CliError::Failed(format!("`{label}`: {error}")),
         })?;
         Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
     }

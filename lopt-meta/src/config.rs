@@ -216,14 +216,7 @@ impl Recipe {
     ///
     /// If the name or a switch is unknown, or the result is out of range.
     pub fn optimizer_config(&self) -> Result<HierarchicalRnnConfig, RecipeError> {
-        let named = match self.optimizer.as_str() {
-            "paper" => HierarchicalRnnConfig::paper(),
-            "released" => HierarchicalRnnConfig::released(),
-            "appendix-d" => HierarchicalRnnConfig::appendix_d(),
-            "recommended" => HierarchicalRnnConfig::recommended(),
-            other => return Err(RecipeError::Optimizer(other.to_owned())),
-        };
-        let mut table = as_table(named)?;
+        let mut table = as_table(named_config(&self.optimizer)?)?;
         table.extend(self.switches.clone());
         let config: HierarchicalRnnConfig =
             table.try_into().map_err(|e| RecipeError::Switches(one_line(&e)))?;
@@ -311,6 +304,21 @@ impl Recipe {
             return Err(RecipeError::MetaOptimizer(self.meta_optimizer.kind.clone()));
         }
         Ok(())
+    }
+}
+
+/// The configuration that recipes call by this name.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn named_config(name: &str) -> Result<HierarchicalRnnConfig, RecipeError> {
+    match name {
+        "paper" => Ok(HierarchicalRnnConfig::paper()),
+        "released" => Ok(HierarchicalRnnConfig::released()),
+        "appendix-d" => Ok(HierarchicalRnnConfig::appendix_d()),
+        "recommended" => Ok(HierarchicalRnnConfig::recommended()),
+        other => Err(RecipeError::Optimizer(other.to_owned())),
     }
 }
 

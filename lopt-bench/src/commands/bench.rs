@@ -9,7 +9,7 @@ use crate::experiment::definition::{Kind, named};
 use crate::experiment::findings::Findings;
 use crate::experiment::run::{Options, run_experiment};
 use crate::parallel::threads;
-use crate::report::number::{loss_text, seconds_text};
+use crate::report::number::{end_text, seconds_text};
 use crate::report::table::align;
 
 /// Runs one experiment or all, prints what each of them reached and shows.
@@ -18,7 +18,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
     let options = Options {
         quick: args.quick,
         data: args.data.as_deref(),
-        threads: threads(args.threads)?,
+        threads: threads(args.threads),
         cache: &args.cache,
     };
     for definition in &definitions {
@@ -52,7 +52,7 @@ fn table(found: &Findings) -> String {
         let cells = results.cells.iter().map(|cells| &cells[place]);
         let setting = cells.clone().next_back().map_or("", |cell| cell.setting).to_owned();
         let mut row = vec![contender.to_owned(), setting];
-        row.extend(cells.map(|cell| cell.mean_last().map_or("diverged".to_owned(), loss_text)));
+        row.extend(cells.map(|cell| end_text(cell.mean_last())));
         rows.push(row);
     }
     align(&rows, 2)

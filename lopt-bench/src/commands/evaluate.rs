@@ -1,7 +1,6 @@
 //! `lopt evaluate`.
 
 use std::io::Write;
-use std::path::Path;
 
 use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
@@ -13,16 +12,16 @@ use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
-use crate::output::{OutputFolder, check_writable, write_json};
+use crate::output::{check_writable, write_json};
 use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
-use crate::suggest::near_names;
+use crate::suggest::unknown;
 use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = threads(args.threads)?;
+    let threads = threads(args.threads);
     if let Some(name) = &args.ensemble {
         return run_ensemble(args, name, threads, out);
     }
@@ -33,7 +32,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let tasks = tasks(args, suite)?;
     let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
-    check_json(json)?;
+    json.map_or(Ok(()), check_writable)?;
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
@@ -68,10 +67,9 @@ fn run_field(
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    check_counts(args)?;
     let learned = WeightsSource::load(Some(&args.weights))?;
     let json = args.json.as_deref();
-    check_json(json)?;
+    json.map_or(Ok(()), check_writable)?;
     let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
     let known = || plan.tasks.iter().map(|(_, task)| task.name);
     if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
@@ -80,8 +78,7 @@ fn run_field(
             return Err(ProblemError::NeedsData { name: name.clone(), data }.into());
         }
         let all = field_tasks(suite, args.data.as_deref())?;
-        let near = near_names(name, all.tasks.iter().map(|task| task.name));
-        return Err(CliError::UnknownProblem { name: name.clone(), near });
+        return Err(unknown("job", name, all.tasks.iter().map(|task| task.name)));
     }
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.most_steps = args.steps.unwrap_or(plan.most_steps);
@@ -99,10 +96,10 @@ fn run_ensemble(
 ) -> Result<(), CliError> {
     let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
     let json = args.json.as_deref();
-    check_json(json)?;
+    json.map_or(Ok(()), check_writable)?;
     let effort = Effort {
-        steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),
-        seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS).max(1),
+        steps: args.steps.unwrap_or(ENSEMBLE_STEPS),
+        seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS),
         most_parameters: args.most_parameters,
         threads,
     };
@@ -116,30 +113,8 @@ const ENSEMBLE_STEPS: usize = 1000;
 /// Seeds of an entry.
 const ENSEMBLE_SEEDS: usize = 3;
 
-/// Whether the record can be written, looked at before the work; makes its folder.
-fn check_json(path: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = path else { return Ok(()) };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        OutputFolder::open(folder)?;
-    }
-    check_writable(path)
-}
-
-fn check_counts(args: &EvaluateArgs) -> Result<(), CliError> {
-    for (flag, count) in [("--seeds", args.seeds), ("--steps", args.steps)] {
-        if count == Some(0) {
-            return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
-        }
-    }
-    Ok(())
-}
-
 /// The tasks that the command line asks for.
 fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
-    check_counts(args)?;
-    if let Some(rate) = args.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
-        return Err(CliError::Usage(format!("--rates are positive, got {rate}")));
-    }
     let kind: Suite = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
     let mut tasks = suite(kind, args.data.as_deref())?;
     for name in &args.only {
@@ -147,8 +122,7 @@ fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
             return Err(ProblemError::NeedsData { name: name.clone(), data: task.needs }.into());
         }
         if !tasks.tasks.iter().any(|task| task.name == name) {
-            let near = near_names(name, tasks.tasks.iter().map(|task| task.name));
-            return Err(CliError::UnknownProblem { name: name.clone(), near });
+            return Err(unknown("task", name, tasks.tasks.iter().map(|task| task.name)));
         }
     }
     if !args.only.is_empty() {

@@ -18,7 +18,7 @@ use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
 pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = threads(args.threads)?;
+    let threads = threads(args.threads);
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
     let workload = Workload::new(&args.problem, size, args.data.as_deref())?.validated();

@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 use lopt_core::Weights;
 use lopt_core::simd::Level;
 use lopt_meta::config::RECOMMENDED;
-use lopt_meta::{Checkpoint, Learner, Recipe, TrainError, Trainer, UpdateReport};
+use lopt_meta::{Checkpoint, Learner, Recipe, Trainer, UpdateReport};
 
+#[cfg(not(feature = "mpi"))]
+use crate::args::Distributed;
 use crate::args::TrainArgs;
+#[cfg(feature = "mpi")]
+use crate::commands::train_distributed::run as distributed;
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::OutputFolder;
+use crate::parallel::pool;
 use crate::progress::Progress;
 use crate::report::number::{count_text, short_count_text};
 use crate::run_lock::RunLock;
@@ -21,9 +26,6 @@ use crate::weights_source::WeightsSource;
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
 pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if args.threads == Some(0) {
-        return Err(CliError::Usage("--threads must be at least 1, got 0".to_owned()));
-    }
     if let Some(how) = args.distributed {
         return distributed(args, how, out);
     }
@@ -31,17 +33,15 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     let folder = OutputFolder::open(&args.out)?;
     let _lock = RunLock::take(&folder)?;
     interrupt::leave_notes()?;
-    // 0 means the cores of the machine.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.unwrap_or(0))
-        .build()
-        .map_err(|error| CliError::Threads(error.to_string()))?;
+    let pool = pool(args.threads.unwrap_or(0))?;
     let trainer = pool.install(|| match beginning(args, recipe, &folder)? {
-        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(fault),
+        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(CliError::failed),
         Beginning::Weights(recipe, weights) => {
-            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(fault)
+            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(CliError::failed)
         }
-        Beginning::Checkpoint(saved) => Trainer::resume(&saved, Level::detect()).map_err(fault),
+        Beginning::Checkpoint(saved) => {
+            Trainer::resume(&saved, Level::detect()).map_err(CliError::failed)
+        }
     })?;
     let mut session = Session::new(trainer, &folder);
     let trained = pool.install(|| session.train(!args.unscored));
@@ -50,26 +50,11 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     session.report(out)
 }
 
-#[cfg(feature = "mpi")]
-fn distributed(
-    args: &TrainArgs,
-    how: crate::args::Distributed,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    super::train_distributed::run(args, how, out)
-}
-
 #[cfg(not(feature = "mpi"))]
-fn distributed(
-    _: &TrainArgs,
-    _: crate::args::Distributed,
-    _: &mut dyn Write,
-) -> Result<(), CliError> {
-    Err(CliError::Usage(
-        "--distributed needs MPI: install Open MPI and libclang, and build with \
-         `cargo build --release -p lopt-bench --features mpi`"
-            .to_owned(),
-    ))
+fn distributed(_: &TrainArgs, _: Distributed, _: &mut dyn Write) -> Result<(), CliError> {
+    let needs = "--distributed needs MPI: install Open MPI and libclang, and build with `cargo build --release \
+                 -p lopt-bench --features mpi`";
+    Err(CliError::Usage(needs.to_owned()))
 }
 
 /// The recipe that the arguments name.
@@ -83,12 +68,8 @@ pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
         }
     };
     let mut recipe =
-        Recipe::parse(&text).map_err(|error| CliError::Training(format!("{name}: {error}")))?;
-    match args.updates {
-        Some(0) => return Err(CliError::Usage("--updates must be at least 1, got 0".to_owned())),
-        Some(updates) => recipe.updates = updates,
-        None => {}
-    }
+        Recipe::parse(&text).map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
+    recipe.updates = args.updates.unwrap_or(recipe.updates);
     Ok(recipe)
 }
 
@@ -117,7 +98,7 @@ pub(super) fn beginning(
                 Ok(Beginning::Weights(recipe, start.weights))
             }
         },
-        (false, true) => Err(CliError::Training(format!(
+        (false, true) => Err(CliError::Failed(format!(
             "`{}` holds a run already, add --resume or choose another folder",
             folder.path().display()
         ))),
@@ -127,10 +108,9 @@ pub(super) fn beginning(
 
 /// The checkpoint to go on from, of the length that `--updates` names if it does.
 fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
-    let mut saved =
-        Checkpoint::read(path).map_err(|error| CliError::Training(error.to_string()))?;
-    let pinned = |recipe: Recipe| recipe.pinned().map_err(|error| fault(error.into()));
-    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?)?;
+    let mut saved = Checkpoint::read(path).map_err(CliError::failed)?;
+    let pinned = |recipe: Recipe| recipe.pinned().map_err(CliError::failed);
+    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(CliError::failed)?)?;
     let length = of.updates;
     of.updates = recipe.updates;
     let (path, done) = (path.display(), saved.counters.updates);
@@ -151,11 +131,7 @@ fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint,
         saved.recipe = of.to_toml();
         return Ok(saved);
     };
-    Err(CliError::Training(refusal))
-}
-
-pub(super) fn fault(error: TrainError) -> CliError {
-    CliError::Training(error.to_string())
+    Err(CliError::Failed(refusal))
 }
 
 /// Training by one process or many, as a [`Session`] sees it.
@@ -263,14 +239,13 @@ impl<T: Training> Session<T> {
 
     /// Writes the checkpoint, from which the run goes on, and the weights, which are used.
     fn save(&mut self) -> Result<(), CliError> {
-        let fault = |error: &dyn std::error::Error| CliError::Training(error.to_string());
         let checkpoint = self.trainer.checkpoint()?;
-        checkpoint.write(&self.checkpoint).map_err(|error| fault(&error))?;
+        checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
         let light = self.checkpoint.with_file_name(LIGHT);
-        checkpoint.light().write(&light).map_err(|error| fault(&error))?;
+        checkpoint.light().write(&light).map_err(CliError::failed)?;
         let weights =
             self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
-        weights.write(&self.weights).map_err(|error| fault(&error))
+        weights.write(&self.weights).map_err(CliError::failed)
     }
 
     /// What came of it.

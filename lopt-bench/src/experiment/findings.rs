@@ -43,7 +43,7 @@ impl Findings {
         let path = folder.join(OVERHEAD);
         let timed = match std::fs::read_to_string(&path) {
             Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
-                CliError::Bench(format!("`{}` holds no curves: {error}", path.display()))
+                CliError::Failed(format!("`{}` holds no curves: {error}", path.display()))
             })?),
             Err(_) => None,
         };

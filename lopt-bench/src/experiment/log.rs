@@ -67,7 +67,7 @@ impl Log {
         };
         let record = match begun {
             Some(record) if record.header == *header => record,
-            Some(record) => return Err(CliError::Bench(other(&path, &record.header, header))),
+            Some(record) => return Err(CliError::Failed(other(&path, &record.header, header))),
             None => Record { header: header.clone(), rows: Vec::new() },
         };
         // written anew, so that a line cut short by a crash is gone
@@ -150,7 +150,7 @@ pub fn read(path: &Path) -> Result<Record, CliError> {
 }
 
 fn damaged(path: &Path, error: &crate::record::RecordError) -> CliError {
-    CliError::Bench(format!("`{}` is no record: {error}", path.display()))
+    CliError::Failed(format!("`{}` is no record: {error}", path.display()))
 }
 
 /// Why a record cannot be gone on with.

@@ -87,8 +87,8 @@ pub fn run_experiment(
             put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
-            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })
-                .map_err(|error| CliError::Bench(error.to_string()))?;
+            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 });
+            let layout = layout.map_err(CliError::failed)?;
             put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
     }
@@ -112,7 +112,7 @@ fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, Cl
     if let Some(name) = plan.skipped.first() {
         let sentence =
             format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
-        return Err(CliError::Bench(sentence));
+        return Err(CliError::Failed(sentence));
     }
     plan.seeds = scale.seeds;
     if scale.steps > 0 {
@@ -129,7 +129,7 @@ fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliE
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
         let weights = WeightsSource::load(Some(name))?.weights;
-        bytes.extend(weights.to_bytes().map_err(|error| CliError::Weights(error.to_string()))?);
+        bytes.extend(weights.to_bytes().map_err(CliError::failed)?);
     }
     let quick = if options.quick { " --quick" } else { "" };
     Ok(Header {

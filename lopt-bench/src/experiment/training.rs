@@ -107,7 +107,7 @@ fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, CliError> {
     let text = match plan.recipe.as_str() {
         "paper" => PAPER,
         "recommended" => RECOMMENDED,
-        other => return Err(CliError::Bench(format!("no recipe is called `{other}`"))),
+        other => return Err(CliError::Failed(format!("no recipe is called `{other}`"))),
     };
     let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(plan, &error))?;
     lay_over(&mut table, &plan.changes);
@@ -133,7 +133,7 @@ fn lay_over(table: &mut toml::Table, changes: &toml::Table) {
 
 /// The plan's name before what went wrong.
 fn fault(plan: &Trained, error: &dyn std::fmt::Display) -> CliError {
-    CliError::Bench(format!("`{}`: {error}", plan.name))
+    CliError::Failed(format!("`{}`: {error}", plan.name))
 }
 
 /// Points of the curve of the meta-loss.

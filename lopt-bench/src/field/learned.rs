@@ -34,8 +34,7 @@ pub fn run_factor(
     let layout = task.job.layout();
     let build = |guard: Option<GuardConfig>| {
         let config = LearnedOptimizerConfig::new().with_weights((*learned.weights).clone());
-        let optimizer = config.with_guard(guard).init(&layout);
-        let mut optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
+        let mut optimizer = config.with_guard(guard).init(&layout).map_err(CliError::failed)?;
         optimizer.set_lr_multiplier(factor as f32);
         Ok::<_, CliError>(optimizer)
     };

@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 
-use lopt_core::learned::BuildError;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
@@ -13,9 +12,9 @@ use lopt_core::{
 };
 use lopt_meta::config::QUADRATIC20;
 use lopt_meta::{Recipe, Trainer};
-use rayon::ThreadPool;
 
 use crate::error::CliError;
+use crate::parallel::pool;
 
 /// Something that is done over and over. A call does it once, and returns for how many parameters (times
 /// steps) that counts, or why a step was refused.
@@ -40,8 +39,7 @@ pub fn step<O: Optimizer + 'static>(
     Ok(Box::new(move || {
         loss -= 1.0;
         optimizer.observe(loss);
-        let stepped = pool.install(|| optimizer.step(&mut params, &grads));
-        stepped.map_err(|error| CliError::Speed(error.to_string()))?;
+        pool.install(|| optimizer.step(&mut params, &grads)).map_err(CliError::failed)?;
         Ok(params.len() as f64)
     }))
 }
@@ -78,8 +76,7 @@ pub fn whole_step(
     let psi = random_psi(config).into_iter().map(|x| x as f32).collect();
     let weights = Weights { config: *config, psi, record: TrainingRecord::default() };
     let settings = LearnedOptimizerConfig::new().with_weights(weights).with_guard(guard);
-    let fault = |error: BuildError| CliError::Speed(error.to_string());
-    step(layout, 1, || settings.init(layout).map_err(fault))
+    step(layout, 1, || settings.init(layout).map_err(CliError::failed))
 }
 
 fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
@@ -120,8 +117,7 @@ pub fn meta_update(
     level: Level,
     parameters: usize,
 ) -> Result<Case, CliError> {
-    let fault = |error: &dyn std::error::Error| CliError::Speed(error.to_string());
-    let mut recipe = Recipe::parse(QUADRATIC20).map_err(|error| fault(&error))?;
+    let mut recipe = Recipe::parse(QUADRATIC20).map_err(CliError::failed)?;
     config.clone_into(&mut recipe.optimizer);
     recipe.switches.clear();
     recipe.problems.names = vec![problem.to_owned()];
@@ -130,22 +126,9 @@ pub fn meta_update(
     recipe.lengths.unroll_base = 100;
     recipe.updates = 1_000_000;
     let pool = pool(1)?;
-    let trainer = pool.install(|| Trainer::new(recipe, level));
-    let mut trainer = trainer.map_err(|error| fault(&error))?;
+    let mut trainer = pool.install(|| Trainer::new(recipe, level)).map_err(CliError::failed)?;
     Ok(Box::new(move || {
         let steps = pool.install(|| trainer.update().instance_steps);
         Ok(steps as f64 * parameters as f64)
     }))
-}
-
-/// A pool of its own, so that nothing else runs on its threads.
-///
-/// # Errors
-///
-/// If the threads cannot be started.
-pub fn pool(threads: usize) -> Result<ThreadPool, CliError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| CliError::Threads(error.to_string()))
 }

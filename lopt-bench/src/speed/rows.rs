@@ -178,14 +178,14 @@ fn needs(config: &HierarchicalRnnConfig, layout: &Layout, bytes: f64, level: Lev
 }
 
 pub(super) fn single(n: usize) -> Result<Layout, CliError> {
-    Layout::single(n).map_err(|error| CliError::Speed(error.to_string()))
+    Layout::single(n).map_err(CliError::failed)
 }
 
 /// 300 tensors of 1 to 1000 elements, the same every time.
 pub(super) fn many_tensors() -> Result<Layout, CliError> {
     let mut rng = stream(3, &[]);
     let shapes = (0..300).map(|i| TensorShape::new(format!("t{i}"), [1 + below(&mut rng, 1000)]));
-    Layout::new(shapes.collect()).map_err(|error| CliError::Speed(error.to_string()))
+    Layout::new(shapes.collect()).map_err(CliError::failed)
 }
 
 /// A state below this is taken to live in a cache.
