@@ -1,7 +1,7 @@
 //! Output folders, files and lines, each written in full or not at all.
 
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,16 @@ pub fn check_writable(path: &Path) -> Result<(), CliError> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write_atomically(path, bytes)
         .map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+}
+
+/// A file to whose end lines are added; made if it is not there.
+///
+/// # Errors
+///
+/// If the disk refuses.
+pub fn append(path: &Path) -> Result<File, CliError> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
 }
 
 /// Writes a record as JSON to the file that was asked for, if one was, and says so.

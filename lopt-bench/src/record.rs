@@ -4,10 +4,13 @@
 //! Nothing in it depends on the clock or on the number of threads; what does is in `timing.jsonl` and
 //! `machine.json` beside it.
 
+use lopt_problems::Outcome;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
 use crate::field::score::JobFacts;
+use crate::timing::PhaseTimes;
 
 /// Raised with every change of [`Header`] or [`Row`] but new fields that may be missing.
 pub const VERSION: u32 = 1;
@@ -81,6 +84,28 @@ pub struct RunRow {
     pub guard: Vec<String>,
 }
 
+/// A run with what the clock said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimedRun {
+    /// Processor seconds of gradients and steps.
+    pub seconds: f64,
+    /// Processor seconds of the optimizer's steps alone.
+    pub optimizer_seconds: f64,
+    /// The run; nothing in it depends on the clock.
+    pub run: RunRow,
+}
+
+impl TimedRun {
+    /// A run that came to its end.
+    pub fn new(mut run: RunRow, outcome: Outcome, times: &PhaseTimes) -> Self {
+        if let Outcome::Diverged { step, reason } = outcome {
+            run.outcome = format!("{reason} at step {step}");
+        }
+        let PhaseTimes { gradients, steps, .. } = *times;
+        Self { seconds: gradients + steps, optimizer_seconds: steps, run }
+    }
+}
+
 /// One meta-training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +144,26 @@ pub struct Record {
 }
 
 impl RunRow {
+    /// A run in which nothing has been measured.
+    pub fn new(workload: &str, contender: &str, setting: String, seed: usize) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            contender: contender.to_owned(),
+            setting,
+            seed,
+            outcome: FINISHED.to_owned(),
+            curve: Vec::new(),
+            accuracy: None,
+            validation: Vec::new(),
+            guard: Vec::new(),
+        }
+    }
+
+    /// What distinguishes it from other runs on its workload.
+    pub fn key(&self) -> (&str, &str, usize) {
+        (&self.contender, &self.setting, self.seed)
+    }
+
     /// Whether all steps were taken.
     pub fn finished(&self) -> bool {
         self.outcome == FINISHED
@@ -149,26 +194,18 @@ impl RunRow {
 pub const FINISHED: &str = "finished";
 
 impl Record {
-    /// Reads a record. A last line without an end was being written when the process died, and is left
-    /// out.
+    /// Reads a record.
     ///
     /// # Errors
     ///
     /// The number of the line that does not parse, and why.
     pub fn parse(text: &str) -> Result<Self, RecordError> {
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut lines = whole.lines().enumerate();
-        let (_, first) = lines.next().ok_or(RecordError::Empty)?;
-        let wrong =
-            |line, error: serde_json::Error| RecordError::Line { line, reason: error.to_string() };
-        let header: Header = serde_json::from_str(first).map_err(|error| wrong(1, error))?;
+        let mut lines = whole_lines(text);
+        let header: Header = parse_line(lines.next().ok_or(RecordError::Empty)?)?;
         if header.lopt_record != VERSION {
             return Err(RecordError::Version { found: header.lopt_record });
         }
-        let rows = lines.map(|(place, line)| {
-            serde_json::from_str(line).map_err(|error| wrong(place + 1, error))
-        });
-        Ok(Self { header, rows: rows.collect::<Result<_, _>>()? })
+        Ok(Self { header, rows: lines.map(parse_line).collect::<Result<_, _>>()? })
     }
 
     /// The record as text that [`parse`](Self::parse) reads back.
@@ -177,11 +214,8 @@ impl Record {
     ///
     /// If a row holds no number.
     pub fn to_text(&self) -> Result<String, CliError> {
-        let mut text = line(&self.header)?;
-        for row in &self.rows {
-            text.push_str(&line(row)?);
-        }
-        Ok(text)
+        let rows: String = self.rows.iter().map(line).collect::<Result<_, _>>()?;
+        Ok(line(&self.header)? + &rows)
     }
 
     /// The runs.
@@ -207,6 +241,23 @@ impl Record {
             _ => None,
         })
     }
+}
+
+/// The lines of a file that grows, with their numbers from 1. A last one without an end was being written
+/// when the process died, and is left out.
+pub fn whole_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().enumerate().map(|(place, line)| (place + 1, line))
+}
+
+/// What a line with its number says.
+///
+/// # Errors
+///
+/// If it does not parse.
+pub fn parse_line<T: DeserializeOwned>((line, text): (usize, &str)) -> Result<T, RecordError> {
+    serde_json::from_str(text)
+        .map_err(|error| RecordError::Line { line, reason: error.to_string() })
 }
 
 /// One line with its end.

@@ -16,6 +16,7 @@ use crate::args::TrainArgs;
 #[cfg(feature = "mpi")]
 use crate::commands::train_distributed::run as distributed;
 use crate::error::CliError;
+use crate::input::read_text;
 use crate::interrupt;
 use crate::output::OutputFolder;
 use crate::parallel::pool;
@@ -61,11 +62,7 @@ fn distributed(_: &TrainArgs, _: Distributed, _: &mut dyn Write) -> Result<(), C
 pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
     let (text, name) = match &args.config {
         None => (RECOMMENDED.to_owned(), "the built-in recipe".to_owned()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| CliError::NotReadable { path: path.clone(), source })?;
-            (text, format!("`{}`", path.display()))
-        }
+        Some(path) => (read_text(path)?, format!("`{}`", path.display())),
     };
     let mut recipe =
         Recipe::parse(&text).map_err(|error| CliError::Failed(format!("{name}: {error}")))?;

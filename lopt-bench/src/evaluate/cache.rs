@@ -7,7 +7,9 @@ use lopt_problems::Task;
 
 use super::baselines::TaskBaselines;
 use crate::error::CliError;
+use crate::input::read_text_if_there;
 use crate::output::{OutputFolder, say};
+use crate::record::line;
 
 /// A folder of baselines.
 #[derive(Debug, Clone)]
@@ -49,9 +51,7 @@ impl Cache {
             }
         }
         let computed = TaskBaselines::compute(task, seeds, threads)?;
-        let mut text = serde_json::to_string(&computed)?;
-        text.push('\n');
-        OutputFolder::open(&self.folder)?.write(&name, text.as_bytes())?;
+        OutputFolder::open(&self.folder)?.write(&name, line(&computed)?.as_bytes())?;
         say(format_args!(
             "baselines of {}: {:.0} core-seconds, {:.3} ms per step",
             task.name,
@@ -64,13 +64,9 @@ impl Cache {
     /// A file, if it is there.
     fn read(&self, name: &str) -> Result<Option<TaskBaselines>, CliError> {
         let path = self.folder.join(name);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CliError::NotReadable { path, source }),
-        };
-        serde_json::from_slice(&bytes)
+        let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
+        serde_json::from_str(&text)
             .map(Some)
-            .map_err(|error| CliError::Baselines { path: path.clone(), reason: error.to_string() })
+            .map_err(|error| CliError::Baselines { path, reason: error.to_string() })
     }
 }

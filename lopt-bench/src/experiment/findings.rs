@@ -11,6 +11,7 @@ use super::run::OVERHEAD;
 use crate::error::CliError;
 use crate::field::experiment::figures;
 use crate::field::figures::FieldFigures;
+use crate::input::read_text_if_there;
 use crate::record::Record;
 use crate::score::ResultTable;
 use crate::speed::overhead::report::OverheadRecord;
@@ -41,13 +42,11 @@ impl Findings {
     pub fn read(folder: &Path, definition: &Definition) -> Result<Self, CliError> {
         let record = read(&folder.join(RECORDS))?;
         let path = folder.join(OVERHEAD);
-        let timed = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
-                CliError::Failed(format!("`{}` holds no curves: {error}", path.display()))
-            })?),
-            Err(_) => None,
-        };
-        let machine = std::fs::read_to_string(folder.join("machine.json")).unwrap_or_default();
+        let timed = read_text_if_there(&path)?.map(|text| serde_json::from_str(&text));
+        let timed = timed.transpose().map_err(|error| {
+            CliError::Failed(format!("`{}` holds no curves: {error}", path.display()))
+        })?;
+        let machine = read_text_if_there(&folder.join("machine.json"))?.unwrap_or_default();
         let timing = read_timing(folder);
         let field = match definition.kind {
             Kind::Field => figures(&record, &timing, EMBEDDED[0]),

@@ -2,8 +2,8 @@
 //! record that was interrupted goes on where it stopped.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
-use crate::output::{OutputFolder, write_file};
-use crate::record::{Header, Record, Row, line};
+use crate::input::{read_text, read_text_if_there};
+use crate::output::{OutputFolder, append, write_file};
+use crate::record::{Header, Record, Row, TimedRun, line};
 
 /// Name of the file of rows.
 pub const RECORDS: &str = "records.jsonl";
@@ -52,6 +53,13 @@ pub struct Timing {
     pub optimizer_seconds: Option<f64>,
 }
 
+impl Timing {
+    /// That of a run.
+    pub fn of(row: usize, run: &TimedRun) -> Self {
+        Self { row, seconds: run.seconds, optimizer_seconds: Some(run.optimizer_seconds) }
+    }
+}
+
 impl Log {
     /// Begins a record, or goes on with the one that is there.
     ///
@@ -60,11 +68,8 @@ impl Log {
     /// If the folder holds another record or one that is damaged, or refuses to be written.
     pub fn open(folder: &OutputFolder, header: &Header) -> Result<Self, CliError> {
         let path = folder.path().join(RECORDS);
-        let begun = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(CliError::NotReadable { path, source }),
-            Ok(text) => Some(Record::parse(&text).map_err(|error| damaged(&path, &error))?),
-        };
+        let begun = read_text_if_there(&path)?.map(|text| Record::parse(&text));
+        let begun = begun.transpose().map_err(|error| damaged(&path, &error))?;
         let record = match begun {
             Some(record) if record.header == *header => record,
             Some(record) => return Err(CliError::Failed(other(&path, &record.header, header))),
@@ -72,21 +77,14 @@ impl Log {
         };
         // written anew, so that a line cut short by a crash is gone
         write_file(&path, record.to_text()?.as_bytes())?;
-        let append = |name: &str| {
-            let path = folder.path().join(name);
-            let file = OpenOptions::new().create(true).append(true).open(&path);
-            file.map_err(|source| CliError::NotWritable { path, source })
-        };
-        let next = record.rows.len();
-        let (rows, timing) = (append(RECORDS)?, append(TIMING)?);
-        let ends = Mutex::new(Ends {
-            rows,
-            timing,
-            next,
+        let ends = Ends {
+            rows: append(&path)?,
+            timing: append(&folder.path().join(TIMING))?,
+            next: record.rows.len(),
             waiting: BTreeMap::new(),
             synced: Instant::now(),
-        });
-        Ok(Self { path, begun: record.rows, ends })
+        };
+        Ok(Self { path, begun: record.rows, ends: Mutex::new(ends) })
     }
 
     /// Rows that were there before.
@@ -144,9 +142,7 @@ pub fn read_timing(folder: &Path) -> Vec<Timing> {
 ///
 /// If there is none, or it is damaged.
 pub fn read(path: &Path) -> Result<Record, CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CliError::NotReadable { path: path.to_owned(), source })?;
-    Record::parse(&text).map_err(|error| damaged(path, &error))
+    Record::parse(&read_text(path)?).map_err(|error| damaged(path, &error))
 }
 
 fn damaged(path: &Path, error: &crate::record::RecordError) -> CliError {
@@ -201,7 +197,7 @@ mod tests {
         put(&log, 0);
         drop(log);
         let path = dir.path().join(RECORDS);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
+        append(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
         let log = Log::open(&folder, &header()).unwrap();
         assert_eq!(log.begun().len(), 1);
         put(&log, 1);

@@ -196,9 +196,7 @@ fn race(
     let first = definition.trained.len();
     let done = log.begun().len().saturating_sub(first).min(jobs.len());
     run_all(&definition.name, &jobs[done..], threads, |place, run| {
-        let optimizer_seconds = Some(run.optimizer_seconds);
-        let timing = Timing { row: first + done + place, seconds: run.seconds, optimizer_seconds };
-        log.put(timing, &Row::Run(run.row.rounded()))
+        log.put(Timing::of(first + done + place, &run), &Row::Run(run.run.rounded()))
     })?;
     Ok(())
 }

@@ -13,13 +13,12 @@ use super::FACTORS;
 use super::baselines::baselines;
 use super::figures::FieldFigures;
 use super::learned::run_factor;
-use super::run::TimedRun;
 use super::score::{JobFacts, JobRuns};
 use crate::error::CliError;
 use crate::experiment::log::{Log, Timing};
 use crate::output::say;
 use crate::parallel::parallel;
-use crate::record::{Record, Row};
+use crate::record::{Record, Row, TimedRun};
 use crate::weights_source::WeightsSource;
 
 /// What is run, and how.
@@ -172,14 +171,8 @@ pub const FACTOR_SEEDS: usize = 1;
 ///
 /// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
 pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), CliError> {
-    let put = |place: usize, run: &TimedRun| {
-        let timing = Timing {
-            row: place,
-            seconds: run.seconds,
-            optimizer_seconds: Some(run.optimizer_seconds),
-        };
-        log.put(timing, &Row::Run(run.run.clone()))
-    };
+    let put =
+        |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
     let begun = log.begun().len();
     let mut next = 0;
     for (suite, task) in &plan.tasks {

@@ -12,7 +12,7 @@ use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::plot::panels::Panels;
-use crate::score::ResultTable;
+use crate::score::{ResultTable, distinct};
 use crate::tuning::order;
 
 /// A chart with what is said about it.
@@ -165,12 +165,8 @@ fn bar(name: String, value: f64, interval: Option<(f64, f64)>, ours: bool) -> Ba
 
 /// Final loss against the initial rate, for the contenders `NAME@RATE`.
 fn rates(results: &ResultTable<'_>, workload: &str) -> Plot {
-    let mut bases: Vec<&str> = Vec::new();
-    for name in results.contenders.iter().filter_map(|name| name.split_once('@')) {
-        if !bases.contains(&name.0) {
-            bases.push(name.0);
-        }
-    }
+    let named = results.contenders.iter().filter_map(|name| name.split_once('@'));
+    let bases = distinct(named.map(|(base, _)| base));
     let line = |base: &str| {
         let of_base = results.contenders.iter().filter_map(|name| {
             let (own, rate) = name.split_once('@')?;
@@ -211,12 +207,7 @@ fn overhead(found: &Findings) -> Option<Plot> {
 
 /// One chart of bars per group of the record.
 fn groups(found: &Findings) -> Vec<Plot> {
-    let mut groups: Vec<&str> = Vec::new();
-    for bar in found.record.bars() {
-        if !groups.contains(&bar.group.as_str()) {
-            groups.push(&bar.group);
-        }
-    }
+    let groups = distinct(found.record.bars().map(|bar| bar.group.as_str()));
     let plot = |(place, group): (usize, &&str)| {
         let bars = found.record.bars().filter(|bar| bar.group == **group);
         let bars =
