@@ -206,6 +206,13 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
+            let psi = &self.trainer.learner().meta().psi;
+            if !psi.iter().all(|&x| (x as f32).is_finite()) {
+                let done = self.trainer.learner().counters().updates;
+                return Err(CliError::Failed(format!(
+                    "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
+                )));
+            }
             let last = self.trainer.learner().finished();
             let interrupted = interrupt::asked() && !last;
             let done = self.trainer.learner().counters().updates;
