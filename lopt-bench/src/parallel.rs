@@ -36,8 +36,13 @@ pub fn parallel<T: Send>(
     };
     let mut done: Vec<(usize, T)> = Vec::with_capacity(count);
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work);
+        let workers = (0..threads.clamp(1, count.max(1))).map(start).collect::<Result<Vec<_>, _>>();
+        let workers = workers.map_err(|error| {
+            // those that were started find nothing to do
+            next.fetch_max(count, Ordering::Relaxed);
+            CliError::Threads(error.to_string())
+        })?;
         for worker in workers {
             let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             done.extend(part?);

@@ -101,6 +101,31 @@ impl TaskBaselines {
         (0..RATES).map(|rate| mean_log(finals.iter().map(|finals| finals[rate]))).collect()
     }
 
+    /// Whether everything is there, and every number a loss.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let loss = |loss: &f64| *loss >= 0.0 && loss.is_finite();
+        for (place, seed) in self.seeds.iter().enumerate() {
+            let all = [&seed.constant, &seed.cosine];
+            let curves = [&seed.best_curve, &seed.untuned_curve];
+            let ends = seed.longer.iter().map(|run| &run.loss);
+            if all.iter().any(|losses| losses.len() != RATES) {
+                return Err(format!("seed {place} has not {RATES} rates"));
+            }
+            if curves.iter().any(|curve| curve.is_empty()) || seed.longer.iter().any(|run| run.rate >= RATES) {
+                return Err(format!("seed {place} has no curve, or a rate that there is not"));
+            }
+            let known = all.into_iter().flatten().chain(ends).flatten();
+            if let Some(other) = known.chain(curves.into_iter().flatten()).find(|x| !loss(x)) {
+                return Err(format!("seed {place} has {other} for a loss"));
+            }
+        }
+        Ok(())
+    }
+
     /// Runs Adam on these seeds of a task.
     ///
     /// # Errors

@@ -65,8 +65,8 @@ impl Cache {
     fn read(&self, name: &str) -> Result<Option<TaskBaselines>, CliError> {
         let path = self.folder.join(name);
         let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| CliError::Baselines { path, reason: error.to_string() })
+        let read = serde_json::from_str(&text).map_err(|error| error.to_string());
+        let checked = read.and_then(|read: TaskBaselines| read.check().map(|()| Some(read)));
+        checked.map_err(|reason| CliError::Baselines { path, reason })
     }
 }

@@ -212,7 +212,8 @@ fn groups(found: &Findings) -> Vec<Plot> {
         let bars = found.record.bars().filter(|bar| bar.group == **group);
         let bars =
             bars.map(|row| bar(row.name.clone(), row.value, None, row.name.starts_with(LEARNED)));
-        let title = group[..1].to_uppercase() + &group[1..];
+        let (first, rest) = group.split_at(group.chars().next().map_or(0, char::len_utf8));
+        let title = first.to_uppercase() + rest;
         let drawing = Drawing::Bars(BarChart { bars: bars.collect(), line: None });
         Plot::new(&format!("bars-{}", place + 1), &title, "", drawing)
     };
