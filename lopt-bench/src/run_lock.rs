@@ -1,11 +1,11 @@
-//! One trainer per folder.
+//! One trainer or experiment per folder.
 
 use std::fs::{File, TryLockError};
 
 use crate::error::CliError;
-use crate::output::OutputFolder;
+use crate::output::{OutputFolder, append};
 
-/// Held as long as a trainer works in a folder; the system lets go of it however the process ends.
+/// Held as long as something works in a folder; the system lets go of it however the process ends.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
@@ -20,11 +20,12 @@ impl RunLock {
     pub fn take(folder: &OutputFolder) -> Result<Self, CliError> {
         let path = folder.path().join(LOCK);
         let not_writable = |source| CliError::NotWritable { path: path.clone(), source };
-        let file = File::create(&path).map_err(not_writable)?;
+        // nothing is written: somebody else's file of that name stays as it is
+        let file = append(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(CliError::Failed(format!(
-                "another `lopt train` works in `{}`",
+                "another `lopt` works in `{}`",
                 folder.path().display()
             ))),
             Err(TryLockError::Error(source)) => Err(not_writable(source)),

@@ -80,32 +80,40 @@ pub(super) enum Beginning {
     Checkpoint(Box<Checkpoint>),
 }
 
-/// A new run, or the one in the folder. A run in the folder is never overwritten by a new one.
+/// A new run, or the one in the folder, of which no file is overwritten by a new one.
 pub(super) fn beginning(
     args: &TrainArgs,
     recipe: Recipe,
     folder: &OutputFolder,
 ) -> Result<Beginning, CliError> {
-    let path = folder.path().join(CHECKPOINT);
-    match (args.resume, path.exists()) {
-        (false, false) => match &args.from {
-            None => Ok(Beginning::Fresh(recipe)),
-            Some(from) => {
-                let start = WeightsSource::load(Some(from))?;
-                Ok(Beginning::Weights(recipe, start.weights))
-            }
-        },
-        (false, true) => Err(CliError::Failed(format!(
-            "`{}` holds a run already, add --resume or choose another folder",
-            folder.path().display()
-        ))),
-        (true, _) => Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?))),
+    if args.resume {
+        let path = folder.path().join(CHECKPOINT);
+        return Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?)));
     }
+    // a link that leads nowhere is there, too
+    let there = |name: &&str| folder.path().join(name).symlink_metadata().is_ok();
+    if let Some(name) = [CHECKPOINT, PREVIOUS, LIGHT, WEIGHTS].into_iter().find(there) {
+        return Err(CliError::Failed(format!(
+            "`{}` holds a run already ({name}), add --resume or choose another folder",
+            folder.path().display()
+        )));
+    }
+    Ok(match &args.from {
+        None => Beginning::Fresh(recipe),
+        Some(from) => Beginning::Weights(recipe, WeightsSource::load(Some(from))?.weights),
+    })
 }
 
 /// The checkpoint to go on from, of the length that `--updates` names if it does.
 fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
-    let mut saved = Checkpoint::read(path).map_err(CliError::failed)?;
+    let previous = path.with_file_name(PREVIOUS);
+    let mut saved = Checkpoint::read(path).map_err(|error| match previous.is_file() {
+        true => CliError::failed(format!(
+            "{error}; `{}` is the one before: give it that name to go on from there",
+            previous.display()
+        )),
+        false => CliError::failed(error),
+    })?;
     let pinned = |recipe: Recipe| recipe.pinned().map_err(CliError::failed);
     let mut of = pinned(Recipe::parse(&saved.recipe).map_err(CliError::failed)?)?;
     let length = of.updates;
@@ -281,6 +289,8 @@ fn is_due(update: u64, every: u64) -> bool {
 
 /// File from which a run goes on.
 const CHECKPOINT: &str = "checkpoint.lopt";
+/// The one before, which [`Checkpoint::write`] keeps.
+const PREVIOUS: &str = "checkpoint.lopt.previous";
 /// The same without the inner runs: small enough to be kept in a repository.
 const LIGHT: &str = "light.lopt";
 /// File with the best weights so far.
