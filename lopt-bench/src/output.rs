@@ -54,7 +54,7 @@ pub fn say(line: impl Display) {
 }
 
 /// Tries to write into the folder of `path`, which it makes if need be: before minutes of work, not
-/// after.
+/// after. A device or pipe is left alone.
 ///
 /// # Errors
 ///
@@ -64,18 +64,39 @@ pub fn check_writable(path: &Path) -> Result<(), CliError> {
         let source = io::ErrorKind::IsADirectory.into();
         return Err(CliError::NotWritable { path: path.to_owned(), source });
     }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    let path = target(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     OutputFolder::open(folder.unwrap_or(Path::new("."))).map(|_| ())
 }
 
-/// Writes a file through a temporary one and a rename.
+/// Writes a file through a temporary one and a rename. A link is followed; a device or pipe is written
+/// to as it is.
 ///
 /// # Errors
 ///
 /// If the disk refuses; an earlier file of that name is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write_atomically(path, bytes)
-        .map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+    let written = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            OpenOptions::new().write(true).open(path).and_then(|mut to| to.write_all(bytes))
+        }
+        _ => write_atomically(&target(path), bytes),
+    };
+    written.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+}
+
+/// Where a chain of links leads; it may be a name that is still free.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // as many as Linux follows
+    for _ in 0..40 {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
 }
 
 /// A file to whose end lines are added; made if it is not there.
@@ -84,7 +105,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 ///
 /// If the disk refuses.
 pub fn append(path: &Path) -> Result<File, CliError> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
+    // opening a pipe would wait for a reader
+    let special = fs::metadata(path).is_ok_and(|there| !there.is_file());
+    let file = match special {
+        true => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        false => OpenOptions::new().create(true).append(true).open(path),
+    };
     file.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
 }
 

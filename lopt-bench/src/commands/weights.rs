@@ -1,6 +1,7 @@
 //! `lopt weights`.
 
 use std::io::Write;
+use std::path::Path;
 
 use lopt_core::Weights;
 use lopt_core::meta_params::MetaLayout;
@@ -9,6 +10,7 @@ use lopt_meta::Checkpoint;
 
 use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
 use crate::error::CliError;
+use crate::output::write_file;
 use crate::report::number::count_text;
 use crate::weights_source::WeightsSource;
 
@@ -64,7 +66,7 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
     let mut weights = (*source.weights).clone();
     weights.config.initial_rate = (args.rate, args.rate);
     weights.config.validate().map_err(CliError::failed)?;
-    weights.write(&args.out).map_err(CliError::failed)?;
+    write(&weights, &args.out)?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
     Ok(())
 }
@@ -74,7 +76,7 @@ pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), Cli
     let checkpoint = Checkpoint::read(&args.checkpoint).map_err(CliError::failed)?;
     let mut weights = checkpoint.averaged().map_err(CliError::failed)?;
     pace(&mut weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
-    weights.write(&args.out).map_err(CliError::failed)?;
+    write(&weights, &args.out)?;
     writeln!(out, "wrote {}, update {}", args.out.display(), weights.record.updates)?;
     Ok(())
 }
@@ -107,9 +109,13 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
         let what = format!("seed {seed}, {updates} updates, {instance_steps} instance-steps");
         mean.record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
     }
-    mean.write(&args.out).map_err(CliError::failed)?;
+    write(&mean, &args.out)?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
+}
+
+fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
+    write_file(path, &weights.to_bytes().map_err(CliError::failed)?)
 }
 
 /// Gives weights the initial rate, pace and fading of others of the same network.
