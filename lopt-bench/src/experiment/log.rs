@@ -132,7 +132,7 @@ impl Log {
 /// Reads what the clock said of the rows of the record in this folder; lines that were cut short are
 /// left out.
 pub fn read_timing(folder: &Path) -> Vec<Timing> {
-    let text = std::fs::read_to_string(folder.join(TIMING)).unwrap_or_default();
+    let text = read_text(&folder.join(TIMING)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
