@@ -15,6 +15,12 @@ use crate::timing::PhaseTimes;
 /// Raised with every change of [`Header`] or [`Row`] but new fields that may be missing.
 pub const VERSION: u32 = 1;
 
+/// Commit of the source that this program was built from, from `LOPT_COMMIT` at that time; else empty.
+pub const COMMIT: &str = match option_env!("LOPT_COMMIT") {
+    Some(commit) => commit,
+    None => "",
+};
+
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +35,7 @@ pub struct Header {
     pub definition: String,
     /// The command that made it.
     pub command: String,
-    /// Commit of the source, where git could tell.
+    /// [`COMMIT`].
     pub commit: String,
     /// The file beside it that describes the machine.
     pub machine: String,

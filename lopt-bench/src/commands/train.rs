@@ -21,6 +21,7 @@ use crate::interrupt;
 use crate::output::OutputFolder;
 use crate::parallel::pool;
 use crate::progress::Progress;
+use crate::record::COMMIT;
 use crate::report::number::{count_text, short_count_text};
 use crate::run_lock::RunLock;
 use crate::weights_source::WeightsSource;
@@ -255,8 +256,7 @@ impl<T: Training> Session<T> {
         checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
         let light = self.checkpoint.with_file_name(LIGHT);
         checkpoint.light().write(&light).map_err(CliError::failed)?;
-        let weights =
-            self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
+        let weights = self.trainer.learner().weights(COMMIT);
         weights.write(&self.weights).map_err(CliError::failed)
     }
 

@@ -15,7 +15,7 @@ use crate::field::experiment::{Plan, put_rows};
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
 use crate::progress::Progress;
-use crate::record::{Header, Record, Row, VERSION, fingerprint};
+use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint};
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
@@ -138,17 +138,9 @@ fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliE
         quick: options.quick,
         definition: fingerprint(&bytes),
         command: format!("lopt bench {}{quick}", definition.name),
-        commit: commit(),
+        commit: COMMIT.to_owned(),
         machine: "machine.json".to_owned(),
     })
-}
-
-/// The commit of the working tree, if this is one; of installed binaries nothing is known.
-fn commit() -> String {
-    let answer =
-        std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let text = answer.ok().filter(|answer| answer.status.success()).map(|answer| answer.stdout);
-    text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 /// Meta-trains what the record does not hold yet; all weights in the order of the definition.
