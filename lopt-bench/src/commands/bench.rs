@@ -7,7 +7,7 @@ use crate::error::CliError;
 use crate::experiment::claim::Finding;
 use crate::experiment::definition::{Kind, named};
 use crate::experiment::findings::Findings;
-use crate::experiment::run::{Options, run_experiment};
+use crate::experiment::run::{Options, check_experiment, run_experiment};
 use crate::parallel::threads;
 use crate::report::number::{end_text, seconds_text};
 use crate::report::table::align;
@@ -21,6 +21,9 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
         threads: threads(args.threads),
         cache: &args.cache,
     };
+    for definition in &definitions {
+        check_experiment(definition, &options, &args.out)?;
+    }
     for definition in &definitions {
         let began = std::time::Instant::now();
         run_experiment(definition, &options, &args.out)?;

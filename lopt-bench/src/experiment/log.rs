@@ -68,13 +68,7 @@ impl Log {
     /// If the folder holds another record or one that is damaged, or refuses to be written.
     pub fn open(folder: &OutputFolder, header: &Header) -> Result<Self, CliError> {
         let path = folder.path().join(RECORDS);
-        let begun = read_text_if_there(&path)?.map(|text| Record::parse(&text));
-        let begun = begun.transpose().map_err(|error| damaged(&path, &error))?;
-        let record = match begun {
-            Some(record) if record.header == *header => record,
-            Some(record) => return Err(CliError::Failed(other(&path, &record.header, header))),
-            None => Record { header: header.clone(), rows: Vec::new() },
-        };
+        let record = begun(folder.path(), header)?;
         // written anew, so that a line cut short by a crash is gone
         write_file(&path, record.to_text()?.as_bytes())?;
         let ends = Ends {
@@ -126,6 +120,21 @@ impl Log {
         let refused = |source| CliError::NotWritable { path: self.path.clone(), source };
         ends.rows.sync_all().map_err(refused)?;
         read(&self.path)
+    }
+}
+
+/// The record in a folder as far as it goes, with no rows if there is none.
+///
+/// # Errors
+///
+/// If the folder holds another record or one that is damaged.
+pub fn begun(folder: &Path, header: &Header) -> Result<Record, CliError> {
+    let path = folder.join(RECORDS);
+    let begun = read_text_if_there(&path)?.map(|text| Record::parse(&text));
+    match begun.transpose().map_err(|error| damaged(&path, &error))? {
+        Some(record) if record.header == *header => Ok(record),
+        Some(record) => Err(CliError::Failed(other(&path, &record.header, header))),
+        None => Ok(Record { header: header.clone(), rows: Vec::new() }),
     }
 }
 

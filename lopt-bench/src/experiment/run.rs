@@ -7,7 +7,7 @@ use lopt_core::weights::EMBEDDED;
 use lopt_problems::FieldSuite;
 
 use super::definition::{Definition, Kind, Scale};
-use super::log::{Log, Timing};
+use super::log::{Log, Timing, begun};
 use super::{lengths, memory, training};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
@@ -21,6 +21,7 @@ use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::{Curve, Effort};
 use crate::speed::overhead::report::OverheadRecord;
+use crate::speed::overhead::tasks::tasks;
 use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
@@ -38,27 +39,49 @@ pub struct Options<'a> {
     pub cache: &'a Path,
 }
 
+/// Looks at everything that can be wrong with an experiment, before the first step of this one or of those
+/// before it; writes nothing. Returns the workloads, and the contenders that need no training.
+///
+/// # Errors
+///
+/// If a workload or contender does not exist, data are missing, or the folder holds another record.
+pub fn check_experiment(
+    definition: &Definition,
+    options: &Options<'_>,
+    out: &Path,
+) -> Result<(Vec<Workload>, Contenders), CliError> {
+    let scale = definition.scale(options.quick);
+    let mut workloads = Vec::new();
+    match definition.kind {
+        Kind::Field => drop(field_plan(definition, options)?),
+        Kind::Overhead => drop(tasks(options.data)?),
+        _ => {
+            let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
+            let workload = |name: &String| Workload::new(name, size, options.data);
+            workloads = scale.workloads.iter().map(workload).collect::<Result<_, _>>()?;
+        }
+    }
+    let known = Contenders::built_in()?;
+    let to_be_trained = |name: &&String| definition.trained.iter().any(|plan| plan.name == **name);
+    for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
+        known.named(name)?;
+    }
+    begun(&out.join(&definition.name), &header(definition, options)?)?;
+    Ok((workloads, known))
+}
+
 /// Runs an experiment into a folder, from where an earlier call was interrupted; returns its record.
 ///
 /// # Errors
 ///
-/// If a workload, contender or recipe does not exist, data are missing, or the folder refuses.
+/// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training fails.
 pub fn run_experiment(
     definition: &Definition,
     options: &Options<'_>,
     out: &Path,
 ) -> Result<Record, CliError> {
+    let (workloads, mut known) = check_experiment(definition, options, out)?;
     let scale = definition.scale(options.quick);
-    // Everything that can be wrong is looked at before the first step.
-    let workloads = match definition.kind {
-        Kind::Field => Vec::new(),
-        _ => workloads(scale, options.data)?,
-    };
-    let mut known = Contenders::built_in()?;
-    let to_be_trained = |name: &&String| definition.trained.iter().any(|plan| plan.name == **name);
-    for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
-        known.named(name)?;
-    }
     let folder = OutputFolder::open(&out.join(&definition.name))?;
     let log = Log::open(&folder, &header(definition, options)?)?;
     folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
@@ -97,11 +120,6 @@ pub fn run_experiment(
 
 /// Name of the file with the overhead curves, which are all about the clock.
 pub const OVERHEAD: &str = "timing-overhead.json";
-
-fn workloads(scale: &Scale, data: Option<&Path>) -> Result<Vec<Workload>, CliError> {
-    let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
-    scale.workloads.iter().map(|name| Workload::new(name, size, data)).collect()
-}
 
 /// The jobs of the field suite that a definition names.
 fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, CliError> {
