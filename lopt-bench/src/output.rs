@@ -1,5 +1,6 @@
 //! Output folders, files and lines, each written in full or not at all.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -42,6 +43,10 @@ impl OutputFolder {
     /// If the disk refuses; an earlier file of that name is then untouched.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, CliError> {
         let path = self.path.join(name);
+        if path.file_name() != Some(OsStr::new(name)) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file");
+            return Err(CliError::NotWritable { path, source });
+        }
         write_file(&path, bytes)?;
         Ok(path)
     }

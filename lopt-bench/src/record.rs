@@ -4,6 +4,8 @@
 //! Nothing in it depends on the clock or on the number of threads; what does is in `timing.jsonl` and
 //! `machine.json` beside it.
 
+use std::collections::BTreeSet;
+
 use lopt_problems::Outcome;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,23 @@ impl Row {
         let (group, name) = (group.to_owned(), name.to_owned());
         Self::Bar(BarRow { group, name, value: rounded(value) })
     }
+
+    /// What no other row of its record has, in words.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Run(RunRow { workload, contender, setting, seed, .. }) => {
+                format!("{contender} ({setting}) on {workload}, seed {seed}")
+            }
+            Self::Trained(row) => trained_key(&row.name),
+            Self::Bar(row) => format!("{}, {}", row.group, row.name),
+            Self::Job(facts) => format!("job {}", facts.name),
+        }
+    }
+}
+
+/// The [key](Row::key) of the row of weights that were meta-trained.
+pub fn trained_key(name: &str) -> String {
+    format!("training of {name}")
 }
 
 /// One run.
@@ -211,7 +230,12 @@ impl Record {
         if header.lopt_record != VERSION {
             return Err(RecordError::Version { found: header.lopt_record });
         }
-        Ok(Self { header, rows: lines.map(parse_line).collect::<Result<_, _>>()? })
+        let rows: Vec<Row> = lines.map(parse_line).collect::<Result<_, _>>()?;
+        let mut keys = BTreeSet::new();
+        match rows.iter().map(Row::key).find(|key| !keys.insert(key.clone())) {
+            Some(key) => Err(RecordError::Twice { key }),
+            None => Ok(Self { header, rows }),
+        }
     }
 
     /// The record as text that [`parse`](Self::parse) reads back.
@@ -302,6 +326,12 @@ pub enum RecordError {
         line: usize,
         /// What is wrong.
         reason: String,
+    },
+    /// Two rows say what one should.
+    #[error("there are two rows of {key}")]
+    Twice {
+        /// Its [key](Row::key).
+        key: String,
     },
     /// Written by another version.
     #[error("expected version {VERSION}, got {found}")]

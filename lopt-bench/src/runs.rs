@@ -65,17 +65,22 @@ pub fn run_all<T: Send>(
 }
 
 impl Job<'_> {
+    /// Its row, before anything is measured.
+    pub fn row(&self) -> RunRow {
+        let (workload, contender) = (&self.workload.name, &self.contender.name);
+        RunRow::new(workload, contender, self.setting.describe(), self.seed)
+    }
+
     /// Trains. The clock runs during gradients and steps only, not while losses are measured.
     ///
     /// # Errors
     ///
     /// If the optimizer cannot be built.
     pub fn run(&self) -> Result<TimedRun, CliError> {
-        let Self { workload, contender, setting, seed } = *self;
+        let Self { workload, setting, seed, .. } = *self;
         let (mut objective, mut params) = workload.start(seed);
         let mut optimizer = setting.build(&workload.problem.layout(), workload.steps)?;
-        let row = RunRow::new(&workload.name, &contender.name, setting.describe(), seed);
-        let mut probe = Checkpoints { workload, row, times: PhaseTimes::start(Clock::Thread) };
+        let mut probe = Checkpoints { workload, row: self.row(), times: PhaseTimes::start(Clock::Thread) };
         let steps = workload.steps;
         let outcome = train(&mut objective, optimizer.as_mut(), &mut params, steps, &mut probe);
         Ok(TimedRun::new(probe.row, outcome, &probe.times))

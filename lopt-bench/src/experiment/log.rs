@@ -86,6 +86,21 @@ impl Log {
         &self.begun
     }
 
+    /// Whether the row of this place was there before.
+    ///
+    /// # Errors
+    ///
+    /// If another row is in its place.
+    pub fn has(&self, place: usize, key: &str) -> Result<bool, CliError> {
+        match self.begun.get(place).map(Row::key) {
+            Some(found) if found != key => Err(CliError::Failed(format!(
+                "`{}` has the row of {found} where that of {key} belongs; remove it",
+                self.path.display()
+            ))),
+            found => Ok(found.is_some()),
+        }
+    }
+
     /// Appends the row of a job; rows of later jobs wait for it.
     ///
     /// # Errors

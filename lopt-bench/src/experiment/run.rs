@@ -15,7 +15,8 @@ use crate::field::experiment::{Plan, put_rows};
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::parallel;
 use crate::progress::Progress;
-use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint};
+use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint, trained_key};
+use crate::run_lock::RunLock;
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
@@ -83,6 +84,7 @@ pub fn run_experiment(
     let (workloads, mut known) = check_experiment(definition, options, out)?;
     let scale = definition.scale(options.quick);
     let folder = OutputFolder::open(&out.join(&definition.name))?;
+    let _lock = RunLock::take(&folder)?;
     let log = Log::open(&folder, &header(definition, options)?)?;
     folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
     match definition.kind {
@@ -174,6 +176,7 @@ fn train(
     let job = |index: usize| {
         let plan = &definition.trained[index];
         let path = folder.path().join(format!("{}.weights", plan.name));
+        log.has(index, &trained_key(&plan.name))?;
         if let Some(Row::Trained(row)) = log.begun().get(index)
             && let Some(weights) = training::reread(plan, row, &path)
         {
@@ -205,6 +208,9 @@ fn race(
     let jobs = jobs(workloads, contenders);
     let first = definition.trained.len();
     let done = log.begun().len().saturating_sub(first).min(jobs.len());
+    for (place, job) in jobs[..done].iter().enumerate() {
+        log.has(first + place, &Row::Run(job.row()).key())?;
+    }
     run_all(&definition.name, &jobs[done..], threads, |place, run| {
         log.put(Timing::of(first + done + place, &run), &Row::Run(run.run.rounded()))
     })?;
@@ -213,8 +219,10 @@ fn race(
 
 /// Rows that are there all at once.
 fn put_all(log: &Log, rows: impl IntoIterator<Item = Row>) -> Result<(), CliError> {
-    for (index, row) in rows.into_iter().enumerate().skip(log.begun().len()) {
-        log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
+    for (index, row) in rows.into_iter().enumerate() {
+        if !log.has(index, &row.key())? {
+            log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
+        }
     }
     Ok(())
 }
