@@ -94,7 +94,7 @@ pub struct RaceArgs {
     pub out: PathBuf,
     /// Weights of the learned optimizer: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE")]
-    pub weights: Option<String>,
+    pub weights: Option<PathBuf>,
     /// Run the learned optimizer with its guard
     #[arg(long)]
     pub guard: bool,
@@ -139,7 +139,7 @@ pub struct ExtractArgs {
     /// Weights of the same network whose initial rate, pace and fading these get, instead of those
     /// they were trained with
     #[arg(long, value_name = "FILE|NAME")]
-    pub like: Option<String>,
+    pub like: Option<PathBuf>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -150,11 +150,11 @@ pub struct ExtractArgs {
 pub struct AverageArgs {
     /// Files of weights, or names of built-in ones
     #[arg(value_name = "FILE|NAME", required = true)]
-    pub weights: Vec<String>,
+    pub weights: Vec<PathBuf>,
     /// Weights of the same network whose initial rate, pace and fading the mean gets; those that are
     /// averaged may then differ in these
     #[arg(long, value_name = "FILE|NAME")]
-    pub like: Option<String>,
+    pub like: Option<PathBuf>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -165,7 +165,7 @@ pub struct AverageArgs {
 pub struct SetRateArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
     /// Initial rate of every parameter
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub rate: f64,
@@ -179,7 +179,7 @@ pub struct SetRateArgs {
 pub struct InspectArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
 }
 
 /// Arguments of `lopt train`.
@@ -200,7 +200,7 @@ pub struct TrainArgs {
     pub resume: bool,
     /// Start from existing weights instead of random ones: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
-    pub from: Option<String>,
+    pub from: Option<PathBuf>,
     /// Worker threads [default: the cores of the machine; 1 per process with --distributed]
     #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
@@ -268,12 +268,12 @@ pub struct SpeedArgs {
 pub struct EvaluateArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
     /// Which tasks: quick, validation, test, field or field-test
     #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
     pub suite: Option<String>,
-    /// Instead: a training ensemble (paper, released, wide-paper, recommended, broad, deep, uncertain, large), beside Adam and
-    /// RMSProp with their best single rates
+    /// Instead: a training ensemble (paper, released, wide-paper, wide-paper-large, recommended, broad, deep,
+    /// uncertain, large, scaled), beside Adam and RMSProp with their best single rates
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub ensemble: Option<String>,
     /// With --ensemble: leave larger problems out

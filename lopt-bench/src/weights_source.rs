@@ -24,11 +24,11 @@ impl WeightsSource {
     /// # Errors
     ///
     /// If there are no such weights or the file is damaged.
-    pub fn load(asked: Option<&str>) -> Result<Self, CliError> {
-        let label = asked.unwrap_or(EMBEDDED[0]);
-        let path = Path::new(label);
-        let weights = if EMBEDDED.contains(&label) {
-            Weights::embedded(label)
+    pub fn load(asked: Option<&Path>) -> Result<Self, CliError> {
+        let path = asked.unwrap_or(Path::new(EMBEDDED[0]));
+        let label = path.display().to_string();
+        let weights = if EMBEDDED.contains(&label.as_str()) {
+            Weights::embedded(&label)
         } else if path.exists() {
             Weights::read(path)
         } else {
@@ -42,7 +42,7 @@ impl WeightsSource {
             WeightsError::Read { .. } | WeightsError::TooLarge { .. } => CliError::failed(error),
             _ => CliError::Failed(format!("`{label}`: {error}")),
         })?;
-        Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
+        Ok(Self { label, weights: Arc::new(weights) })
     }
 
     /// The optimizer with these weights, as they are.

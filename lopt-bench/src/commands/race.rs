@@ -63,7 +63,7 @@ fn command(args: &RaceArgs, workload: &Workload) -> String {
         let _ = write!(text, " --data {}", data.display());
     }
     if let Some(weights) = &args.weights {
-        let _ = write!(text, " --weights {weights}");
+        let _ = write!(text, " --weights {}", weights.display());
     }
     if args.guard {
         text.push_str(" --guard");

@@ -119,7 +119,7 @@ fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
 }
 
 /// Gives weights the initial rate, pace and fading of others of the same network.
-fn pace(weights: &mut Weights, label: &str, like: Option<&str>) -> Result<(), CliError> {
+fn pace(weights: &mut Weights, label: &str, like: Option<&Path>) -> Result<(), CliError> {
     let Some(like) = like else { return Ok(()) };
     let like = WeightsSource::load(Some(like))?;
     weights.config = weights.config.paced_as(&like.weights.config);

@@ -148,7 +148,7 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
 fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
-        let weights = WeightsSource::load(Some(name))?.weights;
+        let weights = WeightsSource::load(Some(Path::new(name)))?.weights;
         bytes.extend(weights.to_bytes().map_err(CliError::failed)?);
     }
     let quick = if options.quick { " --quick" } else { "" };
