@@ -55,7 +55,35 @@ impl OutputFolder {
 /// Writes a line to standard error, in one piece: `mpirun` would mix pieces with those of others.
 /// A closed standard error must not end the work.
 pub fn say(line: impl Display) {
+    let line = printable(&line.to_string()).replace('\n', "\\n");
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Text in which characters that command a terminal are told by their numbers; ends of lines stay.
+pub fn printable(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => told.extend(c.escape_default()),
+            false => told.push(c),
+        }
+    }
+    told
+}
+
+/// A writer of [printable](fn@printable) text: names in files and arguments are somebody else's.
+#[derive(Debug)]
+pub struct Printable<W>(pub W);
+
+impl<W: io::Write> io::Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(printable(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Tries to write into the folder of `path`, which it makes if need be: before minutes of work, not

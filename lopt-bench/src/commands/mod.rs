@@ -22,7 +22,7 @@ use lopt_core::simd::Level;
 
 use crate::args::{Cli, Command, WeightsCommand};
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{Printable, say};
 
 /// Runs the command line of this process.
 ///
@@ -31,7 +31,7 @@ use crate::output::say;
 pub fn main() -> ExitCode {
     let parsed = patient(Cli::command()).try_get_matches();
     let result = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => run(cli, &mut io::stdout().lock()),
+        Ok(cli) => run(cli, &mut Printable(io::stdout().lock())),
         Err(error) if wants_help(&error) => {
             return match error.print() {
                 Ok(()) if error.use_stderr() => ExitCode::from(2),

@@ -1,6 +1,7 @@
 //! What all pages share: one file without any other, for a browser on a desk or in a hand.
 
 use crate::contender::LEARNED;
+use crate::output::printable;
 use crate::report::plot::chart::{Chart, Series};
 
 /// Colours and layout of a page.
@@ -62,5 +63,5 @@ pub fn best_class(own: Option<f64>, best: Option<f64>) -> &'static str {
 
 /// Text that is safe between tags and in quoted attributes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -10,6 +10,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 
 use crate::error::CliError;
+use crate::output::printable;
 
 /// For which screen a chart is drawn; text keeps a readable size on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +107,8 @@ pub trait Draw {
             self.draw(&area, &Ink::STAND_INS, font, screen).map_err(fault)?;
             area.present().map_err(fault)?;
         }
-        Ok(themed(text))
+        // names come from records
+        Ok(themed(printable(&text)))
     }
 
     /// A PNG file on white.
