@@ -80,7 +80,8 @@ impl Job<'_> {
         let Self { workload, setting, seed, .. } = *self;
         let (mut objective, mut params) = workload.start(seed);
         let mut optimizer = setting.build(&workload.problem.layout(), workload.steps)?;
-        let mut probe = Checkpoints { workload, row: self.row(), times: PhaseTimes::start(Clock::Thread) };
+        let mut probe =
+            Checkpoints { workload, row: self.row(), times: PhaseTimes::start(Clock::Thread) };
         let steps = workload.steps;
         let outcome = train(&mut objective, optimizer.as_mut(), &mut params, steps, &mut probe);
         Ok(TimedRun::new(probe.row, outcome, &probe.times))

@@ -116,7 +116,11 @@ const ENSEMBLE_SEEDS: usize = 3;
 /// The tasks that the command line asks for.
 fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
     let kind: Suite = name.parse().map_err(|_| {
-        unknown("suite", name, Suite::ALL.map(Suite::name).into_iter().chain(["field", "field-test"]))
+        unknown(
+            "suite",
+            name,
+            Suite::ALL.map(Suite::name).into_iter().chain(["field", "field-test"]),
+        )
     })?;
     let mut tasks = suite(kind, args.data.as_deref())?;
     for name in &args.only {

@@ -16,8 +16,8 @@ mod weights;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use lopt_core::simd::Level;
 
 use crate::args::{Cli, Command, WeightsCommand};
@@ -89,7 +89,11 @@ fn patient(command: clap::Command) -> clap::Command {
         let value = argument.get_env().and_then(std::env::var_os);
         let valued = argument.get_action().takes_values();
         let argument = argument.allow_negative_numbers(valued);
-        if value.is_some_and(|value| value.is_empty()) { argument.env(None::<&str>) } else { argument }
+        if value.is_some_and(|value| value.is_empty()) {
+            argument.env(None::<&str>)
+        } else {
+            argument
+        }
     };
     command.mut_args(argument).mut_subcommands(patient)
 }

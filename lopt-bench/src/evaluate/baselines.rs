@@ -115,7 +115,9 @@ impl TaskBaselines {
             if all.iter().any(|losses| losses.len() != RATES) {
                 return Err(format!("seed {place} has not {RATES} rates"));
             }
-            if curves.iter().any(|curve| curve.is_empty()) || seed.longer.iter().any(|run| run.rate >= RATES) {
+            if curves.iter().any(|curve| curve.is_empty())
+                || seed.longer.iter().any(|run| run.rate >= RATES)
+            {
                 return Err(format!("seed {place} has no curve, or a rate that there is not"));
             }
             let known = all.into_iter().flatten().chain(ends).flatten();

@@ -89,7 +89,9 @@ pub fn run(learned: &Learned, ensemble: &str, effort: Effort) -> Result<Ensemble
     entries.retain(|entry| entry.problem.layout().len() <= effort.most_parameters);
     if entries.is_empty() {
         let most = effort.most_parameters;
-        return Err(CliError::Usage(format!("`{ensemble}` has no problem of at most {most} parameters")));
+        return Err(CliError::Usage(format!(
+            "`{ensemble}` has no problem of at most {most} parameters"
+        )));
     }
     // half decades from 1e-4 up: lower ones go nowhere in so many steps
     let rates = half_decades(1e-4, 9);

@@ -57,7 +57,9 @@ impl Findings {
         let record = read(&path)?;
         if let Some(other) = stranger(&record, definition) {
             let (path, name) = (path.display(), &definition.name);
-            return Err(CliError::Failed(format!("`{path}` is no record of {name}: it has {other}")));
+            return Err(CliError::Failed(format!(
+                "`{path}` is no record of {name}: it has {other}"
+            )));
         }
         let path = folder.join(OVERHEAD);
         let timed = read_text_if_there(&path)?.map(|text| serde_json::from_str(&text));

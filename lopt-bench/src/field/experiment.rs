@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use lopt_problems::{FieldSuite, FieldTask, field_tasks};
 
-use super::{FACTORS, GUARDED, LEARNED, factor_text};
 use super::baselines::baselines;
 use super::figures::FieldFigures;
 use super::learned::run_factor;
 use super::score::{JobFacts, JobRuns};
+use super::{FACTORS, GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
 use crate::experiment::log::{Log, Timing};
 use crate::output::say;
@@ -187,7 +187,8 @@ pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), C
                 put(place, run)?;
             }
         }
-        let ours = plan.factors().into_iter().flat_map(|own| [LEARNED, GUARDED].map(|name| (name, own)));
+        let ours =
+            plan.factors().into_iter().flat_map(|own| [LEARNED, GUARDED].map(|name| (name, own)));
         for (place, (name, (factor, seed))) in (first..).zip(ours) {
             let row = RunRow::new(task.name, name, factor_text(factor), seed);
             log.has(place, &Row::Run(row).key())?;

@@ -63,5 +63,9 @@ pub fn best_class(own: Option<f64>, best: Option<f64>) -> &'static str {
 
 /// Text that is safe between tags and in quoted attributes.
 pub fn escape(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
