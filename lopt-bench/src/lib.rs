@@ -45,7 +45,6 @@ pub mod progress;
 pub mod race;
 pub mod record;
 pub mod report;
-pub mod run_lock;
 pub mod runs;
 pub mod score;
 pub mod setting;

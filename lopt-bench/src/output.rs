@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,25 @@ impl OutputFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes the lock of the folder: one trainer or experiment works in it at a time. The system lets go of it
+    /// when the file is dropped, however the process ends.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it, or the folder refuses.
+    pub fn lock(&self) -> Result<File, CliError> {
+        let path = self.path.join("lock");
+        // nothing is written: somebody else's file of that name stays as it is
+        let file = append(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::Error(source)) => Err(CliError::NotWritable { path, source }),
+            Err(TryLockError::WouldBlock) => {
+                Err(CliError::failed(format!("another `lopt` works in `{}`", self.path.display())))
+            }
+        }
     }
 
     /// Writes `name` through a temporary file and a rename; returns its path.

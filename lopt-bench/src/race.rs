@@ -117,8 +117,8 @@ impl ContenderRecord {
             seconds: average(|run| run.seconds),
             optimizer_seconds: average(|run| run.optimizer_seconds),
             diverged: divergence(chosen),
-            curve: cells[best].curve(),
-            validation_curve: cells[best].validation_curve(),
+            curve: cells[best].curve(|row| &row.curve),
+            validation_curve: cells[best].curve(|row| &row.validation),
             grid: grid.collect(),
         }
     }
@@ -156,22 +156,12 @@ fn divergence(runs: &[TimedRun]) -> Option<String> {
 }
 
 /// What a reader must know beside the record, for the report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RaceContext {
     /// The command that repeats this race.
     pub command: String,
-    /// Parameters `P` of the model.
-    pub parameters: usize,
-    /// Number of tensors `T`.
-    pub tensors: usize,
-    /// Rows per batch; `None` for the exact gradient.
-    pub batch: Option<usize>,
-    /// Rows of the training set.
-    pub train_rows: Option<usize>,
-    /// Rows of the test set.
-    pub test_rows: Option<usize>,
-    /// Rows over which the training loss is measured.
-    pub loss_rows: Option<usize>,
+    /// What was trained on.
+    pub workload: Workload,
     /// Runs of the whole race.
     pub runs: usize,
     /// Runs at a time.

@@ -226,14 +226,16 @@ impl Record {
     /// The number of the line that does not parse, and why.
     pub fn parse(text: &str) -> Result<Self, RecordError> {
         let mut lines = whole_lines(text);
-        let header: Header = parse_line(lines.next().ok_or(RecordError::Empty)?)?;
+        let header: Header = parse_line(lines.next().unwrap_or((1, "")))?;
         if header.lopt_record != VERSION {
             return Err(RecordError::Version { found: header.lopt_record });
         }
         let rows: Vec<Row> = lines.map(parse_line).collect::<Result<_, _>>()?;
         let mut keys = BTreeSet::new();
-        match rows.iter().map(Row::key).find(|key| !keys.insert(key.clone())) {
-            Some(key) => Err(RecordError::Twice { key }),
+        let twice = rows.iter().map(Row::key).position(|key| !keys.insert(key));
+        match twice {
+            // after the header, and counted from 1
+            Some(place) => Err(RecordError::Line { line: place + 2, reason: TWICE.to_owned() }),
             None => Ok(Self { header, rows }),
         }
     }
@@ -272,6 +274,8 @@ impl Record {
         })
     }
 }
+
+const TWICE: &str = "it says what a line before it says";
 
 /// The lines of a file that grows, with their numbers from 1. A last one without an end was being written
 /// when the process died, and is left out.
@@ -316,22 +320,13 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// There is no whole line.
-    #[error("expected a header, got nothing")]
-    Empty,
-    /// A line does not parse.
+    /// A line does not parse, or has no place in the record.
     #[error("line {line}: {reason}")]
     Line {
         /// Number of the line, from 1.
         line: usize,
         /// What is wrong.
         reason: String,
-    },
-    /// Two rows say what one should.
-    #[error("there are two rows of {key}")]
-    Twice {
-        /// Its [key](Row::key).
-        key: String,
     },
     /// Written by another version.
     #[error("expected version {VERSION}, got {found}")]
@@ -392,7 +387,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let text = line(&header()).unwrap();
-        assert_eq!(Record::parse(""), Err(RecordError::Empty));
+        assert!(Record::parse("").unwrap_err().to_string().starts_with("line 1: "));
         let other = text.replace("\"lopt_record\":1", "\"lopt_record\":9");
         assert_eq!(Record::parse(&other), Err(RecordError::Version { found: 9 }));
         let broken = Record::parse(&format!("{text}{{}}\n")).unwrap_err().to_string();

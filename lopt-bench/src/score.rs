@@ -50,17 +50,8 @@ impl<'r> Cell<'r> {
         mean(self.rows.iter().map(|row| last(row)))
     }
 
-    /// Mean and range of the training loss at the checkpoints that all seeds reached.
-    pub fn curve(&self) -> Vec<CurvePoint> {
-        self.curve_of(|row| &row.curve)
-    }
-
-    /// The same of the loss on the test set.
-    pub fn validation_curve(&self) -> Vec<CurvePoint> {
-        self.curve_of(|row| &row.validation)
-    }
-
-    fn curve_of(&self, of: fn(&RunRow) -> &[(usize, f64)]) -> Vec<CurvePoint> {
+    /// Mean and range of a curve of the runs at the checkpoints that all seeds reached.
+    pub fn curve(&self, of: fn(&RunRow) -> &[(usize, f64)]) -> Vec<CurvePoint> {
         let reached = self.rows.iter().map(|row| of(row).len()).min().unwrap_or(0);
         let point = |at: usize| {
             let losses = || self.rows.iter().map(|row| of(row)[at].1);

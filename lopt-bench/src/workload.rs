@@ -31,8 +31,8 @@ pub struct Workload {
     pub checkpoints: Vec<usize>,
     /// Whether the loss on the test set is measured at the checkpoints, too.
     pub validated: bool,
-    /// Rows of the training set.
-    rows: Option<usize>,
+    /// Rows of the training set, if there is one.
+    pub rows: Option<usize>,
     /// The rows on which the training loss is measured.
     measured: Vec<usize>,
 }
@@ -94,11 +94,6 @@ impl Workload {
     #[must_use]
     pub fn validated(self) -> Self {
         Self { validated: true, ..self }
-    }
-
-    /// Rows of the training set, if there is one.
-    pub fn train_rows(&self) -> Option<usize> {
-        self.rows
     }
 
     /// Rows on which the training loss is measured, if there is a training set.

@@ -7,7 +7,7 @@ use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tas
 use crate::args::EvaluateArgs;
 use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
-use crate::evaluate::cache::Cache;
+use crate::evaluate::cache::cached;
 use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
@@ -22,26 +22,26 @@ use crate::weights_source::WeightsSource;
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads);
+    let source = WeightsSource::load(Some(&args.weights))?;
+    let json = args.json.as_deref();
+    json.map_or(Ok(()), check_writable)?;
     if let Some(name) = &args.ensemble {
-        return run_ensemble(args, name, threads, out);
+        return run_ensemble(args, name, &source, threads, out);
     }
     let suite = args.suite.as_deref().unwrap_or_default();
     if let Some(suite) = FieldSuite::named(suite) {
-        return run_field(args, suite, threads, out);
+        return run_field(args, suite, &source, threads, out);
     }
     let tasks = tasks(args, suite)?;
-    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = args.json.as_deref();
-    json.map_or(Ok(()), check_writable)?;
+    let learned = source.learned().guarded(args.guard);
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
-    let cache = Cache::new(&args.cache);
     let first = args.first_seed as usize;
     let seeds = |task: &Task| first..first + args.seeds.unwrap_or(task.seeds).min(task.seeds);
     let mut baselines: Vec<TaskBaselines> = Vec::new();
     for task in &tasks.tasks {
-        baselines.push(cache.get(task, seeds(task), threads)?);
+        baselines.push(cached(&args.cache, task, seeds(task), threads)?);
     }
     if args.baselines_only {
         write!(out, "{}", evaluation::baselines(&tasks.tasks, &baselines))?;
@@ -64,12 +64,10 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
 fn run_field(
     args: &EvaluateArgs,
     suite: FieldSuite,
+    source: &WeightsSource,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = WeightsSource::load(Some(&args.weights))?;
-    let json = args.json.as_deref();
-    json.map_or(Ok(()), check_writable)?;
     let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
     let known = || plan.tasks.iter().map(|(_, task)| task.name);
     if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
@@ -82,21 +80,20 @@ fn run_field(
     }
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.most_steps = args.steps.unwrap_or(plan.most_steps);
-    let figures = plan.evaluate(suite, &learned, args.baselines_only)?;
+    let figures = plan.evaluate(suite, source, args.baselines_only)?;
     write!(out, "{}", figures.render())?;
-    write_json(json, &figures, out)
+    write_json(args.json.as_deref(), &figures, out)
 }
 
 /// Weights on the problems that they were trained on.
 fn run_ensemble(
     args: &EvaluateArgs,
     name: &str,
+    source: &WeightsSource,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = args.json.as_deref();
-    json.map_or(Ok(()), check_writable)?;
+    let learned = source.learned().guarded(args.guard);
     let effort = Effort {
         steps: args.steps.unwrap_or(ENSEMBLE_STEPS),
         seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS),
@@ -105,7 +102,7 @@ fn run_ensemble(
     };
     let record = ensemble::run(&learned, name, effort)?;
     write!(out, "{}", evaluation::ensemble(&record))?;
-    write_json(json, &record, out)
+    write_json(args.json.as_deref(), &record, out)
 }
 
 /// Steps of a run on an ensemble.

@@ -33,12 +33,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 
     let context = RaceContext {
         command: command(args, &workload),
-        parameters: workload.problem.layout().len(),
-        tensors: workload.problem.layout().tensor_count(),
-        batch: workload.batch,
-        train_rows: workload.train_rows(),
-        test_rows: workload.test.as_ref().map(|test| test.len()),
-        loss_rows: workload.measured_rows(),
+        workload: workload.clone(),
         runs: jobs.len(),
         threads,
         elapsed_seconds: watch.seconds(),

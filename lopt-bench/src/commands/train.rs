@@ -23,7 +23,6 @@ use crate::parallel::pool;
 use crate::progress::Progress;
 use crate::record::COMMIT;
 use crate::report::number::{count_text, short_count_text};
-use crate::run_lock::RunLock;
 use crate::weights_source::WeightsSource;
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
@@ -33,7 +32,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     }
     let recipe = recipe(args)?;
     let folder = OutputFolder::open(&args.out)?;
-    let _lock = RunLock::take(&folder)?;
+    let _lock = folder.lock()?;
     interrupt::leave_notes()?;
     let pool = pool(args.threads.unwrap_or(0))?;
     let trainer = pool.install(|| match beginning(args, recipe, &folder)? {
@@ -46,9 +45,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
         }
     })?;
     let mut session = Session::new(trainer, &folder);
-    let trained = pool.install(|| session.train(!args.unscored));
-    session.progress.close();
-    trained?;
+    pool.install(|| session.run(!args.unscored))?;
     session.report(out)
 }
 
@@ -178,7 +175,7 @@ pub(super) struct Session<T> {
     instance_steps: u64,
     /// Last score.
     validation: Option<f64>,
-    pub(super) progress: Progress,
+    progress: Progress,
 }
 
 impl<T: Training> Session<T> {
@@ -199,7 +196,13 @@ impl<T: Training> Session<T> {
     }
 
     /// Updates until the recipe is done; validates, if `scored`, and saves on the way and at the end.
-    pub(super) fn train(&mut self, scored: bool) -> Result<(), CliError> {
+    pub(super) fn run(&mut self, scored: bool) -> Result<(), CliError> {
+        let trained = self.train(scored);
+        self.progress.close();
+        trained
+    }
+
+    fn train(&mut self, scored: bool) -> Result<(), CliError> {
         let recipe = self.trainer.learner().recipe();
         let (validate_every, save_every) = (recipe.validate_every, recipe.checkpoint_every);
         let threads = rayon::current_num_threads() as f64;

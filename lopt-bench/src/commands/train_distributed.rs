@@ -1,5 +1,6 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
+use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,6 @@ use crate::commands::train::{Beginning, Session, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
-use crate::run_lock::RunLock;
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
@@ -42,7 +42,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
             Distributed::Async => serve(args, &mut transport, out),
         }
     } else {
-        let fault = fault.filter(|fault| fault.rank() == rank);
+        let fault = fault.filter(|fault| fault.rank == rank);
         let worked = follow_or_aggregate(args, how, &mut transport, fault);
         // without a root nobody else can end the run, and mpirun would wait for ever
         orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
@@ -76,9 +76,7 @@ fn lead_together(
         SyncTrainer::start(learner, &slots, transport, patience).map_err(CliError::failed)?;
     drop(slots);
     let mut session = Session::new(trainer, &folder);
-    let trained = session.train(!args.unscored);
-    session.progress.close();
-    trained?;
+    session.run(!args.unscored)?;
     session.report(out)?;
     session.trainer.stop().map_err(CliError::failed)?;
     Ok(true)
@@ -105,9 +103,7 @@ fn serve(
         span: None,
     };
     let mut session = Session::new(service, &folder);
-    let trained = session.train(!args.unscored);
-    session.progress.close();
-    trained?;
+    session.run(!args.unscored)?;
     session.report(out)?;
     session.trainer.dismiss()?;
     session.trainer.report(out)?;
@@ -154,7 +150,7 @@ fn work(
             message.encode().map_err(|source| DistributedError::Protocol { rank: leader, source })
         };
         match &fault {
-            Some(fault) if number >= fault.after() => {
+            Some(fault) if number >= fault.after => {
                 encoded(&fault.befall(message)).map(|bytes| fault.damage(bytes, number))
             }
             _ => encoded(&message),
@@ -283,9 +279,9 @@ impl Service<'_> {
     }
 }
 
-fn open(args: &TrainArgs) -> Result<(OutputFolder, RunLock), CliError> {
+fn open(args: &TrainArgs) -> Result<(OutputFolder, File), CliError> {
     let folder = OutputFolder::open(&args.out)?;
-    let lock = RunLock::take(&folder)?;
+    let lock = folder.lock()?;
     Ok((folder, lock))
 }
 

@@ -107,25 +107,20 @@ impl TaskBaselines {
     ///
     /// What is wrong.
     pub fn check(&self) -> Result<(), String> {
-        let loss = |loss: &f64| *loss >= 0.0 && loss.is_finite();
-        for (place, seed) in self.seeds.iter().enumerate() {
-            let all = [&seed.constant, &seed.cosine];
+        let whole = |seed: &SeedBaselines| {
+            let (all, longer) = ([&seed.constant, &seed.cosine], &seed.longer);
             let curves = [&seed.best_curve, &seed.untuned_curve];
-            let ends = seed.longer.iter().map(|run| &run.loss);
-            if all.iter().any(|losses| losses.len() != RATES) {
-                return Err(format!("seed {place} has not {RATES} rates"));
-            }
-            if curves.iter().any(|curve| curve.is_empty())
-                || seed.longer.iter().any(|run| run.rate >= RATES)
-            {
-                return Err(format!("seed {place} has no curve, or a rate that there is not"));
-            }
-            let known = all.into_iter().flatten().chain(ends).flatten();
-            if let Some(other) = known.chain(curves.into_iter().flatten()).find(|x| !loss(x)) {
-                return Err(format!("seed {place} has {other} for a loss"));
-            }
+            let ends =
+                all.into_iter().flatten().chain(longer.iter().map(|run| &run.loss)).flatten();
+            all.iter().all(|losses| losses.len() == RATES)
+                && longer.iter().all(|run| run.rate < RATES)
+                && curves.iter().all(|curve| !curve.is_empty())
+                && ends.chain(curves.into_iter().flatten()).all(|x| *x >= 0.0 && x.is_finite())
+        };
+        match self.seeds.iter().position(|seed| !whole(seed)) {
+            Some(seed) => Err(format!("the losses of seed {seed} are not those of all rates")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Runs Adam on these seeds of a task.

@@ -9,14 +9,14 @@ use lopt_problems::FieldSuite;
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing, begun};
 use super::{lengths, memory, training};
+use crate::args::BenchArgs;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
 use crate::output::{OutputFolder, json_text};
-use crate::parallel::parallel;
+use crate::parallel::{parallel, threads};
 use crate::progress::Progress;
 use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint, trained_key};
-use crate::run_lock::RunLock;
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
@@ -27,19 +27,6 @@ use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
-/// How to run experiments.
-#[derive(Debug, Clone)]
-pub struct Options<'a> {
-    /// The quick size.
-    pub quick: bool,
-    /// Folder of the MNIST and CIFAR-10 files.
-    pub data: Option<&'a Path>,
-    /// Runs at a time.
-    pub threads: usize,
-    /// Folder of baselines that are kept from one record to the next.
-    pub cache: &'a Path,
-}
-
 /// Looks at everything that can be wrong with an experiment, before the first step of this one or of those
 /// before it; writes nothing. Returns the workloads, and the contenders that need no training.
 ///
@@ -48,17 +35,16 @@ pub struct Options<'a> {
 /// If a workload or contender does not exist, data are missing, or the folder holds another record.
 pub fn check_experiment(
     definition: &Definition,
-    options: &Options<'_>,
-    out: &Path,
+    args: &BenchArgs,
 ) -> Result<(Vec<Workload>, Contenders), CliError> {
-    let scale = definition.scale(options.quick);
+    let scale = definition.scale(args.quick);
     let mut workloads = Vec::new();
     match definition.kind {
-        Kind::Field => drop(field_plan(definition, options)?),
-        Kind::Overhead => drop(tasks(options.data)?),
+        Kind::Field => drop(field_plan(definition, args)?),
+        Kind::Overhead => drop(tasks(args.data.as_deref())?),
         _ => {
             let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
-            let workload = |name: &String| Workload::new(name, size, options.data);
+            let workload = |name: &String| Workload::new(name, size, args.data.as_deref());
             workloads = scale.workloads.iter().map(workload).collect::<Result<_, _>>()?;
         }
     }
@@ -67,7 +53,7 @@ pub fn check_experiment(
     for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
         known.named(name)?;
     }
-    begun(&out.join(&definition.name), &header(definition, options)?)?;
+    begun(&args.out.join(&definition.name), &header(definition, args)?)?;
     Ok((workloads, known))
 }
 
@@ -76,43 +62,39 @@ pub fn check_experiment(
 /// # Errors
 ///
 /// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training fails.
-pub fn run_experiment(
-    definition: &Definition,
-    options: &Options<'_>,
-    out: &Path,
-) -> Result<Record, CliError> {
-    let (workloads, mut known) = check_experiment(definition, options, out)?;
-    let scale = definition.scale(options.quick);
-    let folder = OutputFolder::open(&out.join(&definition.name))?;
-    let _lock = RunLock::take(&folder)?;
-    let log = Log::open(&folder, &header(definition, options)?)?;
+pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Record, CliError> {
+    let (workloads, mut known) = check_experiment(definition, args)?;
+    let scale = definition.scale(args.quick);
+    let folder = OutputFolder::open(&args.out.join(&definition.name))?;
+    let _lock = folder.lock()?;
+    let log = Log::open(&folder, &header(definition, args)?)?;
     folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
     match definition.kind {
         Kind::Field => {
-            let plan = field_plan(definition, options)?;
+            let plan = field_plan(definition, args)?;
             put_rows(&plan, &WeightsSource::load(None)?, &log)?;
         }
         Kind::Races => {
-            let trained = train(definition, scale, &folder, &log, options.threads)?;
+            let trained = train(definition, scale, &folder, &log, threads(args.threads))?;
             for (plan, weights) in definition.trained.iter().zip(trained) {
                 known.add(&plan.name, weights);
             }
             let contenders = contenders(definition, &known)?;
-            race(definition, &workloads, &contenders, &log, options.threads)?;
+            race(definition, &workloads, &contenders, &log, threads(args.threads))?;
         }
         Kind::Overhead => {
-            let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
-            let timed = OverheadRecord::measure(options.data, effort)?;
+            let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+            let timed = OverheadRecord::measure(args.data.as_deref(), effort)?;
             folder.write(OVERHEAD, json_text(&timed)?.as_bytes())?;
             let curves = timed.curves.iter();
             let bar = |c: &Curve| Row::bar("parameters", &c.name, c.parameters as f64);
             put_all(&log, curves.map(bar))?;
         }
         Kind::Lengths => {
-            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
+            put_all(&log, lengths::rows(if args.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
-            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 });
+            let layout = Layout::single(if args.quick { 10_000 } else { 1_000_000 });
             let layout = layout.map_err(CliError::failed)?;
             put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
@@ -124,11 +106,16 @@ pub fn run_experiment(
 pub const OVERHEAD: &str = "timing-overhead.json";
 
 /// The jobs of the field suite that a definition names.
-fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, CliError> {
-    let scale = definition.scale(options.quick);
+fn field_plan(definition: &Definition, args: &BenchArgs) -> Result<Plan, CliError> {
+    let scale = definition.scale(args.quick);
     let suites = [FieldSuite::Choose, FieldSuite::Test];
-    let mut plan =
-        Plan::new(&suites, options.data, &scale.workloads, options.cache, options.threads)?;
+    let mut plan = Plan::new(
+        &suites,
+        args.data.as_deref(),
+        &scale.workloads,
+        &args.cache,
+        threads(args.threads),
+    )?;
     if let Some(name) = plan.skipped.first() {
         let sentence =
             format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
@@ -145,17 +132,17 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
     definition.contenders.iter().map(|name| known.named(name)).collect()
 }
 
-fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
+fn header(definition: &Definition, args: &BenchArgs) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
         let weights = WeightsSource::load(Some(Path::new(name)))?.weights;
         bytes.extend(weights.to_bytes().map_err(CliError::failed)?);
     }
-    let quick = if options.quick { " --quick" } else { "" };
+    let quick = if args.quick { " --quick" } else { "" };
     Ok(Header {
         lopt_record: VERSION,
         experiment: definition.name.clone(),
-        quick: options.quick,
+        quick: args.quick,
         definition: fingerprint(&bytes),
         command: format!("lopt bench {}{quick}", definition.name),
         commit: COMMIT.to_owned(),

@@ -113,7 +113,7 @@ fn curves(results: &ResultTable<'_>, workload: &str, shown: &[usize]) -> Plot {
     });
     let lines = cells.clone().map(|(place, name, cell)| {
         let label = format!("{name}, {}", cell.setting);
-        loss_line(&label, place, name == LEARNED, &cell.curve())
+        loss_line(&label, place, name == LEARNED, &cell.curve(|row| &row.curve))
     });
     let rows = cells.clone().flat_map(|(_, _, cell)| &cell.rows);
     let initial = rows.filter_map(|row| row.initial()).reduce(f64::max);

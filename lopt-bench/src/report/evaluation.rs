@@ -9,7 +9,7 @@ use crate::evaluate::record::EvaluationRecord;
 use crate::evaluate::statistics::Estimate;
 use crate::evaluate::task_record::TaskRecord;
 use crate::report::number::{count_text, end_text, rate_text};
-use crate::report::table::align;
+use crate::report::table::{align, head};
 
 /// The whole result.
 pub fn render(record: &EvaluationRecord) -> String {
@@ -36,8 +36,7 @@ pub fn render(record: &EvaluationRecord) -> String {
 
 /// Every entry of an ensemble, and the shares that are won.
 pub fn ensemble(record: &EnsembleRecord) -> String {
-    let header = ["problem", "set", "parameters", "ours", "adam", "rmsprop"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("problem|set|parameters|ours|adam|rmsprop")];
     rows.extend(record.entries.iter().map(|entry| {
         let [ours, adam, rmsprop] =
             [entry.ours, entry.adam, entry.rmsprop].map(|value| format!("{value:.2}"));
@@ -64,8 +63,7 @@ pub fn ensemble(record: &EnsembleRecord) -> String {
 
 /// Sizes, cost and best settings of the baselines.
 pub fn baselines(tasks: &[Task], baselines: &[TaskBaselines]) -> String {
-    let header = ["task", "family", "parameters", "batch", "steps", "to", "seeds", "ms/step", "s"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("task|family|parameters|batch|steps|to|seeds|ms/step|s")];
     for (task, baselines) in tasks.iter().zip(baselines) {
         let milliseconds = 1e3 * baselines.core_seconds / baselines.steps.max(1) as f64;
         rows.push(vec![
@@ -86,13 +84,13 @@ pub fn baselines(tasks: &[Task], baselines: &[TaskBaselines]) -> String {
 
 /// One line per task.
 fn tasks(record: &EvaluationRecord) -> String {
-    let mut header: Vec<String> = vec!["task".to_owned(), "parameters".to_owned()];
-    header.extend(["batch", "steps", "ours", "adam 1e-3", "elsewhere", "tuned"].map(str::to_owned));
-    header.extend(["cosine", "faster 1e-3", "faster tuned"].map(str::to_owned));
+    let mut header = head(
+        "task|parameters|batch|steps|ours|adam 1e-3|elsewhere|tuned|cosine|faster 1e-3|faster tuned",
+    );
     for rate in record.by_rate.iter().filter_map(|rate| rate.initial_rate) {
         header.push(format!("from {}", rate_text(rate)));
     }
-    header.extend(["failed", "falling"].map(str::to_owned));
+    header.extend(head("failed|falling"));
     let mut rows = vec![header];
     rows.extend(record.tasks.iter().map(task_row));
     align(&rows, 1)
@@ -122,18 +120,9 @@ fn task_row(task: &TaskRecord) -> Vec<String> {
 
 /// One line per horizon and initial rate.
 fn figures(record: &EvaluationRecord) -> String {
-    let header = [
-        "runs",
-        "wins 1e-3",
-        "wins elsewhere",
-        "wins tuned",
-        "wins cosine",
-        "speed-up 1e-3",
-        "speed-up tuned",
-        "loss ratio tuned",
-        "failures",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head(
+        "runs|wins 1e-3|wins elsewhere|wins tuned|wins cosine|speed-up 1e-3|speed-up tuned|loss ratio tuned|failures",
+    )];
     for horizon in &record.by_horizon {
         rows.push(figures_row(&format!("{}x", horizon.multiple), &horizon.figures));
     }

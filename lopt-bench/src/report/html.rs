@@ -133,21 +133,23 @@ fn settings(record: &RaceRecord, context: &RaceContext) -> String {
 
 /// Facts about the race, in words.
 fn facts(record: &RaceRecord, context: &RaceContext) -> Vec<(&'static str, String)> {
-    let (parameters, tensors) = (count_text(context.parameters), context.tensors);
+    let workload = &context.workload;
+    let layout = workload.problem.layout();
+    let (parameters, tensors) = (count_text(layout.len()), layout.tensor_count());
     let plural = if tensors == 1 { "" } else { "s" };
     let mut facts = vec![("Model", format!("{parameters} parameters in {tensors} tensor{plural}"))];
-    if let (Some(batch), Some(rows)) = (context.batch, context.train_rows) {
+    if let (Some(batch), Some(rows)) = (workload.batch, workload.rows) {
         let epochs = record.steps as f64 * batch as f64 / rows as f64;
         let rows = count_text(rows);
         facts.push(("Batches", format!("{batch} of {rows} rows, {epochs:.1} passes in all")));
     }
-    if let Some(rows) = context.loss_rows {
-        let part = if Some(rows) == context.train_rows { "all" } else { "the same" };
+    if let Some(rows) = workload.measured_rows() {
+        let part = if Some(rows) == workload.rows { "all" } else { "the same" };
         let rows = count_text(rows);
         facts.push(("Training loss", format!("measured on {part} {rows} training rows")));
     }
-    if let Some(rows) = context.test_rows {
-        facts.push(("Test set", format!("{} rows", count_text(rows))));
+    if let Some(test) = &workload.test {
+        facts.push(("Test set", format!("{} rows", count_text(test.len()))));
     }
     facts.push((
         "Fairness",

@@ -18,6 +18,11 @@ pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     format!("{}\n", format!("{text}\n{}", verdict(record)).trim_end())
 }
 
+/// The first row of a table, from names with bars between them.
+pub fn head(names: &str) -> Vec<String> {
+    names.split('|').map(str::to_owned).collect()
+}
+
 /// Rows of equal length as lines: the first `names` columns to the left, numbers to the right.
 pub fn align(rows: &[Vec<String>], names: usize) -> String {
     let columns = rows.first().map_or(0, Vec::len);
@@ -38,8 +43,9 @@ pub fn align(rows: &[Vec<String>], names: usize) -> String {
 
 /// One line about the problem.
 pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
-    let batch = context.batch.map_or("exact gradients".to_owned(), |b| format!("batches of {b}"));
-    let rows = match (context.loss_rows, context.train_rows) {
+    let workload = &context.workload;
+    let batch = workload.batch.map_or("exact gradients".to_owned(), |b| format!("batches of {b}"));
+    let rows = match (workload.measured_rows(), workload.rows) {
         (Some(shown), Some(all)) if shown < all => {
             format!("; loss on {} of {} training rows", count_text(shown), count_text(all))
         }
@@ -49,7 +55,7 @@ pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
     format!(
         "{}: {} parameters, {batch}, {} steps, {} seed{}{rows}",
         record.problem,
-        count_text(context.parameters),
+        count_text(workload.problem.layout().len()),
         record.steps,
         record.seeds,
         if record.seeds == 1 { "" } else { "s" },
@@ -123,16 +129,13 @@ pub fn grid_text(contender: &ContenderRecord) -> Option<String> {
 pub(crate) mod tests {
     use super::*;
     use crate::report::verdict::tests::record;
+    use crate::workload::{Size, Workload};
 
     pub(crate) fn context() -> RaceContext {
+        let size = Size { steps: Some(100), seeds: 2, batch: None };
         RaceContext {
             command: "lopt race toy".to_owned(),
-            parameters: 1234,
-            tensors: 4,
-            batch: Some(32),
-            train_rows: Some(9000),
-            test_rows: Some(1000),
-            loss_rows: Some(4096),
+            workload: Workload::new("digits-mlp", size, None).unwrap(),
             runs: 42,
             threads: 2,
             elapsed_seconds: 12.5,
@@ -143,7 +146,7 @@ pub(crate) mod tests {
     fn columns_line_up() {
         let text = render(&record(), &context());
         let expected = "\
-toy: 1 234 parameters, batches of 32, 100 steps, 2 seeds; loss on 4 096 of 9 000 training rows
+toy: 17 098 parameters, batches of 64, 100 steps, 2 seeds; loss on 2 048 of 4 000 training rows
 
 contender     setting               training loss  validation loss  accuracy  seconds
 lopt          rate 1e-3                    0.1100           0.2200   90.00 %     1.50

@@ -15,7 +15,7 @@ use super::rounds::median;
 use super::rows::{many_tensors, single};
 use crate::error::CliError;
 use crate::report::number::count_text;
-use crate::report::table::align;
+use crate::report::table::{align, head};
 
 /// Bytes that a copy reads and writes per float.
 const COPY_BYTES: f64 = 8.0;
@@ -143,9 +143,7 @@ fn time(
 
 /// The result for people.
 pub fn render(record: &DeviceRecord) -> String {
-    let heads =
-        ["row", "parameters", "ns/parameter", "bytes/parameter", "GB/s", "of copy", "x Adam"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("row|parameters|ns/parameter|bytes/parameter|GB/s|of copy|x Adam")];
     for row in &record.rows {
         rows.push(vec![
             row.name.clone(),

@@ -2,15 +2,11 @@
 
 use super::record::{MeasuredMachine, SpeedRecord};
 use crate::report::number::count_text;
-use crate::report::table::align;
+use crate::report::table::{align, head};
 
 /// Machine and table as plain text.
 pub fn render(record: &SpeedRecord) -> String {
-    let mut rows = vec![
-        ["row", "parameters", "threads", "ns/parameter", "floor", "x floor", "wall ns", "M/s/core"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![head("row|parameters|threads|ns/parameter|floor|x floor|wall ns|M/s/core")];
     for row in &record.rows {
         rows.push(vec![
             row.name.clone(),

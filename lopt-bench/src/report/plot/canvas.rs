@@ -38,20 +38,17 @@ pub struct Ink {
     series: [RGBColor; COLOURS as usize],
 }
 
+const fn series(place: u8) -> RGBColor {
+    RGBColor(0xFE, 0x02, place)
+}
+
 impl Ink {
     /// Colours that stand for CSS variables; [`svg`] puts the variables in their place.
     const STAND_INS: Self = Self {
         muted: RGBColor(0xFE, 0x01, 0x00),
         grid: RGBColor(0xFE, 0x01, 0x01),
         faint: RGBColor(0xFE, 0x01, 0x02),
-        series: [
-            RGBColor(0xFE, 0x02, 0),
-            RGBColor(0xFE, 0x02, 1),
-            RGBColor(0xFE, 0x02, 2),
-            RGBColor(0xFE, 0x02, 3),
-            RGBColor(0xFE, 0x02, 4),
-            RGBColor(0xFE, 0x02, 5),
-        ],
+        series: [series(0), series(1), series(2), series(3), series(4), series(5)],
     };
 
     /// Those of the page on a light screen (`race.css`).

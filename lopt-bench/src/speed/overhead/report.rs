@@ -11,7 +11,7 @@ use super::tasks;
 use crate::error::CliError;
 use crate::parallel::pool;
 use crate::report::number::count_text;
-use crate::report::table::align;
+use crate::report::table::{align, head};
 use crate::speed::machine::{Machine, level_name};
 
 /// All curves, `--json`.
@@ -55,11 +55,7 @@ pub fn render(record: &OverheadRecord) -> String {
 }
 
 fn table(curve: &Curve) -> String {
-    let mut rows = vec![
-        ["batch", "gradient ms", "lopt ms", "adam ms", "lopt/gradient", "step over Adam's"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![head("batch|gradient ms|lopt ms|adam ms|lopt/gradient|step over Adam's")];
     let ms = |ns: f64| format!("{:.4}", ns * 1e-6);
     for point in &curve.points {
         rows.push(vec![
