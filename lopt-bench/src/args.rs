@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lopt_core::HierarchicalRnnConfig;
 
 /// A pretrained learned optimizer: race it, look into it, train your own.
 ///
@@ -57,7 +56,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
     pub cache: PathBuf,
     /// Runs at a time; the record does not depend on it [default: the cores of the machine]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }
 
@@ -79,13 +78,13 @@ pub struct RaceArgs {
     #[arg(default_value = DEFAULT_PROBLEM)]
     pub problem: String,
     /// Optimizer steps of every run [default: depends on the problem]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<1_000_000_000>)]
     pub steps: Option<usize>,
     /// Repetitions with other initial parameters and batches; results are their means
-    #[arg(long, value_name = "K", default_value_t = 3)]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = count::<10_000>)]
     pub seeds: usize,
     /// Rows per batch [default: depends on the problem]
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", value_parser = count::<1_000_000_000>)]
     pub batch: Option<usize>,
     /// Folder with the files of the MNIST or CIFAR-10 data
     #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
@@ -95,7 +94,7 @@ pub struct RaceArgs {
     pub out: PathBuf,
     /// Weights of the learned optimizer: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE")]
-    pub weights: Option<String>,
+    pub weights: Option<PathBuf>,
     /// Run the learned optimizer with its guard
     #[arg(long)]
     pub guard: bool,
@@ -103,7 +102,7 @@ pub struct RaceArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Runs at a time; each run uses one thread [default: the cores of the machine]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }
 
@@ -140,7 +139,7 @@ pub struct ExtractArgs {
     /// Weights of the same network whose initial rate, pace and fading these get, instead of those
     /// they were trained with
     #[arg(long, value_name = "FILE|NAME")]
-    pub like: Option<String>,
+    pub like: Option<PathBuf>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -151,11 +150,11 @@ pub struct ExtractArgs {
 pub struct AverageArgs {
     /// Files of weights, or names of built-in ones
     #[arg(value_name = "FILE|NAME", required = true)]
-    pub weights: Vec<String>,
+    pub weights: Vec<PathBuf>,
     /// Weights of the same network whose initial rate, pace and fading the mean gets; those that are
     /// averaged may then differ in these
     #[arg(long, value_name = "FILE|NAME")]
-    pub like: Option<String>,
+    pub like: Option<PathBuf>,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -166,9 +165,9 @@ pub struct AverageArgs {
 pub struct SetRateArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
     /// Initial rate of every parameter
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     pub rate: f64,
     /// File to write
     #[arg(long, value_name = "FILE")]
@@ -180,7 +179,7 @@ pub struct SetRateArgs {
 pub struct InspectArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
 }
 
 /// Arguments of `lopt train`.
@@ -191,7 +190,7 @@ pub struct TrainArgs {
     pub config: Option<PathBuf>,
     /// Meta-updates, instead of the recipe's number; with --resume the run gets a new length, and
     /// the schedules of rate and lives bend to it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub updates: Option<u64>,
     /// Folder for checkpoints and weights
     #[arg(long, value_name = "DIR")]
@@ -201,9 +200,9 @@ pub struct TrainArgs {
     pub resume: bool,
     /// Start from existing weights instead of random ones: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
-    pub from: Option<String>,
+    pub from: Option<PathBuf>,
     /// Worker threads [default: the cores of the machine; 1 per process with --distributed]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
     /// Train with all processes that mpirun started (needs a build with --features mpi)
     #[arg(long, value_name = "HOW", value_enum)]
@@ -215,7 +214,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "distributed")]
     pub aggregators: usize,
     /// Distributed: seconds of silence after which a process counts as lost
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub patience: u64,
     /// Never validate, not even at the end: for tests that look at something else
     #[arg(long, hide = true)]
@@ -250,8 +249,8 @@ pub struct SpeedArgs {
     #[arg(long)]
     pub levels: bool,
     /// The optimizer that is measured
-    #[arg(long, value_name = "NAME", value_enum, default_value_t = SpeedConfig::Recommended)]
-    pub config: SpeedConfig,
+    #[arg(long, value_name = "NAME", value_parser = CONFIGS, default_value = "recommended")]
+    pub config: String,
     /// Instead: the step on a GPU beside a copy and Adam there; gpu (the first there is), cuda or
     /// wgpu, in builds with the feature `gpu`
     #[arg(long, value_name = "NAME", conflicts_with_all = ["only", "levels", "overhead"])]
@@ -264,58 +263,27 @@ pub struct SpeedArgs {
     pub data: Option<PathBuf>,
 }
 
-/// A named configuration of the learned optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SpeedConfig {
-    /// What the published code does.
-    Released,
-    /// The equations of the paper.
-    Paper,
-    /// What our own weights use.
-    Recommended,
-}
-
-impl SpeedConfig {
-    /// The sizes and switches.
-    pub fn config(self) -> HierarchicalRnnConfig {
-        match self {
-            Self::Released => HierarchicalRnnConfig::released(),
-            Self::Paper => HierarchicalRnnConfig::paper(),
-            Self::Recommended => HierarchicalRnnConfig::recommended(),
-        }
-    }
-
-    /// The name that recipes know.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Paper => "paper",
-            Self::Recommended => "recommended",
-        }
-    }
-}
-
 /// Arguments of `lopt evaluate`.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
     /// A file of weights, or the name of built-in ones
     #[arg(value_name = "FILE|NAME")]
-    pub weights: String,
+    pub weights: PathBuf,
     /// Which tasks: quick, validation, test, field or field-test
     #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
     pub suite: Option<String>,
-    /// Instead: a training ensemble (paper, released, wide-paper, recommended, broad, deep, uncertain, large), beside Adam and
-    /// RMSProp with their best single rates
+    /// Instead: a training ensemble (paper, released, wide-paper, wide-paper-large, recommended, broad, deep,
+    /// uncertain, large, scaled), beside Adam and RMSProp with their best single rates
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub ensemble: Option<String>,
     /// With --ensemble: leave larger problems out
-    #[arg(long, value_name = "P", requires = "ensemble", default_value_t = 2000)]
+    #[arg(long, value_name = "P", requires = "ensemble", default_value_t = 2000, value_parser = count::<1_000_000_000>)]
     pub most_parameters: usize,
     /// File for the whole result
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Seeds of a task, at most [default: as many as the task has, 1 to 5]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = count::<10_000>)]
     pub seeds: Option<usize>,
     /// Number of the first seed: others than 0 for a word from seeds that have chosen nothing yet
     #[arg(long, value_name = "S", default_value_t = 0, conflicts_with = "ensemble")]
@@ -327,13 +295,13 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
     pub cache: PathBuf,
     /// Initial rates to try beside that of the weights, separated by commas
-    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1")]
+    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1", value_parser = rate)]
     pub rates: Vec<f64>,
     /// Only these tasks, separated by commas
     #[arg(long, value_name = "TASKS", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Shorten every horizon to at most so many steps, for a trial
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<1_000_000_000>)]
     pub steps: Option<usize>,
     /// Run the weights with the guard on; the figures are those of a user, not of the weights alone
     #[arg(long)]
@@ -342,12 +310,27 @@ pub struct EvaluateArgs {
     #[arg(long)]
     pub baselines_only: bool,
     /// Runs at a time [default: the cores of the machine]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }
 
 /// The problem of the main job: needs no download.
 const DEFAULT_PROBLEM: &str = "digits-mlp";
+
+/// The optimizers that `lopt speed` measures, by the names that recipes know.
+const CONFIGS: [&str; 3] = ["released", "paper", "recommended"];
+
+/// A whole number from 1 to `MOST`, more than anybody has time or memory for.
+fn count<const MOST: usize>(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST).contains(count));
+    count.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
+}
+
+/// A learning rate.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
+    rate.ok_or_else(|| "expected a positive number".to_owned())
+}
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ impl Baseline {
     ];
 
     /// The names of all of them.
-    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+    pub fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|known| known.1)
     }
 

@@ -7,6 +7,7 @@
 //! claim to need none run once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
@@ -83,7 +84,7 @@ impl Contenders {
     pub fn built_in() -> Result<Self, CliError> {
         let mut contenders = Self::default();
         for (name, embedded) in [(LEARNED, None), ("paper", Some("paper"))] {
-            let weights = WeightsSource::load(embedded)?.weights;
+            let weights = WeightsSource::load(embedded.map(Path::new))?.weights;
             contenders.add(name, LearnedWeights::Hierarchical(weights));
         }
         Ok(contenders)

@@ -1,5 +1,6 @@
 //! What can go wrong at the command line, each in one sentence.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,35 +11,19 @@ pub enum CliError {
     /// The arguments do not make sense; the text is a sentence.
     #[error("{0}")]
     Usage(String),
-    /// No problem has this name.
-    #[error("no problem is called `{name}`{}", hint(near))]
-    UnknownProblem {
-        /// What was asked for.
-        name: String,
-        /// Names that may have been meant, nearest first.
-        near: Vec<String>,
-    },
     /// A problem could not be made, for instance because its data are missing.
     #[error("{problem}{hint}", problem = .0, hint = data_hint(.0))]
     Problem(#[from] lopt_problems::ProblemError),
-    /// Weights could not be read or do not fit.
+    /// Weights, a training, an experiment or a measurement of which something is wrong; the text is a
+    /// sentence.
     #[error("{0}")]
-    Weights(String),
-    /// A training run cannot start or go on.
-    #[error("{0}")]
-    Training(String),
+    Failed(String),
     /// The process was asked to end; all is saved.
     #[error("interrupted after update {update}; saved, --resume goes on")]
     Interrupted {
         /// Updates done.
         update: u64,
     },
-    /// An experiment cannot start or go on, or its record is damaged; the text is a sentence.
-    #[error("{0}")]
-    Bench(String),
-    /// A measurement cannot start or go on.
-    #[error("{0}")]
-    Speed(String),
     /// A file or folder refuses to be written.
     #[error("cannot write to `{}`: {source}", path.display())]
     NotWritable {
@@ -81,23 +66,19 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// For a cause that says in a sentence what is wrong.
+    pub fn failed(cause: impl Display) -> Self {
+        Self::Failed(cause.to_string())
+    }
+
     /// 2 for a command that was typed wrongly, 1 for one that failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::UnknownProblem { .. } | Self::Level(_) => 2,
+            Self::Usage(_) | Self::Level(_) => 2,
             Self::Interrupted { .. } => crate::interrupt::EXIT_CODE,
             _ => 1,
         }
     }
-}
-
-/// The end of the sentence about an unknown problem.
-fn hint(near: &[String]) -> String {
-    if near.is_empty() {
-        return "; `lopt problems` lists them".to_owned();
-    }
-    let quoted: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-    format!("; did you mean {}?", quoted.join(" or "))
 }
 
 /// How to say where the data are.

@@ -19,7 +19,7 @@ pub fn leave_notes() -> Result<(), CliError> {
     };
     match ctrlc::set_handler(handler) {
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
-        Err(error) => Err(CliError::Training(format!("cannot wait for Ctrl-C: {error}"))),
+        Err(error) => Err(CliError::Failed(format!("cannot wait for Ctrl-C: {error}"))),
     }
 }
 

@@ -26,8 +26,8 @@
 //! time alone.
 //!
 //! Around them: [`commands`] and [`args`] (the command line), [`weights_source`] (weights by name or file),
-//! [`error`], [`progress`] (what moves on the screen), [`timing`] (clocks), [`output`] (files that are
-//! written in full or not at all), [`parallel`] (jobs on all cores).
+//! [`error`], [`progress`] (what moves on the screen), [`timing`] (clocks), [`input`] and [`output`] (files that
+//! are read with care, and written in full or not at all), [`parallel`] (jobs on all cores).
 
 pub mod args;
 pub mod baseline;
@@ -37,6 +37,7 @@ pub mod error;
 pub mod evaluate;
 pub mod experiment;
 pub mod field;
+pub mod input;
 pub mod interrupt;
 pub mod output;
 pub mod parallel;
@@ -44,7 +45,6 @@ pub mod progress;
 pub mod race;
 pub mod record;
 pub mod report;
-pub mod run_lock;
 pub mod runs;
 pub mod score;
 pub mod setting;

@@ -1,10 +1,12 @@
 //! Output folders, files and lines, each written in full or not at all.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use lopt_core::sealed::write_atomically;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -34,6 +36,25 @@ impl OutputFolder {
         &self.path
     }
 
+    /// Takes the lock of the folder: one trainer or experiment works in it at a time. The system lets go of it
+    /// when the file is dropped, however the process ends.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it, or the folder refuses.
+    pub fn lock(&self) -> Result<File, CliError> {
+        let path = self.path.join("lock");
+        // nothing is written: somebody else's file of that name stays as it is
+        let file = append(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::Error(source)) => Err(CliError::NotWritable { path, source }),
+            Err(TryLockError::WouldBlock) => {
+                Err(CliError::failed(format!("another `lopt` works in `{}`", self.path.display())))
+            }
+        }
+    }
+
     /// Writes `name` through a temporary file and a rename; returns its path.
     ///
     /// # Errors
@@ -41,6 +62,10 @@ impl OutputFolder {
     /// If the disk refuses; an earlier file of that name is then untouched.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, CliError> {
         let path = self.path.join(name);
+        if path.file_name() != Some(OsStr::new(name)) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file");
+            return Err(CliError::NotWritable { path, source });
+        }
         write_file(&path, bytes)?;
         Ok(path)
     }
@@ -49,31 +74,96 @@ impl OutputFolder {
 /// Writes a line to standard error, in one piece: `mpirun` would mix pieces with those of others.
 /// A closed standard error must not end the work.
 pub fn say(line: impl Display) {
+    let line = printable(&line.to_string()).replace('\n', "\\n");
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Tries a temporary file beside `path`: before minutes of work, not after.
+/// Text in which characters that command a terminal are told by their numbers; ends of lines stay.
+pub fn printable(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => told.extend(c.escape_default()),
+            false => told.push(c),
+        }
+    }
+    told
+}
+
+/// A writer of [printable](fn@printable) text: names in files and arguments are somebody else's.
+#[derive(Debug)]
+pub struct Printable<W>(pub W);
+
+impl<W: io::Write> io::Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(printable(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Tries to write into the folder of `path`, which it makes if need be: before minutes of work, not
+/// after. A device or pipe is left alone.
 ///
 /// # Errors
 ///
 /// If `path` is a folder, or its folder refuses files.
 pub fn check_writable(path: &Path) -> Result<(), CliError> {
-    let refused = |source| CliError::NotWritable { path: path.to_owned(), source };
     if path.is_dir() {
-        return Err(refused(io::ErrorKind::IsADirectory.into()));
+        let source = io::ErrorKind::IsADirectory.into();
+        return Err(CliError::NotWritable { path: path.to_owned(), source });
     }
-    let probe = temporary(path);
-    File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(refused)
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    let path = target(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    OutputFolder::open(folder.unwrap_or(Path::new("."))).map(|_| ())
 }
 
-/// Writes a file through a temporary one and a rename.
+/// Writes a file through a temporary one and a rename. A link is followed; a device or pipe is written
+/// to as it is.
 ///
 /// # Errors
 ///
 /// If the disk refuses; an earlier file of that name is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write_atomically(path, bytes)
-        .map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+    let written = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            OpenOptions::new().write(true).open(path).and_then(|mut to| to.write_all(bytes))
+        }
+        _ => write_atomically(&target(path), bytes),
+    };
+    written.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
+}
+
+/// Where a chain of links leads; it may be a name that is still free.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // as many as Linux follows
+    for _ in 0..40 {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
+}
+
+/// A file to whose end lines are added; made if it is not there.
+///
+/// # Errors
+///
+/// If the disk refuses.
+pub fn append(path: &Path) -> Result<File, CliError> {
+    // opening a pipe would wait for a reader
+    let special = fs::metadata(path).is_ok_and(|there| !there.is_file());
+    let file = match special {
+        true => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        false => OpenOptions::new().create(true).append(true).open(path),
+    };
+    file.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
 }
 
 /// Writes a record as JSON to the file that was asked for, if one was, and says so.
@@ -101,24 +191,6 @@ pub fn json_text(record: &impl Serialize) -> Result<String, CliError> {
     let mut text = serde_json::to_string_pretty(record)?;
     text.push('\n');
     Ok(text)
-}
-
-/// The name under which a file is written at first.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_added_extension(format!("{}.tmp", std::process::id()))
-}
-
-/// Temporary file beside the target, fsync, rename.
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to report; a leftover has the ending .tmp.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 #[cfg(test)]

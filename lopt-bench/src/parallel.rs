@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use rayon::ThreadPool;
+
 use crate::error::CliError;
 
 /// Calls `job` for `0..count` on up to `threads` threads; results in the order of the jobs. After a job
@@ -21,10 +23,7 @@ pub fn parallel<T: Send>(
 ) -> Result<Vec<T>, CliError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, T)>, CliError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .build()
-            .map_err(|error| CliError::Threads(error.to_string()))?;
+        let pool = pool(1)?;
         let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&index| index < count);
         let done = |index| {
             let result = job(index);
@@ -37,8 +36,13 @@ pub fn parallel<T: Send>(
     };
     let mut done: Vec<(usize, T)> = Vec::with_capacity(count);
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work);
+        let workers = (0..threads.clamp(1, count.max(1))).map(start).collect::<Result<Vec<_>, _>>();
+        let workers = workers.map_err(|error| {
+            // those that were started find nothing to do
+            next.fetch_max(count, Ordering::Relaxed);
+            CliError::Threads(error.to_string())
+        })?;
         for worker in workers {
             let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             done.extend(part?);
@@ -50,14 +54,16 @@ pub fn parallel<T: Send>(
 }
 
 /// The asked number of runs at a time, or the cores of the machine.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Threads of their own, so that nothing else runs on them; 0 means the cores of the machine.
 ///
 /// # Errors
 ///
-/// If 0 is asked for.
-pub fn threads(asked: Option<usize>) -> Result<usize, CliError> {
-    match asked {
-        Some(0) => Err(CliError::Usage("--threads must be at least 1, got 0".to_owned())),
-        Some(threads) => Ok(threads),
-        None => Ok(thread::available_parallelism().map_or(1, usize::from)),
-    }
+/// If they cannot be started.
+pub fn pool(threads: usize) -> Result<ThreadPool, CliError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| CliError::Threads(error.to_string()))
 }

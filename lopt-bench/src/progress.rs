@@ -39,7 +39,11 @@ impl Progress {
             ProgressBar::new(count).with_style(style)
         });
         let (watch, state) = (Stopwatch::start(Clock::Wall), State { done: first, said: None });
-        Self { what: what.into(), count, first, watch, bar, state: Mutex::new(state) }
+        let progress =
+            Self { what: what.into(), count, first, watch, bar, state: Mutex::new(state) };
+        // so that nobody wonders before the first is done
+        progress.reach(first, "");
+        progress
     }
 
     /// One more is done.

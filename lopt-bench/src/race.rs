@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contender::Contender;
-use crate::runs::Run;
+use crate::record::TimedRun;
 use crate::score::{Cell, CurvePoint};
 use crate::tuning::{best, mean};
 use crate::workload::Workload;
@@ -63,10 +63,10 @@ pub struct GridPoint {
 
 impl RaceRecord {
     /// The record of the runs of [`jobs`](crate::runs::jobs) on one workload.
-    pub fn new(workload: &Workload, contenders: &[Contender], runs: &[Run]) -> Self {
+    pub fn new(workload: &Workload, contenders: &[Contender], runs: &[TimedRun]) -> Self {
         let mut settings = runs.chunks(workload.seeds);
         let scored = contenders.iter().map(|contender| {
-            let own: Vec<&[Run]> = settings.by_ref().take(contender.settings.len()).collect();
+            let own: Vec<&[TimedRun]> = settings.by_ref().take(contender.settings.len()).collect();
             ContenderRecord::new(contender, &own)
         });
         Self {
@@ -88,19 +88,20 @@ impl ContenderRecord {
     /// one; a setting of which a run diverged is chosen only if all have such a run.
     ///
     /// * `runs`: one entry per setting, in their order, each with one run per seed.
-    fn new(contender: &Contender, runs: &[&[Run]]) -> Self {
+    fn new(contender: &Contender, runs: &[&[TimedRun]]) -> Self {
         let cells: Vec<Cell<'_>> =
-            runs.iter().map(|runs| Cell::of(runs.iter().map(|run| &run.row))).collect();
+            runs.iter().map(|runs| Cell::of(runs.iter().map(|run| &run.run))).collect();
         let finals: Vec<[Option<f64>; 2]> =
             cells.iter().map(|cell| [cell.mean_last(), cell.mean_last_validation()]).collect();
         let validated =
-            runs.iter().flat_map(|runs| runs.iter()).any(|r| !r.row.validation.is_empty());
+            runs.iter().flat_map(|runs| runs.iter()).any(|r| !r.run.validation.is_empty());
         let judged =
             |finals: &[Option<f64>; 2]| finals[usize::from(validated)].unwrap_or(f64::INFINITY);
         let best = best(finals.iter().map(judged)).unwrap_or(0);
         let chosen = runs[best];
-        let average =
-            |value: fn(&Run) -> f64| chosen.iter().map(value).sum::<f64>() / chosen.len() as f64;
+        let average = |value: fn(&TimedRun) -> f64| {
+            chosen.iter().map(value).sum::<f64>() / chosen.len() as f64
+        };
         let grid = contender.settings.iter().zip(&finals).filter(|_| contender.tuned());
         let grid = grid.filter_map(|(setting, &[final_train_loss, final_validation_loss])| {
             let rate = setting.rate()?;
@@ -112,12 +113,12 @@ impl ContenderRecord {
             tuned: contender.tuned(),
             final_train_loss: finals[best][0],
             final_validation_loss: finals[best][1],
-            test_accuracy: mean(chosen.iter().map(|run| run.row.accuracy)),
+            test_accuracy: mean(chosen.iter().map(|run| run.run.accuracy)),
             seconds: average(|run| run.seconds),
             optimizer_seconds: average(|run| run.optimizer_seconds),
             diverged: divergence(chosen),
-            curve: cells[best].curve(),
-            validation_curve: cells[best].validation_curve(),
+            curve: cells[best].curve(|row| &row.curve),
+            validation_curve: cells[best].curve(|row| &row.validation),
             grid: grid.collect(),
         }
     }
@@ -148,29 +149,19 @@ impl ContenderRecord {
 }
 
 /// How many runs diverged, and the story of the first.
-fn divergence(runs: &[Run]) -> Option<String> {
-    let mut stories = runs.iter().map(|run| &run.row).filter(|row| !row.finished());
+fn divergence(runs: &[TimedRun]) -> Option<String> {
+    let mut stories = runs.iter().map(|run| &run.run).filter(|row| !row.finished());
     let first = &stories.next()?.outcome;
     Some(format!("diverged in {} of {} runs: {first}", 1 + stories.count(), runs.len()))
 }
 
 /// What a reader must know beside the record, for the report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RaceContext {
     /// The command that repeats this race.
     pub command: String,
-    /// Parameters `P` of the model.
-    pub parameters: usize,
-    /// Number of tensors `T`.
-    pub tensors: usize,
-    /// Rows per batch; `None` for the exact gradient.
-    pub batch: Option<usize>,
-    /// Rows of the training set.
-    pub train_rows: Option<usize>,
-    /// Rows of the test set.
-    pub test_rows: Option<usize>,
-    /// Rows over which the training loss is measured.
-    pub loss_rows: Option<usize>,
+    /// What was trained on.
+    pub workload: Workload,
     /// Runs of the whole race.
     pub runs: usize,
     /// Runs at a time.
@@ -189,7 +180,7 @@ mod tests {
 
     const STEPS: [usize; 3] = [0, 1, 10];
 
-    fn run(losses: &[f64]) -> Run {
+    fn run(losses: &[f64]) -> TimedRun {
         let finished = losses.len() == STEPS.len();
         let row = RunRow {
             workload: "toy".to_owned(),
@@ -203,7 +194,7 @@ mod tests {
             validation: STEPS.into_iter().zip(losses.iter().map(|loss| 2.0 - loss)).collect(),
             guard: Vec::new(),
         };
-        Run { row, seconds: 2.0, optimizer_seconds: 1.0 }
+        TimedRun { run: row, seconds: 2.0, optimizer_seconds: 1.0 }
     }
 
     #[test]
@@ -217,9 +208,9 @@ mod tests {
         // chosen by the test set
         assert_eq!((record.final_train_loss, record.final_validation_loss), (Some(1.0), Some(1.0)));
         assert!(record.setting.starts_with("rate 1e-5") && record.tuned);
-        let blind = |runs: &[Run; 2]| {
+        let blind = |runs: &[TimedRun; 2]| {
             let mut runs = runs.clone();
-            runs.iter_mut().for_each(|run| run.row.validation.clear());
+            runs.iter_mut().for_each(|run| run.run.validation.clear());
             runs
         };
         let (weak, best, broken) = (blind(&weak), blind(&best), blind(&broken));

@@ -4,13 +4,24 @@
 //! Nothing in it depends on the clock or on the number of threads; what does is in `timing.jsonl` and
 //! `machine.json` beside it.
 
+use std::collections::BTreeSet;
+
+use lopt_problems::Outcome;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
 use crate::field::score::JobFacts;
+use crate::timing::PhaseTimes;
 
 /// Raised with every change of [`Header`] or [`Row`] but new fields that may be missing.
 pub const VERSION: u32 = 1;
+
+/// Commit of the source that this program was built from, from `LOPT_COMMIT` at that time; else empty.
+pub const COMMIT: &str = match option_env!("LOPT_COMMIT") {
+    Some(commit) => commit,
+    None => "",
+};
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +37,7 @@ pub struct Header {
     pub definition: String,
     /// The command that made it.
     pub command: String,
-    /// Commit of the source, where git could tell.
+    /// [`COMMIT`].
     pub commit: String,
     /// The file beside it that describes the machine.
     pub machine: String,
@@ -44,6 +55,31 @@ pub enum Row {
     Bar(BarRow),
     /// What is known of a job of the field suite before its runs.
     Job(JobFacts),
+}
+
+impl Row {
+    /// A bar with five digits.
+    pub fn bar(group: &str, name: &str, value: f64) -> Self {
+        let (group, name) = (group.to_owned(), name.to_owned());
+        Self::Bar(BarRow { group, name, value: rounded(value) })
+    }
+
+    /// What no other row of its record has, in words.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Run(RunRow { workload, contender, setting, seed, .. }) => {
+                format!("{contender} ({setting}) on {workload}, seed {seed}")
+            }
+            Self::Trained(row) => trained_key(&row.name),
+            Self::Bar(row) => format!("{}, {}", row.group, row.name),
+            Self::Job(facts) => format!("job {}", facts.name),
+        }
+    }
+}
+
+/// The [key](Row::key) of the row of weights that were meta-trained.
+pub fn trained_key(name: &str) -> String {
+    format!("training of {name}")
 }
 
 /// One run.
@@ -71,6 +107,28 @@ pub struct RunRow {
     /// What the guard did, one sentence per event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<String>,
+}
+
+/// A run with what the clock said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimedRun {
+    /// Processor seconds of gradients and steps.
+    pub seconds: f64,
+    /// Processor seconds of the optimizer's steps alone.
+    pub optimizer_seconds: f64,
+    /// The run; nothing in it depends on the clock.
+    pub run: RunRow,
+}
+
+impl TimedRun {
+    /// A run that came to its end.
+    pub fn new(mut run: RunRow, outcome: Outcome, times: &PhaseTimes) -> Self {
+        if let Outcome::Diverged { step, reason } = outcome {
+            run.outcome = format!("{reason} at step {step}");
+        }
+        let PhaseTimes { gradients, steps, .. } = *times;
+        Self { seconds: gradients + steps, optimizer_seconds: steps, run }
+    }
 }
 
 /// One meta-training.
@@ -111,6 +169,26 @@ pub struct Record {
 }
 
 impl RunRow {
+    /// A run in which nothing has been measured.
+    pub fn new(workload: &str, contender: &str, setting: String, seed: usize) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            contender: contender.to_owned(),
+            setting,
+            seed,
+            outcome: FINISHED.to_owned(),
+            curve: Vec::new(),
+            accuracy: None,
+            validation: Vec::new(),
+            guard: Vec::new(),
+        }
+    }
+
+    /// What distinguishes it from other runs on its workload.
+    pub fn key(&self) -> (&str, &str, usize) {
+        (&self.contender, &self.setting, self.seed)
+    }
+
     /// Whether all steps were taken.
     pub fn finished(&self) -> bool {
         self.outcome == FINISHED
@@ -141,26 +219,25 @@ impl RunRow {
 pub const FINISHED: &str = "finished";
 
 impl Record {
-    /// Reads a record. A last line without an end was being written when the process died, and is left
-    /// out.
+    /// Reads a record.
     ///
     /// # Errors
     ///
     /// The number of the line that does not parse, and why.
     pub fn parse(text: &str) -> Result<Self, RecordError> {
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut lines = whole.lines().enumerate();
-        let (_, first) = lines.next().ok_or(RecordError::Empty)?;
-        let wrong =
-            |line, error: serde_json::Error| RecordError::Line { line, reason: error.to_string() };
-        let header: Header = serde_json::from_str(first).map_err(|error| wrong(1, error))?;
+        let mut lines = whole_lines(text);
+        let header: Header = parse_line(lines.next().unwrap_or((1, "")))?;
         if header.lopt_record != VERSION {
             return Err(RecordError::Version { found: header.lopt_record });
         }
-        let rows = lines.map(|(place, line)| {
-            serde_json::from_str(line).map_err(|error| wrong(place + 1, error))
-        });
-        Ok(Self { header, rows: rows.collect::<Result<_, _>>()? })
+        let rows: Vec<Row> = lines.map(parse_line).collect::<Result<_, _>>()?;
+        let mut keys = BTreeSet::new();
+        let twice = rows.iter().map(Row::key).position(|key| !keys.insert(key));
+        match twice {
+            // after the header, and counted from 1
+            Some(place) => Err(RecordError::Line { line: place + 2, reason: TWICE.to_owned() }),
+            None => Ok(Self { header, rows }),
+        }
     }
 
     /// The record as text that [`parse`](Self::parse) reads back.
@@ -169,11 +246,8 @@ impl Record {
     ///
     /// If a row holds no number.
     pub fn to_text(&self) -> Result<String, CliError> {
-        let mut text = line(&self.header)?;
-        for row in &self.rows {
-            text.push_str(&line(row)?);
-        }
-        Ok(text)
+        let rows: String = self.rows.iter().map(line).collect::<Result<_, _>>()?;
+        Ok(line(&self.header)? + &rows)
     }
 
     /// The runs.
@@ -199,6 +273,25 @@ impl Record {
             _ => None,
         })
     }
+}
+
+const TWICE: &str = "it says what a line before it says";
+
+/// The lines of a file that grows, with their numbers from 1. A last one without an end was being written
+/// when the process died, and is left out.
+pub fn whole_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().enumerate().map(|(place, line)| (place + 1, line))
+}
+
+/// What a line with its number says.
+///
+/// # Errors
+///
+/// If it does not parse.
+pub fn parse_line<T: DeserializeOwned>((line, text): (usize, &str)) -> Result<T, RecordError> {
+    serde_json::from_str(text)
+        .map_err(|error| RecordError::Line { line, reason: error.to_string() })
 }
 
 /// One line with its end.
@@ -227,10 +320,7 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// There is no whole line.
-    #[error("expected a header, got nothing")]
-    Empty,
-    /// A line does not parse.
+    /// A line does not parse, or has no place in the record.
     #[error("line {line}: {reason}")]
     Line {
         /// Number of the line, from 1.
@@ -297,7 +387,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let text = line(&header()).unwrap();
-        assert_eq!(Record::parse(""), Err(RecordError::Empty));
+        assert!(Record::parse("").unwrap_err().to_string().starts_with("line 1: "));
         let other = text.replace("\"lopt_record\":1", "\"lopt_record\":9");
         assert_eq!(Record::parse(&other), Err(RecordError::Version { found: 9 }));
         let broken = Record::parse(&format!("{text}{{}}\n")).unwrap_err().to_string();

@@ -1,13 +1,13 @@
 //! Runs: every setting of every contender on every workload and seed, each from the start to the last
 //! step.
 
-use lopt_problems::{Objective, Outcome, Phase, Probe, Problem as _, train};
+use lopt_problems::{Objective, Phase, Probe, Problem as _, train};
 
 use crate::contender::Contender;
 use crate::error::CliError;
 use crate::parallel::parallel;
 use crate::progress::Progress;
-use crate::record::{FINISHED, RunRow};
+use crate::record::{RunRow, TimedRun};
 use crate::setting::Setting;
 use crate::timing::{Clock, PhaseTimes};
 use crate::workload::Workload;
@@ -23,17 +23,6 @@ pub struct Job<'a> {
     pub setting: &'a Setting,
     /// Number of the seed.
     pub seed: usize,
-}
-
-/// What a run gave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// Losses and outcome, with all digits.
-    pub row: RunRow,
-    /// Processor time of gradients and steps.
-    pub seconds: f64,
-    /// Processor time of the steps alone.
-    pub optimizer_seconds: f64,
 }
 
 /// All runs, by workload, contender, setting and seed.
@@ -63,7 +52,7 @@ pub fn run_all<T: Send>(
     name: &str,
     jobs: &[Job<'_>],
     threads: usize,
-    keep: impl Fn(usize, Run) -> Result<T, CliError> + Sync,
+    keep: impl Fn(usize, TimedRun) -> Result<T, CliError> + Sync,
 ) -> Result<Vec<T>, CliError> {
     let progress = Progress::new(format!("{name}, runs"), 0, jobs.len() as u64);
     let kept = parallel(threads, jobs.len(), |place| {
@@ -76,40 +65,26 @@ pub fn run_all<T: Send>(
 }
 
 impl Job<'_> {
+    /// Its row, before anything is measured.
+    pub fn row(&self) -> RunRow {
+        let (workload, contender) = (&self.workload.name, &self.contender.name);
+        RunRow::new(workload, contender, self.setting.describe(), self.seed)
+    }
+
     /// Trains. The clock runs during gradients and steps only, not while losses are measured.
     ///
     /// # Errors
     ///
     /// If the optimizer cannot be built.
-    pub fn run(&self) -> Result<Run, CliError> {
-        let Self { workload, contender, setting, seed } = *self;
+    pub fn run(&self) -> Result<TimedRun, CliError> {
+        let Self { workload, setting, seed, .. } = *self;
         let (mut objective, mut params) = workload.start(seed);
         let mut optimizer = setting.build(&workload.problem.layout(), workload.steps)?;
-        let mut probe = Checkpoints {
-            workload,
-            curve: Vec::with_capacity(workload.checkpoints.len()),
-            validation: Vec::new(),
-            accuracy: None,
-            times: PhaseTimes::start(Clock::Thread),
-        };
+        let mut probe =
+            Checkpoints { workload, row: self.row(), times: PhaseTimes::start(Clock::Thread) };
         let steps = workload.steps;
         let outcome = train(&mut objective, optimizer.as_mut(), &mut params, steps, &mut probe);
-        let row = RunRow {
-            workload: workload.name.clone(),
-            contender: contender.name.clone(),
-            setting: setting.describe(),
-            seed,
-            outcome: match outcome {
-                Outcome::Finished => FINISHED.to_owned(),
-                Outcome::Diverged { step, reason } => format!("{reason} at step {step}"),
-            },
-            curve: probe.curve,
-            accuracy: probe.accuracy,
-            validation: probe.validation,
-            guard: Vec::new(),
-        };
-        let PhaseTimes { gradients, steps, .. } = probe.times;
-        Ok(Run { row, seconds: gradients + steps, optimizer_seconds: steps })
+        Ok(TimedRun::new(probe.row, outcome, &probe.times))
     }
 }
 
@@ -117,9 +92,7 @@ impl Job<'_> {
 /// accuracy at the end.
 struct Checkpoints<'w> {
     workload: &'w Workload,
-    curve: Vec<(usize, f64)>,
-    validation: Vec<(usize, f64)>,
-    accuracy: Option<f64>,
+    row: RunRow,
     times: PhaseTimes,
 }
 
@@ -134,20 +107,20 @@ impl Probe for Checkpoints<'_> {
         params: &[f32],
         objective: &mut dyn Objective,
     ) -> Result<(), String> {
-        if self.workload.checkpoints.get(self.curve.len()) == Some(&step)
+        if self.workload.checkpoints.get(self.row.curve.len()) == Some(&step)
             && let Some(loss) = objective.training_loss(params)
         {
             if !loss.is_finite() {
                 return Err(format!("the training loss is {loss}"));
             }
-            self.curve.push((step, loss));
+            self.row.curve.push((step, loss));
             if (self.workload.validated || step == self.workload.steps)
                 && let Some(measured) = objective.validate(params)
             {
                 if self.workload.validated {
-                    self.validation.push((step, measured.loss));
+                    self.row.validation.push((step, measured.loss));
                 }
-                self.accuracy = measured.accuracy;
+                self.row.accuracy = measured.accuracy;
             }
         }
         Ok(())

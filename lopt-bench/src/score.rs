@@ -50,17 +50,8 @@ impl<'r> Cell<'r> {
         mean(self.rows.iter().map(|row| last(row)))
     }
 
-    /// Mean and range of the training loss at the checkpoints that all seeds reached.
-    pub fn curve(&self) -> Vec<CurvePoint> {
-        self.curve_of(|row| &row.curve)
-    }
-
-    /// The same of the loss on the test set.
-    pub fn validation_curve(&self) -> Vec<CurvePoint> {
-        self.curve_of(|row| &row.validation)
-    }
-
-    fn curve_of(&self, of: fn(&RunRow) -> &[(usize, f64)]) -> Vec<CurvePoint> {
+    /// Mean and range of a curve of the runs at the checkpoints that all seeds reached.
+    pub fn curve(&self, of: fn(&RunRow) -> &[(usize, f64)]) -> Vec<CurvePoint> {
         let reached = self.rows.iter().map(|row| of(row).len()).min().unwrap_or(0);
         let point = |at: usize| {
             let losses = || self.rows.iter().map(|row| of(row)[at].1);
@@ -105,11 +96,11 @@ pub const DIVERGED: f64 = 10.0;
 impl<'r> ResultTable<'r> {
     /// Collects the runs of a record and chooses settings.
     pub fn new(record: &'r Record, choice: Choice) -> Self {
-        let mut results = Self { workloads: Vec::new(), contenders: Vec::new(), cells: Vec::new() };
-        for row in record.runs() {
-            push_new(&mut results.workloads, &row.workload);
-            push_new(&mut results.contenders, &row.contender);
-        }
+        let mut results = Self {
+            workloads: distinct(record.runs().map(|row| row.workload.as_str())),
+            contenders: distinct(record.runs().map(|row| row.contender.as_str())),
+            cells: Vec::new(),
+        };
         // Settings by workload and contender, in the order in which they ran.
         let grids: Vec<Vec<Vec<Cell<'r>>>> = results
             .workloads
@@ -161,10 +152,15 @@ impl<'r> ResultTable<'r> {
     }
 }
 
-fn push_new<'r>(names: &mut Vec<&'r str>, name: &'r str) {
-    if !names.contains(&name) {
-        names.push(name);
+/// Each name once, where it first appears.
+pub fn distinct<'r>(all: impl Iterator<Item = &'r str>) -> Vec<&'r str> {
+    let mut names = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
+    names
 }
 
 /// The settings of a contender on a workload with their runs.

@@ -34,8 +34,6 @@ pub struct Learned {
     pub weights: LearnedWeights,
     /// Initial rate; `None` for that of the weights.
     pub rate: Option<f64>,
-    /// Factor on all steps.
-    pub multiplier: f64,
     /// Whether the guard is on.
     pub guard: bool,
 }
@@ -100,7 +98,7 @@ impl Setting {
 impl Learned {
     /// Weights as they are: from their own initial rate, without a guard.
     pub fn new(label: &str, weights: LearnedWeights) -> Self {
-        Self { label: label.to_owned(), weights, rate: None, multiplier: 1.0, guard: false }
+        Self { label: label.to_owned(), weights, rate: None, guard: false }
     }
 
     /// With or without the guard.
@@ -115,39 +113,25 @@ impl Learned {
         Self { rate, ..self }
     }
 
-    /// With all steps so many times as long.
-    #[must_use]
-    pub fn times(self, multiplier: f64) -> Self {
-        Self { multiplier, ..self }
-    }
-
     fn describe(&self) -> String {
-        let mut words: Vec<String> = Vec::new();
-        words.extend(self.rate.map(|rate| format!("initial rate {}", rate_text(rate))));
-        if self.multiplier != 1.0 {
-            words.push(format!("steps times {}", self.multiplier));
+        let rate = self.rate.map(|rate| format!("initial rate {}", rate_text(rate)));
+        match (rate, self.guard) {
+            (Some(rate), false) => rate,
+            (Some(rate), true) => rate + ", guarded",
+            (None, false) => "nothing to tune".to_owned(),
+            (None, true) => "guarded, nothing to tune".to_owned(),
         }
-        let chosen = !words.is_empty();
-        if self.guard {
-            words.push("guarded".to_owned());
-        }
-        if !chosen {
-            words.push("nothing to tune".to_owned());
-        }
-        words.join(", ")
     }
 
     fn build(&self, layout: &Layout) -> Result<Box<dyn Optimizer>, CliError> {
         let weights = match &self.weights {
             LearnedWeights::Hierarchical(weights) => weights,
             LearnedWeights::L2l(weights) => {
-                let optimizer = L2l::new(layout, weights);
-                let optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
-                return Ok(Box::new(optimizer));
+                return Ok(Box::new(L2l::new(layout, weights).map_err(CliError::failed)?));
             }
         };
         let rate = self.rate.map(|rate| rate as f32);
-        if !self.guard && self.multiplier == 1.0 {
+        if !self.guard {
             let bare = HierarchicalRnn::from_weights(weights, layout);
             return Ok(Box::new(match rate {
                 Some(rate) => bare.with_initial_rate(rate),
@@ -156,14 +140,11 @@ impl Learned {
         }
         let mut config = LearnedOptimizerConfig::new()
             .with_weights((**weights).clone())
-            .with_guard(self.guard.then(GuardConfig::default));
+            .with_guard(Some(GuardConfig::default()));
         if let Some(rate) = rate {
             config = config.with_initial_rate(rate);
         }
-        let optimizer = config.init(layout);
-        let mut optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
-        optimizer.set_lr_multiplier(self.multiplier as f32);
-        Ok(Box::new(optimizer))
+        Ok(Box::new(config.init(layout).map_err(CliError::failed)?))
     }
 }
 
@@ -200,21 +181,16 @@ mod tests {
         assert_eq!(learned(recommended()), "nothing to tune");
         let guarded = Setting::Learned(recommended().guarded(true));
         assert_eq!(guarded.describe_fully(), "weights recommended, guarded, nothing to tune");
-        let chosen = recommended().from_rate(Some(1e-2)).times(2.0);
-        assert_eq!(learned(chosen), "initial rate 1e-2, steps times 2");
+        let chosen = recommended().from_rate(Some(1e-2));
+        assert_eq!(learned(chosen.clone()), "initial rate 1e-2");
+        assert_eq!(learned(chosen.guarded(true)), "initial rate 1e-2, guarded");
     }
 
     #[test]
-    fn the_multiplier_scales_the_first_step_and_one_is_the_bare_optimizer() {
+    fn a_guard_with_nothing_to_do_is_the_bare_optimizer() {
         let bare = stepped(&Setting::Learned(recommended()), 2);
         let guarded = stepped(&Setting::Learned(recommended().guarded(true)), 2);
         assert_eq!(bare, guarded);
-        let doubled = stepped(&Setting::Learned(recommended().times(2.0)), 2);
-        let start = [1.0_f32, -2.0, 3.0];
-        for ((two, one), start) in doubled.iter().zip(&bare).zip(start) {
-            let ratio = (two - start) / (one - start);
-            assert!((1.5..2.5).contains(&ratio), "{ratio}");
-        }
         let faster = stepped(&Setting::Learned(recommended().from_rate(Some(1.0))), 2);
         assert_ne!(faster, bare);
     }

@@ -25,17 +25,15 @@ pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// The refusal of a name that nothing of this kind has, with what may have been meant.
-pub fn unknown<'a>(
-    kind: &str,
-    wanted: &str,
-    names: impl IntoIterator<Item = &'a str> + Clone,
-) -> CliError {
-    let near = near_names(wanted, names.clone());
-    let meant = match near.is_empty() {
-        true => names.into_iter().collect::<Vec<_>>().join(", "),
-        false => near.join(" or "),
+pub fn unknown<'a>(kind: &str, wanted: &str, names: impl IntoIterator<Item = &'a str>) -> CliError {
+    let names: Vec<&str> = names.into_iter().collect();
+    let near = near_names(wanted, names.iter().copied());
+    let rest = match near.is_empty() {
+        true if kind == "problem" => "`lopt problems` lists them".to_owned(),
+        true => format!("there are {}", names.join(", ")),
+        false => format!("did you mean {}?", near.join(" or ")),
     };
-    CliError::Usage(format!("no {kind} is called `{wanted}`; did you mean {meant}?"))
+    CliError::Usage(format!("no {kind} is called `{wanted}`; {rest}"))
 }
 
 /// Fewest insertions, deletions and substitutions that turn `a` into `b` (Levenshtein 1966).

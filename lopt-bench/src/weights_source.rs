@@ -24,27 +24,25 @@ impl WeightsSource {
     /// # Errors
     ///
     /// If there are no such weights or the file is damaged.
-    pub fn load(asked: Option<&str>) -> Result<Self, CliError> {
-        let label = asked.unwrap_or(EMBEDDED[0]);
-        let path = Path::new(label);
-        let weights = if EMBEDDED.contains(&label) {
-            Weights::embedded(label)
+    pub fn load(asked: Option<&Path>) -> Result<Self, CliError> {
+        let path = asked.unwrap_or(Path::new(EMBEDDED[0]));
+        let label = path.display().to_string();
+        let weights = if EMBEDDED.contains(&label.as_str()) {
+            Weights::embedded(&label)
         } else if path.exists() {
             Weights::read(path)
         } else {
-            return Err(CliError::Weights(format!(
+            return Err(CliError::Failed(format!(
                 "there is no file `{label}` and no built-in weights of that name, only {}",
                 EMBEDDED.join(", ")
             )));
         };
         let weights = weights.map_err(|error| match error {
             // These name the file themselves.
-            WeightsError::Read { .. } | WeightsError::TooLarge { .. } => {
-                CliError::Weights(error.to_string())
-            }
-            _ => CliError::Weights(format!("`{label}`: {error}")),
+            WeightsError::Read { .. } | WeightsError::TooLarge { .. } => CliError::failed(error),
+            _ => CliError::Failed(format!("`{label}`: {error}")),
         })?;
-        Ok(Self { label: label.to_owned(), weights: Arc::new(weights) })
+        Ok(Self { label, weights: Arc::new(weights) })
     }
 
     /// The optimizer with these weights, as they are.

@@ -10,7 +10,7 @@ use lopt_problems::{
 };
 
 use crate::error::CliError;
-use crate::suggest::near_names;
+use crate::suggest::unknown;
 
 /// A problem with everything that decides a run but the optimizer.
 #[derive(Debug, Clone)]
@@ -29,12 +29,10 @@ pub struct Workload {
     pub seeds: usize,
     /// Steps after which the training loss is measured: about six per decade, 0 and the last.
     pub checkpoints: Vec<usize>,
-    /// The checkpoints of the table.
-    pub table_steps: Vec<usize>,
     /// Whether the loss on the test set is measured at the checkpoints, too.
     pub validated: bool,
-    /// Rows of the training set.
-    rows: Option<usize>,
+    /// Rows of the training set, if there is one.
+    pub rows: Option<usize>,
     /// The rows on which the training loss is measured.
     measured: Vec<usize>,
 }
@@ -59,17 +57,9 @@ impl Workload {
     ///
     /// If the problem is unknown, its data are missing, or a number makes no sense.
     pub fn new(name: &str, size: Size, data: Option<&Path>) -> Result<Self, CliError> {
-        let counts =
-            [("--steps", size.steps), ("--seeds", Some(size.seeds)), ("--batch", size.batch)];
-        for (flag, count) in counts {
-            if count == Some(0) {
-                return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
-            }
-        }
         let known = lopt_problems::names();
         if !known.iter().any(|known| known == name) {
-            let near = near_names(name, known.iter().map(String::as_str));
-            return Err(CliError::UnknownProblem { name: name.to_owned(), near });
+            return Err(unknown("problem", name, known.iter().map(String::as_str)));
         }
         let chosen = race_problem(name, data)?;
         let instance = chosen.problem.instance(&mut stream(0, &[INSTANCE]));
@@ -86,7 +76,6 @@ impl Workload {
             (asked, default, _) => asked.or(default),
         };
         let steps = size.steps.unwrap_or_else(|| default_steps(name));
-        let table_steps = table_steps(steps);
         Ok(Self {
             name: name.to_owned(),
             problem: chosen.problem,
@@ -94,8 +83,7 @@ impl Workload {
             batch,
             steps,
             seeds: size.seeds,
-            checkpoints: checkpoints(steps, &table_steps),
-            table_steps,
+            checkpoints: checkpoints(steps),
             validated: false,
             rows,
             measured: rows.map_or_else(Vec::new, measured_rows),
@@ -106,11 +94,6 @@ impl Workload {
     #[must_use]
     pub fn validated(self) -> Self {
         Self { validated: true, ..self }
-    }
-
-    /// Rows of the training set, if there is one.
-    pub fn train_rows(&self) -> Option<usize> {
-        self.rows
     }
 
     /// Rows on which the training loss is measured, if there is a training set.
@@ -156,29 +139,14 @@ fn default_steps(problem: &str) -> usize {
     }
 }
 
-/// 0, the round numbers 1, 1.5, 2, 3, 5 and 7 of every decade, those of the table, and the last.
-fn checkpoints(steps: usize, table_steps: &[usize]) -> Vec<usize> {
+/// 0, the round numbers 1, 1.5, 2, 3, 5 and 7 of every decade, and the last.
+fn checkpoints(steps: usize) -> Vec<usize> {
     let decades = std::iter::successors(Some(1_usize), |decade| decade.checked_mul(10));
     let round = decades
         .take_while(|&decade| decade < steps)
         .flat_map(|decade| [10, 15, 20, 30, 50, 70].map(|m| decade.saturating_mul(m) / 10));
-    let inside = round.filter(|&step| step < steps);
-    let all: BTreeSet<usize> =
-        inside.chain(table_steps.iter().copied()).chain([0, steps]).collect();
+    let all: BTreeSet<usize> = round.filter(|&step| step < steps).chain([0, steps]).collect();
     all.into_iter().collect()
-}
-
-/// 0 and the last five of 1, 3, 10, 30, ... and the last step.
-fn table_steps(steps: usize) -> Vec<usize> {
-    let decades = std::iter::successors(Some(1_usize), |decade| decade.checked_mul(10));
-    let mut round: Vec<usize> = decades
-        .flat_map(|decade| [decade, decade.saturating_mul(3)])
-        .take_while(|&step| step < steps)
-        .collect();
-    round.drain(..round.len().saturating_sub(5));
-    round.insert(0, 0);
-    round.push(steps);
-    round
 }
 
 /// All rows, or a fixed random choice of a large data set.
@@ -202,20 +170,14 @@ mod tests {
 
     #[test]
     fn checkpoints_are_spaced_like_logarithms() {
-        assert_eq!(table_steps(1000), [0, 3, 10, 30, 100, 300, 1000]);
-        assert_eq!(table_steps(1), [0, 1]);
-        assert_eq!(table_steps(5), [0, 1, 3, 5]);
-        let steps = checkpoints(1000, &table_steps(1000));
+        assert_eq!(checkpoints(1), [0, 1]);
+        assert_eq!(checkpoints(5), [0, 1, 2, 3, 5]);
+        let steps = checkpoints(1000);
         assert!(
             steps.is_sorted() && steps.starts_with(&[0, 1, 2, 3, 5, 7, 10, 15, 20, 30]),
             "{steps:?}"
         );
         assert_eq!((steps.last(), steps.len() < 30), (Some(&1000), true));
-        assert!(
-            table_steps(2000)
-                .iter()
-                .all(|step| checkpoints(2000, &table_steps(2000)).contains(step))
-        );
     }
 
     #[test]

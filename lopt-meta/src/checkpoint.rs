@@ -125,7 +125,9 @@ impl Checkpoint {
         if path.exists() {
             let mut previous = path.as_os_str().to_owned();
             previous.push(".previous");
-            std::fs::copy(path, &previous).map_err(io)?;
+            let old = read_regular(path, MOST_BYTES);
+            let old = old.map_err(|error| io(std::io::Error::other(error)))?;
+            write_atomically(Path::new(&previous), &old).map_err(io)?;
         }
         write_atomically(path, &seal(&payload, MAGIC, VERSION)).map_err(io)
     }

@@ -216,14 +216,7 @@ impl Recipe {
     ///
     /// If the name or a switch is unknown, or the result is out of range.
     pub fn optimizer_config(&self) -> Result<HierarchicalRnnConfig, RecipeError> {
-        let named = match self.optimizer.as_str() {
-            "paper" => HierarchicalRnnConfig::paper(),
-            "released" => HierarchicalRnnConfig::released(),
-            "appendix-d" => HierarchicalRnnConfig::appendix_d(),
-            "recommended" => HierarchicalRnnConfig::recommended(),
-            other => return Err(RecipeError::Optimizer(other.to_owned())),
-        };
-        let mut table = as_table(named)?;
+        let mut table = as_table(named_config(&self.optimizer)?)?;
         table.extend(self.switches.clone());
         let config: HierarchicalRnnConfig =
             table.try_into().map_err(|e| RecipeError::Switches(one_line(&e)))?;
@@ -253,53 +246,52 @@ impl Recipe {
         {
             return Err(RecipeError::Block(name.clone()));
         }
-        let range = |name, (low, high): (f64, f64)| {
-            if low > 0.0 && low <= high && high.is_finite() {
-                Ok(())
-            } else {
-                Err(RecipeError::Range { name, low, high })
-            }
-        };
-        range("perturb.rescale", self.perturb.rescale)?;
-        range("perturb.noise", self.perturb.noise)?;
-        range("perturb.initial_rate", self.perturb.initial_rate)?;
-        range(
-            "lengths.life_start and life_end",
-            (
-                self.lengths.life_start.min(self.lengths.life_end),
-                self.lengths.life_end.max(self.lengths.life_start),
-            ),
-        )?;
-        if self.lengths.short_share > 0.0 {
-            range("lengths.short_life", (self.lengths.short_life, self.lengths.short_life))?;
-        }
-        for (name, value) in [
-            ("updates", self.updates),
-            ("problems.slots", self.problems.slots as u64),
-            ("problems.groups_per_update", self.problems.groups_per_update as u64),
-            ("lengths.unroll_base", self.lengths.unroll_base as u64),
-            ("checkpoint_every", self.checkpoint_every),
+        let Self { problems, lengths, perturb, meta_loss, meta_optimizer, .. } = self;
+        for (name, (low, high)) in [
+            ("perturb.rescale", perturb.rescale),
+            ("perturb.noise", perturb.noise),
+            ("perturb.initial_rate", perturb.initial_rate),
         ] {
-            if value == 0 {
-                return Err(RecipeError::Zero { name });
+            // what is drawn from it is an f32
+            if !(low >= TINY && low <= high && high <= HUGE) {
+                return Err(RecipeError::Range { name, low, high });
             }
         }
-        for (name, value) in [
-            ("perturb.rescale_probability", self.perturb.rescale_probability),
-            ("perturb.noise_probability", self.perturb.noise_probability),
-            ("meta_loss.ramp", self.meta_loss.ramp),
-            ("lengths.short_share", self.lengths.short_share),
-            ("meta_optimizer.beta1", self.meta_optimizer.beta1),
-            ("meta_optimizer.beta2", self.meta_optimizer.beta2),
-            ("meta_optimizer.average", self.meta_optimizer.average),
+        // without a share of short runs their life is not read
+        let short_life = if lengths.short_share > 0.0 { lengths.short_life } else { 1.0 };
+        for (name, value, least, most) in [
+            ("updates", self.updates as f64, 1.0, LONG),
+            ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
+            ("problems.slots", problems.slots as f64, 1.0, 4096.0),
+            ("problems.groups_per_update", problems.groups_per_update as f64, 1.0, 4096.0),
+            ("lengths.unroll_base", lengths.unroll_base as f64, 1.0, 1e6),
+            ("lengths.unroll_mean", lengths.unroll_mean, 0.0, 1e6),
+            ("lengths.unroll_most", lengths.unroll_most as f64, 0.0, 1e6),
+            ("lengths.life_start", lengths.life_start, TINY, LONG),
+            ("lengths.life_end", lengths.life_end, TINY, LONG),
+            ("lengths.short_share", lengths.short_share, 0.0, 1.0),
+            ("lengths.short_life", short_life, TINY, LONG),
+            ("perturb.rescale_probability", perturb.rescale_probability, 0.0, 1.0),
+            ("perturb.noise_probability", perturb.noise_probability, 0.0, 1.0),
+            ("perturb.rate_spread", perturb.rate_spread, 0.0, 10.0),
+            ("meta_loss.epsilon", meta_loss.epsilon, 0.0, 1.0),
+            ("meta_loss.averaging", meta_loss.averaging, 0.0, 1e6),
+            ("meta_loss.ramp", meta_loss.ramp, 0.0, 1.0),
+            ("meta_loss.parked_above", meta_loss.parked_above, 1.0, f64::MAX),
+            ("meta_loss.adjoint_limit", meta_loss.adjoint_limit, 0.0, f64::MAX),
+            ("meta_loss.instance_limit", meta_loss.instance_limit, 0.0, f64::MAX),
+            ("meta_loss.lost_limit", meta_loss.lost_limit.unwrap_or(0.0), 0.0, f64::MAX),
+            ("meta_optimizer.rate", meta_optimizer.rate, 0.0, 1.0),
+            ("meta_optimizer.final_rate", meta_optimizer.final_rate, 0.0, 1.0),
+            ("meta_optimizer.beta1", meta_optimizer.beta1, 0.0, ALMOST_ONE),
+            ("meta_optimizer.beta2", meta_optimizer.beta2, 0.0, ALMOST_ONE),
+            ("meta_optimizer.limit", meta_optimizer.limit, 0.0, f64::MAX),
+            ("meta_optimizer.average", meta_optimizer.average, 0.0, 1.0),
         ] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(RecipeError::Fraction { name, value });
+            // NaN is in no range
+            if !(least..=most).contains(&value) {
+                return Err(RecipeError::Bounds { name, value, least, most });
             }
-        }
-        if !(self.meta_loss.averaging >= 0.0 && self.meta_loss.averaging.is_finite()) {
-            let (name, value) = ("meta_loss.averaging", self.meta_loss.averaging);
-            return Err(RecipeError::Negative { name, value });
         }
         if self.problems.slots < self.problems.groups_per_update {
             return Err(RecipeError::Slots {
@@ -314,13 +306,48 @@ impl Recipe {
     }
 }
 
+/// The configuration that recipes call by this name.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn named_config(name: &str) -> Result<HierarchicalRnnConfig, RecipeError> {
+    match name {
+        "paper" => Ok(HierarchicalRnnConfig::paper()),
+        "released" => Ok(HierarchicalRnnConfig::released()),
+        "appendix-d" => Ok(HierarchicalRnnConfig::appendix_d()),
+        "recommended" => Ok(HierarchicalRnnConfig::recommended()),
+        other => Err(RecipeError::Optimizer(other.to_owned())),
+    }
+}
+
 fn as_table(config: HierarchicalRnnConfig) -> Result<toml::Table, RecipeError> {
     toml::Table::try_from(config).map_err(|e| RecipeError::Switches(one_line(&e)))
 }
 
+/// What a parser says, with the line it quotes cut short.
 fn one_line(error: &impl std::fmt::Display) -> String {
-    error.to_string().lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let short = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line.to_owned(),
+    };
+    lines.map(short).collect::<Vec<_>>().join(" ")
 }
+
+/// Characters that are shown of a line.
+const LONGEST_LINE: usize = 200;
+
+/// Least and most of what is drawn on a logarithmic scale and becomes an `f32`.
+const TINY: f64 = 1e-20;
+const HUGE: f64 = 1e20;
+
+/// More steps or updates than anybody waits for.
+const LONG: f64 = 1e12;
+
+/// A decay of one would never take anything in.
+const ALMOST_ONE: f64 = 1.0 - 1e-9;
 
 /// A recipe that cannot be followed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -342,7 +369,7 @@ pub enum RecipeError {
     #[error("unknown meta-optimizer {0:?}, expected adam or rmsprop")]
     MetaOptimizer(String),
     /// A range that is not positive and ordered.
-    #[error("{name} is ({low}, {high}), expected 0 < low <= high")]
+    #[error("{name} is ({low:?}, {high:?}), expected {TINY:?} <= low <= high <= {HUGE:?}")]
     Range {
         /// Field.
         name: &'static str,
@@ -351,27 +378,17 @@ pub enum RecipeError {
         /// Upper end.
         high: f64,
     },
-    /// A number that must not be zero.
-    #[error("{name} is 0, expected at least 1")]
-    Zero {
-        /// Field.
-        name: &'static str,
-    },
-    /// A fraction outside [0, 1].
-    #[error("{name} is {value}, expected 0 to 1")]
-    Fraction {
+    /// A number that is not one, or out of bounds.
+    #[error("{name} is {value:?}, expected a number from {least:?} to {most:?}")]
+    Bounds {
         /// Field.
         name: &'static str,
         /// Value.
         value: f64,
-    },
-    /// A number that must not be below zero.
-    #[error("{name} is {value}, expected 0 or more")]
-    Negative {
-        /// Field.
-        name: &'static str,
-        /// Value.
-        value: f64,
+        /// Least that makes sense.
+        least: f64,
+        /// Most that makes sense.
+        most: f64,
     },
     /// Fewer slots than one update needs.
     #[error("problems.slots is {slots}, fewer than groups_per_update = {groups}")]

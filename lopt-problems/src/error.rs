@@ -1,6 +1,7 @@
 //! Why a problem cannot be made.
 
 use crate::data::DataError;
+use crate::registry::Ensemble;
 
 /// A problem that does not exist, or whose data are not there.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +14,7 @@ pub enum ProblemError {
         name: String,
     },
     /// No ensemble has this name.
-    #[error(
-        "expected paper, released, wide-paper, wide-paper-large, recommended, broad or deep, got `{name}`"
-    )]
+    #[error("expected {}, got `{name}`", Ensemble::ALL.map(|known| known.1).join(" or "))]
     UnknownEnsemble {
         /// The name.
         name: String,

@@ -7,23 +7,19 @@ use crate::error::CliError;
 use crate::experiment::claim::Finding;
 use crate::experiment::definition::{Kind, named};
 use crate::experiment::findings::Findings;
-use crate::experiment::run::{Options, run_experiment};
-use crate::parallel::threads;
-use crate::report::number::{loss_text, seconds_text};
-use crate::report::table::align;
+use crate::experiment::run::{check_experiment, run_experiment};
+use crate::report::number::{end_text, seconds_text};
+use crate::report::table::{align, head};
 
 /// Runs one experiment or all, prints what each of them reached and shows.
 pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let definitions = named(&args.name)?;
-    let options = Options {
-        quick: args.quick,
-        data: args.data.as_deref(),
-        threads: threads(args.threads)?,
-        cache: &args.cache,
-    };
+    for definition in &definitions {
+        check_experiment(definition, args)?;
+    }
     for definition in &definitions {
         let began = std::time::Instant::now();
-        run_experiment(definition, &options, &args.out)?;
+        run_experiment(definition, args)?;
         let folder = args.out.join(&definition.name);
         let found = Findings::read(&folder, definition)?;
         writeln!(out, "{}: {}", definition.name, definition.title)?;
@@ -46,13 +42,13 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
 /// Final losses by workload and contender.
 fn table(found: &Findings) -> String {
     let results = found.results();
-    let mut rows = vec![vec!["contender".to_owned(), "setting of the last".to_owned()]];
+    let mut rows = vec![head("contender|setting of the last")];
     rows[0].extend(results.workloads.iter().map(|&name| name.to_owned()));
     for (place, &contender) in results.contenders.iter().enumerate() {
         let cells = results.cells.iter().map(|cells| &cells[place]);
         let setting = cells.clone().next_back().map_or("", |cell| cell.setting).to_owned();
         let mut row = vec![contender.to_owned(), setting];
-        row.extend(cells.map(|cell| cell.mean_last().map_or("diverged".to_owned(), loss_text)));
+        row.extend(cells.map(|cell| end_text(cell.mean_last())));
         rows.push(row);
     }
     align(&rows, 2)

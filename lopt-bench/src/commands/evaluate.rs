@@ -1,48 +1,47 @@
 //! `lopt evaluate`.
 
 use std::io::Write;
-use std::path::Path;
 
 use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
 use crate::args::EvaluateArgs;
 use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
-use crate::evaluate::cache::Cache;
+use crate::evaluate::cache::cached;
 use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
-use crate::output::{OutputFolder, check_writable, write_json};
+use crate::output::{check_writable, write_json};
 use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
-use crate::suggest::near_names;
+use crate::suggest::unknown;
 use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = threads(args.threads)?;
+    let threads = threads(args.threads);
+    let source = WeightsSource::load(Some(&args.weights))?;
+    let json = args.json.as_deref();
+    json.map_or(Ok(()), check_writable)?;
     if let Some(name) = &args.ensemble {
-        return run_ensemble(args, name, threads, out);
+        return run_ensemble(args, name, &source, threads, out);
     }
     let suite = args.suite.as_deref().unwrap_or_default();
     if let Some(suite) = FieldSuite::named(suite) {
-        return run_field(args, suite, threads, out);
+        return run_field(args, suite, &source, threads, out);
     }
     let tasks = tasks(args, suite)?;
-    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = args.json.as_deref();
-    check_json(json)?;
+    let learned = source.learned().guarded(args.guard);
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
-    let cache = Cache::new(&args.cache);
     let first = args.first_seed as usize;
     let seeds = |task: &Task| first..first + args.seeds.unwrap_or(task.seeds).min(task.seeds);
     let mut baselines: Vec<TaskBaselines> = Vec::new();
     for task in &tasks.tasks {
-        baselines.push(cache.get(task, seeds(task), threads)?);
+        baselines.push(cached(&args.cache, task, seeds(task), threads)?);
     }
     if args.baselines_only {
         write!(out, "{}", evaluation::baselines(&tasks.tasks, &baselines))?;
@@ -65,13 +64,10 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
 fn run_field(
     args: &EvaluateArgs,
     suite: FieldSuite,
+    source: &WeightsSource,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    check_counts(args)?;
-    let learned = WeightsSource::load(Some(&args.weights))?;
-    let json = args.json.as_deref();
-    check_json(json)?;
     let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
     let known = || plan.tasks.iter().map(|(_, task)| task.name);
     if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
@@ -80,35 +76,33 @@ fn run_field(
             return Err(ProblemError::NeedsData { name: name.clone(), data }.into());
         }
         let all = field_tasks(suite, args.data.as_deref())?;
-        let near = near_names(name, all.tasks.iter().map(|task| task.name));
-        return Err(CliError::UnknownProblem { name: name.clone(), near });
+        return Err(unknown("job", name, all.tasks.iter().map(|task| task.name)));
     }
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.most_steps = args.steps.unwrap_or(plan.most_steps);
-    let figures = plan.evaluate(suite, &learned, args.baselines_only)?;
+    let figures = plan.evaluate(suite, source, args.baselines_only)?;
     write!(out, "{}", figures.render())?;
-    write_json(json, &figures, out)
+    write_json(args.json.as_deref(), &figures, out)
 }
 
 /// Weights on the problems that they were trained on.
 fn run_ensemble(
     args: &EvaluateArgs,
     name: &str,
+    source: &WeightsSource,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = WeightsSource::load(Some(&args.weights))?.learned().guarded(args.guard);
-    let json = args.json.as_deref();
-    check_json(json)?;
+    let learned = source.learned().guarded(args.guard);
     let effort = Effort {
-        steps: args.steps.unwrap_or(ENSEMBLE_STEPS).max(1),
-        seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS).max(1),
+        steps: args.steps.unwrap_or(ENSEMBLE_STEPS),
+        seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS),
         most_parameters: args.most_parameters,
         threads,
     };
     let record = ensemble::run(&learned, name, effort)?;
     write!(out, "{}", evaluation::ensemble(&record))?;
-    write_json(json, &record, out)
+    write_json(args.json.as_deref(), &record, out)
 }
 
 /// Steps of a run on an ensemble.
@@ -116,39 +110,22 @@ const ENSEMBLE_STEPS: usize = 1000;
 /// Seeds of an entry.
 const ENSEMBLE_SEEDS: usize = 3;
 
-/// Whether the record can be written, looked at before the work; makes its folder.
-fn check_json(path: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = path else { return Ok(()) };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        OutputFolder::open(folder)?;
-    }
-    check_writable(path)
-}
-
-fn check_counts(args: &EvaluateArgs) -> Result<(), CliError> {
-    for (flag, count) in [("--seeds", args.seeds), ("--steps", args.steps)] {
-        if count == Some(0) {
-            return Err(CliError::Usage(format!("{flag} must be at least 1, got 0")));
-        }
-    }
-    Ok(())
-}
-
 /// The tasks that the command line asks for.
 fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
-    check_counts(args)?;
-    if let Some(rate) = args.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
-        return Err(CliError::Usage(format!("--rates are positive, got {rate}")));
-    }
-    let kind: Suite = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let kind: Suite = name.parse().map_err(|_| {
+        unknown(
+            "suite",
+            name,
+            Suite::ALL.map(Suite::name).into_iter().chain(["field", "field-test"]),
+        )
+    })?;
     let mut tasks = suite(kind, args.data.as_deref())?;
     for name in &args.only {
         if let Some(task) = tasks.skipped.iter().find(|task| task.name == name) {
             return Err(ProblemError::NeedsData { name: name.clone(), data: task.needs }.into());
         }
         if !tasks.tasks.iter().any(|task| task.name == name) {
-            let near = near_names(name, tasks.tasks.iter().map(|task| task.name));
-            return Err(CliError::UnknownProblem { name: name.clone(), near });
+            return Err(unknown("task", name, tasks.tasks.iter().map(|task| task.name)));
         }
     }
     if !args.only.is_empty() {

@@ -9,9 +9,11 @@ use crate::error::CliError;
 
 /// What befalls a worker in tests.
 pub(super) struct Fault {
-    rank: usize,
+    /// The rank that it befalls.
+    pub(super) rank: usize,
     kind: Kind,
-    after: u64,
+    /// From which push on.
+    pub(super) after: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,16 +40,6 @@ impl Fault {
             Some(Self { rank: rank.parse().ok()?, kind, after: after.parse().ok()? })
         };
         parts().ok_or_else(|| CliError::Usage(format!("no fault is called `{text}`")))
-    }
-
-    /// The rank that it befalls.
-    pub(super) fn rank(&self) -> usize {
-        self.rank
-    }
-
-    /// From which push on.
-    pub(super) fn after(&self) -> u64 {
-        self.after
     }
 
     /// What becomes of a message before it is sent.

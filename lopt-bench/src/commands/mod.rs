@@ -16,21 +16,22 @@ mod weights;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use lopt_core::simd::Level;
 
 use crate::args::{Cli, Command, WeightsCommand};
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{Printable, say};
 
 /// Runs the command line of this process.
 ///
 /// Results go to standard output; progress and, if something is wrong, one sentence go to standard
 /// error. The exit code is 0, 1 for a command that failed, or 2 for one that was typed wrongly.
 pub fn main() -> ExitCode {
-    let result = match Cli::try_parse() {
-        Ok(cli) => run(cli, &mut io::stdout().lock()),
+    let parsed = patient(Cli::command()).try_get_matches();
+    let result = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => run(cli, &mut Printable(io::stdout().lock())),
         Err(error) if wants_help(&error) => {
             return match error.print() {
                 Ok(()) if error.use_stderr() => ExitCode::from(2),
@@ -80,6 +81,21 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
 fn wants_help(error: &clap::Error) -> bool {
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand)
+}
+
+/// Takes `-1` for a number where one is read, and an empty variable of the environment for none.
+fn patient(command: clap::Command) -> clap::Command {
+    let argument = |argument: clap::Arg| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        let valued = argument.get_action().takes_values();
+        let argument = argument.allow_negative_numbers(valued);
+        if value.is_some_and(|value| value.is_empty()) {
+            argument.env(None::<&str>)
+        } else {
+            argument
+        }
+    };
+    command.mut_args(argument).mut_subcommands(patient)
 }
 
 /// What clap has to say, without its paragraphs about usage.

@@ -1,6 +1,6 @@
 //! `lopt race`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::Write;
 use std::slice;
 
@@ -18,7 +18,7 @@ use crate::workload::{Size, Workload};
 
 /// Races, prints the table, writes `race.html` and `race.json`.
 pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let threads = threads(args.threads)?;
+    let threads = threads(args.threads);
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
     let workload = Workload::new(&args.problem, size, args.data.as_deref())?.validated();
@@ -33,12 +33,7 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 
     let context = RaceContext {
         command: command(args, &workload),
-        parameters: workload.problem.layout().len(),
-        tensors: workload.problem.layout().tensor_count(),
-        batch: workload.batch,
-        train_rows: workload.train_rows(),
-        test_rows: workload.test.as_ref().map(|test| test.len()),
-        loss_rows: workload.measured_rows(),
+        workload: workload.clone(),
         runs: jobs.len(),
         threads,
         elapsed_seconds: watch.seconds(),
@@ -53,23 +48,33 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 
 /// A command line that gives the same race, with the defaults written out.
 fn command(args: &RaceArgs, workload: &Workload) -> String {
-    let mut text =
-        format!("lopt race {} --steps {} --seeds {}", args.problem, workload.steps, workload.seeds);
+    let (problem, steps, seeds) = (quoted(&args.problem), workload.steps, workload.seeds);
+    let mut text = format!("lopt race {problem} --steps {steps} --seeds {seeds}");
     // Writing to a string cannot fail.
     if let Some(batch) = workload.batch {
         let _ = write!(text, " --batch {batch}");
     }
     if let Some(data) = &args.data {
-        let _ = write!(text, " --data {}", data.display());
+        let _ = write!(text, " --data {}", quoted(&data.display()));
     }
     if let Some(weights) = &args.weights {
-        let _ = write!(text, " --weights {weights}");
+        let _ = write!(text, " --weights {}", quoted(&weights.display()));
     }
     if args.guard {
         text.push_str(" --guard");
     }
     if !args.only.is_empty() {
-        let _ = write!(text, " --only {}", args.only.join(","));
+        let _ = write!(text, " --only {}", quoted(&args.only.join(",")));
     }
     text
+}
+
+/// A word as a shell reads it.
+fn quoted(word: impl Display) -> String {
+    let word = word.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,@+:=".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<(), CliError
         let sentence = format!(
             "there is no record in `{folder}`; `lopt bench all --quick --out {folder}` makes some"
         );
-        return Err(CliError::Bench(sentence));
+        return Err(CliError::Failed(sentence));
     }
     let folder = OutputFolder::open(&args.out)?;
     let page = bench::write(&found, &folder)?;

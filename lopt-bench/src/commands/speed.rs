@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use lopt_core::simd::Level;
+use lopt_meta::config::named_config;
 
 use crate::args::SpeedArgs;
 use crate::error::CliError;
@@ -14,23 +15,22 @@ use crate::speed::{report, rounds};
 
 /// Measures, prints the table, writes the JSON file that is asked for.
 pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     if let Some(device) = &args.device {
-        args.json.as_deref().map_or(Ok(()), check_writable)?;
         return on_device(device, args, out);
     }
     if args.overhead {
         return overhead(args, out);
     }
     let wanted = Wanted {
-        name: args.config.name(),
-        config: args.config.config(),
+        name: &args.config,
+        config: named_config(&args.config).map_err(CliError::failed)?,
         only: &args.only,
         levels: args.levels,
         quick: args.quick,
     };
     // Everything that can be wrong is looked at before the first measurement.
     wanted.check()?;
-    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let level = Level::detect();
     let mut rows = wanted.rows(level)?;
     let effort = if args.quick { rounds::Effort::QUICK } else { rounds::Effort::FULL };
@@ -48,7 +48,8 @@ fn on_device(device: &str, args: &SpeedArgs, out: &mut dyn Write) -> Result<(), 
     let runtime = Runtime::named(device).ok_or_else(|| {
         CliError::Usage(format!("no device is called `{device}`; there are gpu, cuda, wgpu"))
     })?;
-    let record = device::measure(runtime, &args.config.config(), args.quick)?;
+    let config = named_config(&args.config).map_err(CliError::failed)?;
+    let record = device::measure(runtime, &config, args.quick)?;
     write!(out, "{}", device::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
 }
@@ -62,7 +63,6 @@ fn on_device(device: &str, _: &SpeedArgs, _: &mut dyn Write) -> Result<(), CliEr
 
 /// `lopt speed --overhead`.
 fn overhead(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let effort = if args.quick { curve::Effort::QUICK } else { curve::Effort::FULL };
     let record = overhead_report::OverheadRecord::measure(args.data.as_deref(), effort)?;
     write!(out, "{}", overhead_report::render(&record))?;

@@ -8,87 +8,63 @@ use std::time::{Duration, Instant};
 use lopt_core::Weights;
 use lopt_core::simd::Level;
 use lopt_meta::config::RECOMMENDED;
-use lopt_meta::{Checkpoint, Learner, Recipe, TrainError, Trainer, UpdateReport};
+use lopt_meta::{Checkpoint, Learner, Recipe, Trainer, UpdateReport};
 
+#[cfg(not(feature = "mpi"))]
+use crate::args::Distributed;
 use crate::args::TrainArgs;
+#[cfg(feature = "mpi")]
+use crate::commands::train_distributed::run as distributed;
 use crate::error::CliError;
+use crate::input::read_text;
 use crate::interrupt;
 use crate::output::OutputFolder;
+use crate::parallel::pool;
 use crate::progress::Progress;
+use crate::record::COMMIT;
 use crate::report::number::{count_text, short_count_text};
-use crate::run_lock::RunLock;
 use crate::weights_source::WeightsSource;
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
 pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if args.threads == Some(0) {
-        return Err(CliError::Usage("--threads must be at least 1, got 0".to_owned()));
-    }
     if let Some(how) = args.distributed {
         return distributed(args, how, out);
     }
     let recipe = recipe(args)?;
     let folder = OutputFolder::open(&args.out)?;
-    let _lock = RunLock::take(&folder)?;
+    let _lock = folder.lock()?;
     interrupt::leave_notes()?;
-    // 0 means the cores of the machine.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.unwrap_or(0))
-        .build()
-        .map_err(|error| CliError::Threads(error.to_string()))?;
+    let pool = pool(args.threads.unwrap_or(0))?;
     let trainer = pool.install(|| match beginning(args, recipe, &folder)? {
-        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(fault),
+        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(CliError::failed),
         Beginning::Weights(recipe, weights) => {
-            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(fault)
+            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(CliError::failed)
         }
-        Beginning::Checkpoint(saved) => Trainer::resume(&saved, Level::detect()).map_err(fault),
+        Beginning::Checkpoint(saved) => {
+            Trainer::resume(&saved, Level::detect()).map_err(CliError::failed)
+        }
     })?;
     let mut session = Session::new(trainer, &folder);
-    let trained = pool.install(|| session.train(!args.unscored));
-    session.progress.close();
-    trained?;
+    pool.install(|| session.run(!args.unscored))?;
     session.report(out)
 }
 
-#[cfg(feature = "mpi")]
-fn distributed(
-    args: &TrainArgs,
-    how: crate::args::Distributed,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    super::train_distributed::run(args, how, out)
-}
-
 #[cfg(not(feature = "mpi"))]
-fn distributed(
-    _: &TrainArgs,
-    _: crate::args::Distributed,
-    _: &mut dyn Write,
-) -> Result<(), CliError> {
-    Err(CliError::Usage(
-        "--distributed needs MPI: install Open MPI and libclang, and build with \
-         `cargo build --release -p lopt-bench --features mpi`"
-            .to_owned(),
-    ))
+fn distributed(_: &TrainArgs, _: Distributed, _: &mut dyn Write) -> Result<(), CliError> {
+    let needs = "--distributed needs MPI: install Open MPI and libclang, and build with `cargo build --release \
+                 -p lopt-bench --features mpi`";
+    Err(CliError::Usage(needs.to_owned()))
 }
 
 /// The recipe that the arguments name.
 pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
     let (text, name) = match &args.config {
         None => (RECOMMENDED.to_owned(), "the built-in recipe".to_owned()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| CliError::NotReadable { path: path.clone(), source })?;
-            (text, format!("`{}`", path.display()))
-        }
+        Some(path) => (read_text(path)?, format!("`{}`", path.display())),
     };
     let mut recipe =
-        Recipe::parse(&text).map_err(|error| CliError::Training(format!("{name}: {error}")))?;
-    match args.updates {
-        Some(0) => return Err(CliError::Usage("--updates must be at least 1, got 0".to_owned())),
-        Some(updates) => recipe.updates = updates,
-        None => {}
-    }
+        Recipe::parse(&text).map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
+    recipe.updates = args.updates.unwrap_or(recipe.updates);
     Ok(recipe)
 }
 
@@ -102,35 +78,42 @@ pub(super) enum Beginning {
     Checkpoint(Box<Checkpoint>),
 }
 
-/// A new run, or the one in the folder. A run in the folder is never overwritten by a new one.
+/// A new run, or the one in the folder, of which no file is overwritten by a new one.
 pub(super) fn beginning(
     args: &TrainArgs,
     recipe: Recipe,
     folder: &OutputFolder,
 ) -> Result<Beginning, CliError> {
-    let path = folder.path().join(CHECKPOINT);
-    match (args.resume, path.exists()) {
-        (false, false) => match &args.from {
-            None => Ok(Beginning::Fresh(recipe)),
-            Some(from) => {
-                let start = WeightsSource::load(Some(from))?;
-                Ok(Beginning::Weights(recipe, start.weights))
-            }
-        },
-        (false, true) => Err(CliError::Training(format!(
-            "`{}` holds a run already, add --resume or choose another folder",
-            folder.path().display()
-        ))),
-        (true, _) => Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?))),
+    if args.resume {
+        let path = folder.path().join(CHECKPOINT);
+        return Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?)));
     }
+    // a link that leads nowhere is there, too
+    let there = |name: &&str| folder.path().join(name).symlink_metadata().is_ok();
+    if let Some(name) = [CHECKPOINT, PREVIOUS, LIGHT, WEIGHTS].into_iter().find(there) {
+        return Err(CliError::Failed(format!(
+            "`{}` holds a run already ({name}), add --resume or choose another folder",
+            folder.path().display()
+        )));
+    }
+    Ok(match &args.from {
+        None => Beginning::Fresh(recipe),
+        Some(from) => Beginning::Weights(recipe, WeightsSource::load(Some(from))?.weights),
+    })
 }
 
 /// The checkpoint to go on from, of the length that `--updates` names if it does.
 fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
-    let mut saved =
-        Checkpoint::read(path).map_err(|error| CliError::Training(error.to_string()))?;
-    let pinned = |recipe: Recipe| recipe.pinned().map_err(|error| fault(error.into()));
-    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(|error| fault(error.into()))?)?;
+    let previous = path.with_file_name(PREVIOUS);
+    let mut saved = Checkpoint::read(path).map_err(|error| match previous.is_file() {
+        true => CliError::failed(format!(
+            "{error}; `{}` is the one before: give it that name to go on from there",
+            previous.display()
+        )),
+        false => CliError::failed(error),
+    })?;
+    let pinned = |recipe: Recipe| recipe.pinned().map_err(CliError::failed);
+    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(CliError::failed)?)?;
     let length = of.updates;
     of.updates = recipe.updates;
     let (path, done) = (path.display(), saved.counters.updates);
@@ -151,11 +134,7 @@ fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint,
         saved.recipe = of.to_toml();
         return Ok(saved);
     };
-    Err(CliError::Training(refusal))
-}
-
-pub(super) fn fault(error: TrainError) -> CliError {
-    CliError::Training(error.to_string())
+    Err(CliError::Failed(refusal))
 }
 
 /// Training by one process or many, as a [`Session`] sees it.
@@ -196,7 +175,7 @@ pub(super) struct Session<T> {
     instance_steps: u64,
     /// Last score.
     validation: Option<f64>,
-    pub(super) progress: Progress,
+    progress: Progress,
 }
 
 impl<T: Training> Session<T> {
@@ -217,7 +196,13 @@ impl<T: Training> Session<T> {
     }
 
     /// Updates until the recipe is done; validates, if `scored`, and saves on the way and at the end.
-    pub(super) fn train(&mut self, scored: bool) -> Result<(), CliError> {
+    pub(super) fn run(&mut self, scored: bool) -> Result<(), CliError> {
+        let trained = self.train(scored);
+        self.progress.close();
+        trained
+    }
+
+    fn train(&mut self, scored: bool) -> Result<(), CliError> {
         let recipe = self.trainer.learner().recipe();
         let (validate_every, save_every) = (recipe.validate_every, recipe.checkpoint_every);
         let threads = rayon::current_num_threads() as f64;
@@ -233,6 +218,13 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
+            let psi = &self.trainer.learner().meta().psi;
+            if !psi.iter().all(|&x| (x as f32).is_finite()) {
+                let done = self.trainer.learner().counters().updates;
+                return Err(CliError::Failed(format!(
+                    "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
+                )));
+            }
             let last = self.trainer.learner().finished();
             let interrupted = interrupt::asked() && !last;
             let done = self.trainer.learner().counters().updates;
@@ -263,14 +255,12 @@ impl<T: Training> Session<T> {
 
     /// Writes the checkpoint, from which the run goes on, and the weights, which are used.
     fn save(&mut self) -> Result<(), CliError> {
-        let fault = |error: &dyn std::error::Error| CliError::Training(error.to_string());
         let checkpoint = self.trainer.checkpoint()?;
-        checkpoint.write(&self.checkpoint).map_err(|error| fault(&error))?;
+        checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
         let light = self.checkpoint.with_file_name(LIGHT);
-        checkpoint.light().write(&light).map_err(|error| fault(&error))?;
-        let weights =
-            self.trainer.learner().weights(option_env!("LOPT_COMMIT").unwrap_or_default());
-        weights.write(&self.weights).map_err(|error| fault(&error))
+        checkpoint.light().write(&light).map_err(CliError::failed)?;
+        let weights = self.trainer.learner().weights(COMMIT);
+        weights.write(&self.weights).map_err(CliError::failed)
     }
 
     /// What came of it.
@@ -302,6 +292,8 @@ fn is_due(update: u64, every: u64) -> bool {
 
 /// File from which a run goes on.
 const CHECKPOINT: &str = "checkpoint.lopt";
+/// The one before, which [`Checkpoint::write`] keeps.
+const PREVIOUS: &str = "checkpoint.lopt.previous";
 /// The same without the inner runs: small enough to be kept in a repository.
 const LIGHT: &str = "light.lopt";
 /// File with the best weights so far.

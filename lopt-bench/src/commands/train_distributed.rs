@@ -1,5 +1,6 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
+use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,10 @@ use lopt_meta::{Checkpoint, Learner, UpdateReport};
 
 use crate::args::{Distributed, TrainArgs};
 use crate::commands::fault_injection::Fault;
-use crate::commands::train::{Beginning, Session, Training, beginning, fault, recipe};
+use crate::commands::train::{Beginning, Session, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
-use crate::run_lock::RunLock;
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
@@ -32,7 +32,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
         .num_threads(args.threads.unwrap_or(1))
         .build_global()
         .map_err(|error| CliError::Threads(error.to_string()))?;
-    let mut transport = MpiTransport::join().map_err(|error| refused(error.into()))?;
+    let mut transport = MpiTransport::join().map_err(|error| CliError::failed(error))?;
     interrupt::leave_notes()?;
     let rank = transport.rank();
     let mut orphaned = false;
@@ -42,11 +42,11 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
             Distributed::Async => serve(args, &mut transport, out),
         }
     } else {
-        let fault = fault.filter(|fault| fault.rank() == rank);
+        let fault = fault.filter(|fault| fault.rank == rank);
         let worked = follow_or_aggregate(args, how, &mut transport, fault);
         // without a root nobody else can end the run, and mpirun would wait for ever
         orphaned = matches!(worked, Err(DistributedError::Silent { .. }));
-        worked.map(|()| true).map_err(refused)
+        worked.map(|()| true).map_err(CliError::failed)
     };
     match ended {
         Ok(true) => transport.finish(),
@@ -72,14 +72,13 @@ fn lead_together(
     let (learner, saved) = learner(args, &folder)?;
     let slots = saved.map(|saved| saved.slots).unwrap_or_default();
     let patience = Duration::from_secs(args.patience);
-    let trainer = SyncTrainer::start(learner, &slots, transport, patience).map_err(refused)?;
+    let trainer =
+        SyncTrainer::start(learner, &slots, transport, patience).map_err(CliError::failed)?;
     drop(slots);
     let mut session = Session::new(trainer, &folder);
-    let trained = session.train(!args.unscored);
-    session.progress.close();
-    trained?;
+    session.run(!args.unscored)?;
     session.report(out)?;
-    session.trainer.stop().map_err(refused)?;
+    session.trainer.stop().map_err(CliError::failed)?;
     Ok(true)
 }
 
@@ -89,7 +88,8 @@ fn serve(
     transport: &mut MpiTransport,
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
-    let below = Tree::new(transport.size(), args.aggregators).map_err(refused)?.below(ROOT);
+    let below =
+        Tree::new(transport.size(), args.aggregators).map_err(CliError::failed)?.below(ROOT);
     let (folder, _lock) = open(args)?;
     let (learner, _) = learner(args, &folder)?;
     let limits = limits(args, below.len());
@@ -103,9 +103,7 @@ fn serve(
         span: None,
     };
     let mut session = Session::new(service, &folder);
-    let trained = session.train(!args.unscored);
-    session.progress.close();
-    trained?;
+    session.run(!args.unscored)?;
     session.report(out)?;
     session.trainer.dismiss()?;
     session.trainer.report(out)?;
@@ -152,7 +150,7 @@ fn work(
             message.encode().map_err(|source| DistributedError::Protocol { rank: leader, source })
         };
         match &fault {
-            Some(fault) if number >= fault.after() => {
+            Some(fault) if number >= fault.after => {
                 encoded(&fault.befall(message)).map(|bytes| fault.damage(bytes, number))
             }
             _ => encoded(&message),
@@ -190,7 +188,7 @@ impl Training for Service<'_> {
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
         let report = self.attend(MOMENT)?;
         if self.server.count(Standing::Present) == 0 {
-            return Err(refused(DistributedError::NoWorkers));
+            return Err(CliError::failed(DistributedError::NoWorkers));
         }
         Ok(report)
     }
@@ -210,17 +208,17 @@ impl Training for Service<'_> {
 impl Service<'_> {
     /// Handles the next message, if one comes in this time.
     fn attend(&mut self, wait: Duration) -> Result<Option<UpdateReport>, CliError> {
-        let message = self.transport.receive(wait).map_err(|error| refused(error.into()))?;
+        let message = self.transport.receive(wait).map_err(|error| CliError::failed(error))?;
         let now = self.began.elapsed();
         let mut report = None;
         if let Some((rank, bytes)) = message {
             let (began, cpu) = (Instant::now(), cpu_time());
             let answer = self.server.handle(rank, &bytes, now);
             for reply in answer.replies {
-                let bytes = reply
-                    .encode()
-                    .map_err(|source| refused(DistributedError::Protocol { rank: 0, source }))?;
-                self.transport.send(rank, bytes).map_err(|error| refused(error.into()))?;
+                let bytes = reply.encode().map_err(|source| {
+                    CliError::failed(DistributedError::Protocol { rank: 0, source })
+                })?;
+                self.transport.send(rank, bytes).map_err(|error| CliError::failed(error))?;
             }
             if answer.report.is_some() {
                 self.span = Some((self.span.map_or(began, |(first, _)| first), began));
@@ -281,9 +279,9 @@ impl Service<'_> {
     }
 }
 
-fn open(args: &TrainArgs) -> Result<(OutputFolder, RunLock), CliError> {
+fn open(args: &TrainArgs) -> Result<(OutputFolder, File), CliError> {
     let folder = OutputFolder::open(&args.out)?;
-    let lock = RunLock::take(&folder)?;
+    let lock = folder.lock()?;
     Ok((folder, lock))
 }
 
@@ -294,12 +292,12 @@ fn learner(
 ) -> Result<(Learner, Option<Checkpoint>), CliError> {
     let level = Level::detect();
     Ok(match beginning(args, recipe(args)?, folder)? {
-        Beginning::Fresh(recipe) => (Learner::new(recipe, level).map_err(fault)?, None),
+        Beginning::Fresh(recipe) => (Learner::new(recipe, level).map_err(CliError::failed)?, None),
         Beginning::Weights(recipe, weights) => {
-            (Learner::from_weights(recipe, &weights, level).map_err(fault)?, None)
+            (Learner::from_weights(recipe, &weights, level).map_err(CliError::failed)?, None)
         }
         Beginning::Checkpoint(saved) => {
-            (Learner::resume(&saved, level).map_err(fault)?, Some(*saved))
+            (Learner::resume(&saved, level).map_err(CliError::failed)?, Some(*saved))
         }
     })
 }
@@ -310,7 +308,7 @@ impl<T: Transport> Training for SyncTrainer<T> {
     }
 
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
-        self.update().map(Some).map_err(refused)
+        self.update().map(Some).map_err(CliError::failed)
     }
 
     fn validate(&mut self) -> f64 {
@@ -318,12 +316,8 @@ impl<T: Transport> Training for SyncTrainer<T> {
     }
 
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
-        self.checkpoint().map_err(refused)
+        self.checkpoint().map_err(CliError::failed)
     }
-}
-
-fn refused(error: DistributedError) -> CliError {
-    CliError::Training(error.to_string())
 }
 
 fn of_rank(rank: usize) -> String {

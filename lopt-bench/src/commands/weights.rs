@@ -1,6 +1,7 @@
 //! `lopt weights`.
 
 use std::io::Write;
+use std::path::Path;
 
 use lopt_core::Weights;
 use lopt_core::meta_params::MetaLayout;
@@ -9,6 +10,7 @@ use lopt_meta::Checkpoint;
 
 use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
 use crate::error::CliError;
+use crate::output::write_file;
 use crate::report::number::count_text;
 use crate::weights_source::WeightsSource;
 
@@ -63,42 +65,37 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
     let source = WeightsSource::load(Some(&args.weights))?;
     let mut weights = (*source.weights).clone();
     weights.config.initial_rate = (args.rate, args.rate);
-    let fault = |error: String| CliError::Weights(error);
-    weights.config.validate().map_err(|error| fault(error.to_string()))?;
-    weights.write(&args.out).map_err(|error| fault(error.to_string()))?;
+    weights.config.validate().map_err(CliError::failed)?;
+    write(&weights, &args.out)?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
     Ok(())
 }
 
 /// Writes the averaged psi of a checkpoint as weights.
 pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let fault = |error: &dyn std::fmt::Display| CliError::Weights(error.to_string());
-    let checkpoint = Checkpoint::read(&args.checkpoint).map_err(|error| fault(&error))?;
-    let mut weights = checkpoint.averaged().map_err(|error| fault(&error))?;
+    let checkpoint = Checkpoint::read(&args.checkpoint).map_err(CliError::failed)?;
+    let mut weights = checkpoint.averaged().map_err(CliError::failed)?;
     pace(&mut weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
-    weights.write(&args.out).map_err(|error| fault(&error))?;
+    write(&weights, &args.out)?;
     writeln!(out, "wrote {}, update {}", args.out.display(), weights.record.updates)?;
     Ok(())
 }
 
 /// Writes the mean of the meta-parameters, with the record of the first and a line on each.
 pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let sources: Vec<WeightsSource> = args
-        .weights
-        .iter()
-        .map(|name| WeightsSource::load(Some(name)))
-        .collect::<Result<_, _>>()?;
+    let sources = args.weights.iter().map(|name| WeightsSource::load(Some(name)));
+    let sources: Vec<WeightsSource> = sources.collect::<Result<_, _>>()?;
     let mut mean = (*sources[0].weights).clone();
     pace(&mut mean, &sources[0].label, args.like.as_deref())?;
     for other in &sources[1..] {
         let paced = other.weights.config.paced_as(&mean.config);
         let (a, b) = (&sources[0].label, &other.label);
         if paced != mean.config {
-            return Err(CliError::Weights(format!("`{a}` and `{b}` are other networks")));
+            return Err(CliError::Failed(format!("`{a}` and `{b}` are other networks")));
         }
         if args.like.is_none() && paced != other.weights.config {
             let why = "differ in initial rate, pace or fading: say whose the mean gets by --like";
-            return Err(CliError::Weights(format!("`{a}` and `{b}` {why}")));
+            return Err(CliError::Failed(format!("`{a}` and `{b}` {why}")));
         }
     }
     for (i, x) in mean.psi.iter_mut().enumerate() {
@@ -112,19 +109,23 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
         let what = format!("seed {seed}, {updates} updates, {instance_steps} instance-steps");
         mean.record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
     }
-    mean.write(&args.out).map_err(|error| CliError::Weights(error.to_string()))?;
+    write(&mean, &args.out)?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
 }
 
+fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
+    write_file(path, &weights.to_bytes().map_err(CliError::failed)?)
+}
+
 /// Gives weights the initial rate, pace and fading of others of the same network.
-fn pace(weights: &mut Weights, label: &str, like: Option<&str>) -> Result<(), CliError> {
+fn pace(weights: &mut Weights, label: &str, like: Option<&Path>) -> Result<(), CliError> {
     let Some(like) = like else { return Ok(()) };
     let like = WeightsSource::load(Some(like))?;
     weights.config = weights.config.paced_as(&like.weights.config);
     if weights.config != like.weights.config {
         let text = format!("`{label}` and `{}` are other networks", like.label);
-        return Err(CliError::Weights(text));
+        return Err(CliError::Failed(text));
     }
     weights
         .record

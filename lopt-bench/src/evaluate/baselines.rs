@@ -101,6 +101,28 @@ impl TaskBaselines {
         (0..RATES).map(|rate| mean_log(finals.iter().map(|finals| finals[rate]))).collect()
     }
 
+    /// Whether everything is there, and every number a loss.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let whole = |seed: &SeedBaselines| {
+            let (all, longer) = ([&seed.constant, &seed.cosine], &seed.longer);
+            let curves = [&seed.best_curve, &seed.untuned_curve];
+            let ends =
+                all.into_iter().flatten().chain(longer.iter().map(|run| &run.loss)).flatten();
+            all.iter().all(|losses| losses.len() == RATES)
+                && longer.iter().all(|run| run.rate < RATES)
+                && curves.iter().all(|curve| !curve.is_empty())
+                && ends.chain(curves.into_iter().flatten()).all(|x| *x >= 0.0 && x.is_finite())
+        };
+        match self.seeds.iter().position(|seed| !whole(seed)) {
+            Some(seed) => Err(format!("the losses of seed {seed} are not those of all rates")),
+            None => Ok(()),
+        }
+    }
+
     /// Runs Adam on these seeds of a task.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::baseline::{Baseline, half_decades};
 use crate::error::CliError;
 use crate::parallel::parallel;
 use crate::setting::{Learned, Setting};
+use crate::suggest::unknown;
 use crate::tuning::best;
 
 /// What was run and what it gave.
@@ -82,9 +83,16 @@ pub struct Effort {
 ///
 /// If there is no such ensemble or the optimizer cannot be built.
 pub fn run(learned: &Learned, ensemble: &str, effort: Effort) -> Result<EnsembleRecord, CliError> {
-    let kind: Ensemble = ensemble.parse()?;
+    let names = Ensemble::ALL.map(|known| known.1);
+    let kind: Ensemble = ensemble.parse().map_err(|_| unknown("ensemble", ensemble, names))?;
     let mut entries = training_ensemble(kind);
     entries.retain(|entry| entry.problem.layout().len() <= effort.most_parameters);
+    if entries.is_empty() {
+        let most = effort.most_parameters;
+        return Err(CliError::Usage(format!(
+            "`{ensemble}` has no problem of at most {most} parameters"
+        )));
+    }
     // half decades from 1e-4 up: lower ones go nowhere in so many steps
     let rates = half_decades(1e-4, 9);
     let mut settings = vec![Setting::Learned(learned.clone())];

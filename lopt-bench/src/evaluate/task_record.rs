@@ -10,6 +10,7 @@ use super::figures::Figures;
 use super::learned_runs::LearnedRun;
 use super::statistics::mean;
 use crate::baseline::RateSchedule::{Constant, Cosine};
+use crate::tuning;
 
 /// One task at one horizon. Losses are geometric means over seeds, `None` if one diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,8 +105,7 @@ pub fn task_record(
 
 /// `None` if one of them is.
 fn geometric_mean(losses: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let logs: Option<Vec<f64>> = losses.map(|loss| loss.map(f64::ln)).collect();
-    logs.map(|logs| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
+    tuning::mean(losses.map(|loss| loss.map(f64::ln))).map(f64::exp)
 }
 
 /// Rows per batch, where it is not the whole data set.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use crate::error::CliError;
+use crate::suggest::unknown;
 use crate::tuning::Choice;
 
 /// One experiment.
@@ -92,14 +93,7 @@ impl Definition {
     ///
     /// If the text is not TOML of this shape.
     pub fn parse(text: &str) -> Result<Self, CliError> {
-        toml::from_str(text).map_err(|error| {
-            let text = error.to_string();
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            CliError::Bench(format!(
-                "a definition does not parse: {}",
-                lines.collect::<Vec<_>>().join(" ")
-            ))
-        })
+        toml::from_str(text).map_err(CliError::failed)
     }
 
     /// The size that is asked for.
@@ -127,13 +121,11 @@ pub fn named(name: &str) -> Result<Vec<Definition>, CliError> {
     if name == "all" {
         return Ok(all);
     }
-    let names: Vec<String> = all.iter().map(|d| d.name.clone()).collect();
-    match names.iter().position(|known| known == name) {
+    match all.iter().position(|known| known.name == name) {
         Some(place) => Ok(vec![all.swap_remove(place)]),
-        None => Err(CliError::Usage(format!(
-            "no experiment is called `{name}`; there are all, {}",
-            names.join(", ")
-        ))),
+        None => {
+            Err(unknown("experiment", name, all.iter().map(|d| d.name.as_str()).chain(["all"])))
+        }
     }
 }
 

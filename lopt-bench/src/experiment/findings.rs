@@ -11,7 +11,8 @@ use super::run::OVERHEAD;
 use crate::error::CliError;
 use crate::field::experiment::figures;
 use crate::field::figures::FieldFigures;
-use crate::record::Record;
+use crate::input::read_text_if_there;
+use crate::record::{Record, RunRow};
 use crate::score::ResultTable;
 use crate::speed::overhead::report::OverheadRecord;
 
@@ -32,6 +33,19 @@ pub struct Findings {
     pub machine: String,
 }
 
+/// What a record has that its experiment has not.
+fn stranger(record: &Record, definition: &Definition) -> Option<String> {
+    if record.header.experiment != definition.name {
+        return Some(format!("the header of {}", record.header.experiment));
+    }
+    let workloads = &definition.scale(record.header.quick).workloads;
+    let strange = |row: &&RunRow| {
+        !workloads.contains(&row.workload) || !definition.contenders.contains(&row.contender)
+    };
+    let mut runs = record.runs().filter(|_| definition.kind == Kind::Races);
+    runs.find(strange).map(|row| format!("a run of {} on {}", row.contender, row.workload))
+}
+
 impl Findings {
     /// Reads the folder of an experiment.
     ///
@@ -39,15 +53,20 @@ impl Findings {
     ///
     /// If there is no record, or a file is damaged.
     pub fn read(folder: &Path, definition: &Definition) -> Result<Self, CliError> {
-        let record = read(&folder.join(RECORDS))?;
+        let path = folder.join(RECORDS);
+        let record = read(&path)?;
+        if let Some(other) = stranger(&record, definition) {
+            let (path, name) = (path.display(), &definition.name);
+            return Err(CliError::Failed(format!(
+                "`{path}` is no record of {name}: it has {other}"
+            )));
+        }
         let path = folder.join(OVERHEAD);
-        let timed = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
-                CliError::Bench(format!("`{}` holds no curves: {error}", path.display()))
-            })?),
-            Err(_) => None,
-        };
-        let machine = std::fs::read_to_string(folder.join("machine.json")).unwrap_or_default();
+        let timed = read_text_if_there(&path)?.map(|text| serde_json::from_str(&text));
+        let timed = timed.transpose().map_err(|error| {
+            CliError::Failed(format!("`{}` holds no curves: {error}", path.display()))
+        })?;
+        let machine = read_text_if_there(&folder.join("machine.json"))?.unwrap_or_default();
         let timing = read_timing(folder);
         let field = match definition.kind {
             Kind::Field => figures(&record, &timing, EMBEDDED[0]),

@@ -5,7 +5,7 @@ use lopt_meta::Recipe;
 use lopt_meta::config::RECOMMENDED;
 
 use crate::error::CliError;
-use crate::record::{BarRow, Row, rounded};
+use crate::record::Row;
 
 /// Histogram and quantiles of the number of inner steps of a run: by the law of the paper, one partial
 /// unroll more than an exponential number with mean 40, each 50 steps and an exponential number with
@@ -15,7 +15,7 @@ use crate::record::{BarRow, Row, rounded};
 ///
 /// If the built-in recipe is damaged.
 pub fn rows(draws: usize) -> Result<Vec<Row>, CliError> {
-    let recipe = Recipe::parse(RECOMMENDED).map_err(|error| CliError::Bench(error.to_string()))?;
+    let recipe = Recipe::parse(RECOMMENDED).map_err(CliError::failed)?;
     let lengths = &recipe.lengths;
     let mut rng = stream(SEED, &[]);
     let paper = (0..draws).map(|_| paper_run(&mut rng)).collect();
@@ -45,22 +45,20 @@ fn exponential(rng: &mut Rng, mean: f64) -> f64 {
 /// Mean and quantiles, then the part of the runs in each quarter of a decade.
 fn summary(law: &str, mut steps: Vec<usize>) -> Vec<Row> {
     steps.sort_unstable();
-    let bar = |group: String, name: String, value: f64| {
-        Row::Bar(BarRow { group, name, value: rounded(value) })
-    };
-    let figures = || format!("steps of a run, {law}");
+    let figures = format!("steps of a run, {law}");
     let mean = steps.iter().sum::<usize>() as f64 / steps.len() as f64;
-    let mut rows = vec![bar(figures(), "mean".to_owned(), mean)];
+    let mut rows = vec![Row::bar(&figures, "mean", mean)];
     for (name, part) in [("5 %", 0.05), ("median", 0.5), ("95 %", 0.95), ("99 %", 0.99)] {
         let value = steps[(part * (steps.len() - 1) as f64) as usize] as f64;
-        rows.push(bar(figures(), name.to_owned(), value));
+        rows.push(Row::bar(&figures, name, value));
     }
     let edge = |quarter: i32| 10_f64.powf(f64::from(quarter) / 4.0).round() as usize;
     for quarter in FIRST_QUARTER..LAST_QUARTER {
         let (from, to) = (edge(quarter), edge(quarter + 1));
         let inside = steps.partition_point(|&s| s < to) - steps.partition_point(|&s| s < from);
         let part = inside as f64 / steps.len() as f64;
-        rows.push(bar(format!("histogram, {law}"), format!("{from} to {}", to - 1), part));
+        let (group, name) = (format!("histogram, {law}"), format!("{from} to {}", to - 1));
+        rows.push(Row::bar(&group, &name, part));
     }
     rows
 }

@@ -2,8 +2,8 @@
 //! record that was interrupted goes on where it stopped.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
-use crate::output::{OutputFolder, write_file};
-use crate::record::{Header, Record, Row, line};
+use crate::input::{read_text, read_text_if_there};
+use crate::output::{OutputFolder, append, write_file};
+use crate::record::{Header, Record, Row, TimedRun, line};
 
 /// Name of the file of rows.
 pub const RECORDS: &str = "records.jsonl";
@@ -52,6 +53,13 @@ pub struct Timing {
     pub optimizer_seconds: Option<f64>,
 }
 
+impl Timing {
+    /// That of a run.
+    pub fn of(row: usize, run: &TimedRun) -> Self {
+        Self { row, seconds: run.seconds, optimizer_seconds: Some(run.optimizer_seconds) }
+    }
+}
+
 impl Log {
     /// Begins a record, or goes on with the one that is there.
     ///
@@ -60,38 +68,37 @@ impl Log {
     /// If the folder holds another record or one that is damaged, or refuses to be written.
     pub fn open(folder: &OutputFolder, header: &Header) -> Result<Self, CliError> {
         let path = folder.path().join(RECORDS);
-        let begun = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(CliError::NotReadable { path, source }),
-            Ok(text) => Some(Record::parse(&text).map_err(|error| damaged(&path, &error))?),
-        };
-        let record = match begun {
-            Some(record) if record.header == *header => record,
-            Some(record) => return Err(CliError::Bench(other(&path, &record.header, header))),
-            None => Record { header: header.clone(), rows: Vec::new() },
-        };
+        let record = begun(folder.path(), header)?;
         // written anew, so that a line cut short by a crash is gone
         write_file(&path, record.to_text()?.as_bytes())?;
-        let append = |name: &str| {
-            let path = folder.path().join(name);
-            let file = OpenOptions::new().create(true).append(true).open(&path);
-            file.map_err(|source| CliError::NotWritable { path, source })
-        };
-        let next = record.rows.len();
-        let (rows, timing) = (append(RECORDS)?, append(TIMING)?);
-        let ends = Mutex::new(Ends {
-            rows,
-            timing,
-            next,
+        let ends = Ends {
+            rows: append(&path)?,
+            timing: append(&folder.path().join(TIMING))?,
+            next: record.rows.len(),
             waiting: BTreeMap::new(),
             synced: Instant::now(),
-        });
-        Ok(Self { path, begun: record.rows, ends })
+        };
+        Ok(Self { path, begun: record.rows, ends: Mutex::new(ends) })
     }
 
     /// Rows that were there before.
     pub fn begun(&self) -> &[Row] {
         &self.begun
+    }
+
+    /// Whether the row of this place was there before.
+    ///
+    /// # Errors
+    ///
+    /// If another row is in its place.
+    pub fn has(&self, place: usize, key: &str) -> Result<bool, CliError> {
+        match self.begun.get(place).map(Row::key) {
+            Some(found) if found != key => Err(CliError::Failed(format!(
+                "`{}` has the row of {found} where that of {key} belongs; remove it",
+                self.path.display()
+            ))),
+            found => Ok(found.is_some()),
+        }
     }
 
     /// Appends the row of a job; rows of later jobs wait for it.
@@ -131,10 +138,25 @@ impl Log {
     }
 }
 
+/// The record in a folder as far as it goes, with no rows if there is none.
+///
+/// # Errors
+///
+/// If the folder holds another record or one that is damaged.
+pub fn begun(folder: &Path, header: &Header) -> Result<Record, CliError> {
+    let path = folder.join(RECORDS);
+    let begun = read_text_if_there(&path)?.map(|text| Record::parse(&text));
+    match begun.transpose().map_err(|error| damaged(&path, &error))? {
+        Some(record) if record.header == *header => Ok(record),
+        Some(record) => Err(CliError::Failed(other(&path, &record.header, header))),
+        None => Ok(Record { header: header.clone(), rows: Vec::new() }),
+    }
+}
+
 /// Reads what the clock said of the rows of the record in this folder; lines that were cut short are
 /// left out.
 pub fn read_timing(folder: &Path) -> Vec<Timing> {
-    let text = std::fs::read_to_string(folder.join(TIMING)).unwrap_or_default();
+    let text = read_text(&folder.join(TIMING)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -144,13 +166,11 @@ pub fn read_timing(folder: &Path) -> Vec<Timing> {
 ///
 /// If there is none, or it is damaged.
 pub fn read(path: &Path) -> Result<Record, CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CliError::NotReadable { path: path.to_owned(), source })?;
-    Record::parse(&text).map_err(|error| damaged(path, &error))
+    Record::parse(&read_text(path)?).map_err(|error| damaged(path, &error))
 }
 
 fn damaged(path: &Path, error: &crate::record::RecordError) -> CliError {
-    CliError::Bench(format!("`{}` is no record: {error}", path.display()))
+    CliError::Failed(format!("`{}` is no record: {error}", path.display()))
 }
 
 /// Why a record cannot be gone on with.
@@ -201,7 +221,7 @@ mod tests {
         put(&log, 0);
         drop(log);
         let path = dir.path().join(RECORDS);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
+        append(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
         let log = Log::open(&folder, &header()).unwrap();
         assert_eq!(log.begun().len(), 1);
         put(&log, 1);

@@ -4,7 +4,7 @@ use lopt_core::{HierarchicalRnn, Layout, Optimizer};
 
 use crate::contender::Contender;
 use crate::error::CliError;
-use crate::record::{BarRow, Row, rounded};
+use crate::record::Row;
 use crate::setting::{Learned, LearnedWeights, Setting};
 
 /// Bytes of state per parameter of every contender after two steps on a model of this size; learned
@@ -15,24 +15,24 @@ use crate::setting::{Learned, LearnedWeights, Setting};
 /// If weights do not fit.
 pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliError> {
     let mut rows = Vec::new();
-    let mut push = |name: String, optimizer: &mut dyn Optimizer| {
+    let mut push = |name: &str, optimizer: &mut dyn Optimizer| {
         let mut params = vec![0.1; layout.len()];
         let grads: Vec<f32> = (0..layout.len()).map(|i| (i as f32 * 0.37).sin()).collect();
         let stepped = (0..STEPS).all(|_| optimizer.step(&mut params, &grads).is_ok());
         let bytes = optimizer.memory_bytes() as f64 / layout.len() as f64;
         if stepped {
-            rows.push(Row::Bar(BarRow { group: GROUP.to_owned(), name, value: rounded(bytes) }));
+            rows.push(Row::bar(GROUP, name, bytes));
         }
     };
     for Contender { name, settings } in contenders {
         let Some(setting) = settings.first() else { continue };
-        push(name.clone(), setting.build(layout, STEPS)?.as_mut());
+        push(name, setting.build(layout, STEPS)?.as_mut());
         if let Setting::Learned(Learned {
             weights: LearnedWeights::Hierarchical(weights), ..
         }) = setting
         {
             let mut compact = HierarchicalRnn::from_weights(weights, layout).with_compact_state();
-            push(format!("{name}, compact"), &mut compact);
+            push(&format!("{name}, compact"), &mut compact);
         }
     }
     Ok(rows)

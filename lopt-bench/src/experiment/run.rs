@@ -7,94 +7,95 @@ use lopt_core::weights::EMBEDDED;
 use lopt_problems::FieldSuite;
 
 use super::definition::{Definition, Kind, Scale};
-use super::log::{Log, Timing};
+use super::log::{Log, Timing, begun};
 use super::{lengths, memory, training};
+use crate::args::BenchArgs;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
 use crate::output::{OutputFolder, json_text};
-use crate::parallel::parallel;
+use crate::parallel::{parallel, threads};
 use crate::progress::Progress;
-use crate::record::{Header, Record, Row, VERSION, fingerprint};
+use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint, trained_key};
 use crate::runs::{jobs, run_all};
 use crate::setting::LearnedWeights;
 use crate::speed::machine::Machine;
-use crate::speed::overhead::curve::Effort;
+use crate::speed::overhead::curve::{Curve, Effort};
 use crate::speed::overhead::report::OverheadRecord;
+use crate::speed::overhead::tasks::tasks;
 use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
-/// How to run experiments.
-#[derive(Debug, Clone)]
-pub struct Options<'a> {
-    /// The quick size.
-    pub quick: bool,
-    /// Folder of the MNIST and CIFAR-10 files.
-    pub data: Option<&'a Path>,
-    /// Runs at a time.
-    pub threads: usize,
-    /// Folder of baselines that are kept from one record to the next.
-    pub cache: &'a Path,
+/// Looks at everything that can be wrong with an experiment, before the first step of this one or of those
+/// before it; writes nothing. Returns the workloads, and the contenders that need no training.
+///
+/// # Errors
+///
+/// If a workload or contender does not exist, data are missing, or the folder holds another record.
+pub fn check_experiment(
+    definition: &Definition,
+    args: &BenchArgs,
+) -> Result<(Vec<Workload>, Contenders), CliError> {
+    let scale = definition.scale(args.quick);
+    let mut workloads = Vec::new();
+    match definition.kind {
+        Kind::Field => drop(field_plan(definition, args)?),
+        Kind::Overhead => drop(tasks(args.data.as_deref())?),
+        _ => {
+            let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
+            let workload = |name: &String| Workload::new(name, size, args.data.as_deref());
+            workloads = scale.workloads.iter().map(workload).collect::<Result<_, _>>()?;
+        }
+    }
+    let known = Contenders::built_in()?;
+    let to_be_trained = |name: &&String| definition.trained.iter().any(|plan| plan.name == **name);
+    for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
+        known.named(name)?;
+    }
+    begun(&args.out.join(&definition.name), &header(definition, args)?)?;
+    Ok((workloads, known))
 }
 
 /// Runs an experiment into a folder, from where an earlier call was interrupted; returns its record.
 ///
 /// # Errors
 ///
-/// If a workload, contender or recipe does not exist, data are missing, or the folder refuses.
-pub fn run_experiment(
-    definition: &Definition,
-    options: &Options<'_>,
-    out: &Path,
-) -> Result<Record, CliError> {
-    let scale = definition.scale(options.quick);
-    // Everything that can be wrong is looked at before the first step.
-    let workloads = match definition.kind {
-        Kind::Field => Vec::new(),
-        _ => workloads(scale, options.data)?,
-    };
-    let mut known = Contenders::built_in()?;
-    let mut missing: Vec<&str> = definition.trained.iter().map(|plan| plan.name.as_str()).collect();
-    for name in &definition.contenders {
-        if !missing.contains(&name.as_str()) {
-            known.named(name)?;
-        }
-    }
-    let folder = OutputFolder::open(&out.join(&definition.name))?;
-    let log = Log::open(&folder, &header(definition, options)?)?;
+/// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training fails.
+pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Record, CliError> {
+    let (workloads, mut known) = check_experiment(definition, args)?;
+    let scale = definition.scale(args.quick);
+    let folder = OutputFolder::open(&args.out.join(&definition.name))?;
+    let _lock = folder.lock()?;
+    let log = Log::open(&folder, &header(definition, args)?)?;
     folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
     match definition.kind {
         Kind::Field => {
-            let plan = field_plan(definition, options)?;
+            let plan = field_plan(definition, args)?;
             put_rows(&plan, &WeightsSource::load(None)?, &log)?;
         }
         Kind::Races => {
-            let trained = train(definition, scale, &folder, &log, options.threads)?;
+            let trained = train(definition, scale, &folder, &log, threads(args.threads))?;
             for (plan, weights) in definition.trained.iter().zip(trained) {
                 known.add(&plan.name, weights);
             }
-            missing.clear();
             let contenders = contenders(definition, &known)?;
-            race(definition, &workloads, &contenders, &log, options.threads)?;
+            race(definition, &workloads, &contenders, &log, threads(args.threads))?;
         }
         Kind::Overhead => {
-            let timed = overhead(options)?;
+            let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+            let timed = OverheadRecord::measure(args.data.as_deref(), effort)?;
             folder.write(OVERHEAD, json_text(&timed)?.as_bytes())?;
-            put_all(
-                &log,
-                timed.curves.iter().map(|curve| {
-                    let (group, value) = ("parameters".to_owned(), curve.parameters as f64);
-                    Row::Bar(crate::record::BarRow { group, name: curve.name.clone(), value })
-                }),
-            )?;
+            let curves = timed.curves.iter();
+            let bar = |c: &Curve| Row::bar("parameters", &c.name, c.parameters as f64);
+            put_all(&log, curves.map(bar))?;
         }
         Kind::Lengths => {
-            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
+            put_all(&log, lengths::rows(if args.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
-            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })
-                .map_err(|error| CliError::Bench(error.to_string()))?;
+            let layout = Layout::single(if args.quick { 10_000 } else { 1_000_000 });
+            let layout = layout.map_err(CliError::failed)?;
             put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
     }
@@ -104,21 +105,21 @@ pub fn run_experiment(
 /// Name of the file with the overhead curves, which are all about the clock.
 pub const OVERHEAD: &str = "timing-overhead.json";
 
-fn workloads(scale: &Scale, data: Option<&Path>) -> Result<Vec<Workload>, CliError> {
-    let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
-    scale.workloads.iter().map(|name| Workload::new(name, size, data)).collect()
-}
-
 /// The jobs of the field suite that a definition names.
-fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, CliError> {
-    let scale = definition.scale(options.quick);
+fn field_plan(definition: &Definition, args: &BenchArgs) -> Result<Plan, CliError> {
+    let scale = definition.scale(args.quick);
     let suites = [FieldSuite::Choose, FieldSuite::Test];
-    let mut plan =
-        Plan::new(&suites, options.data, &scale.workloads, options.cache, options.threads)?;
+    let mut plan = Plan::new(
+        &suites,
+        args.data.as_deref(),
+        &scale.workloads,
+        &args.cache,
+        threads(args.threads),
+    )?;
     if let Some(name) = plan.skipped.first() {
         let sentence =
             format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
-        return Err(CliError::Bench(sentence));
+        return Err(CliError::Failed(sentence));
     }
     plan.seeds = scale.seeds;
     if scale.steps > 0 {
@@ -131,30 +132,22 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
     definition.contenders.iter().map(|name| known.named(name)).collect()
 }
 
-fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
+fn header(definition: &Definition, args: &BenchArgs) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
-        let weights = WeightsSource::load(Some(name))?.weights;
-        bytes.extend(weights.to_bytes().map_err(|error| CliError::Weights(error.to_string()))?);
+        let weights = WeightsSource::load(Some(Path::new(name)))?.weights;
+        bytes.extend(weights.to_bytes().map_err(CliError::failed)?);
     }
-    let quick = if options.quick { " --quick" } else { "" };
+    let quick = if args.quick { " --quick" } else { "" };
     Ok(Header {
         lopt_record: VERSION,
         experiment: definition.name.clone(),
-        quick: options.quick,
+        quick: args.quick,
         definition: fingerprint(&bytes),
         command: format!("lopt bench {}{quick}", definition.name),
-        commit: commit(),
+        commit: COMMIT.to_owned(),
         machine: "machine.json".to_owned(),
     })
-}
-
-/// The commit of the working tree, if this is one; of installed binaries nothing is known.
-fn commit() -> String {
-    let answer =
-        std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let text = answer.ok().filter(|answer| answer.status.success()).map(|answer| answer.stdout);
-    text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 /// Meta-trains what the record does not hold yet; all weights in the order of the definition.
@@ -170,9 +163,11 @@ fn train(
     let job = |index: usize| {
         let plan = &definition.trained[index];
         let path = folder.path().join(format!("{}.weights", plan.name));
+        log.has(index, &trained_key(&plan.name))?;
         if let Some(Row::Trained(row)) = log.begun().get(index)
             && let Some(weights) = training::reread(plan, row, &path)
         {
+            progress.advance();
             return Ok(weights);
         }
         let watch = Stopwatch::start(Clock::Thread);
@@ -200,23 +195,21 @@ fn race(
     let jobs = jobs(workloads, contenders);
     let first = definition.trained.len();
     let done = log.begun().len().saturating_sub(first).min(jobs.len());
+    for (place, job) in jobs[..done].iter().enumerate() {
+        log.has(first + place, &Row::Run(job.row()).key())?;
+    }
     run_all(&definition.name, &jobs[done..], threads, |place, run| {
-        let optimizer_seconds = Some(run.optimizer_seconds);
-        let timing = Timing { row: first + done + place, seconds: run.seconds, optimizer_seconds };
-        log.put(timing, &Row::Run(run.row.rounded()))
+        log.put(Timing::of(first + done + place, &run), &Row::Run(run.run.rounded()))
     })?;
     Ok(())
 }
 
-fn overhead(options: &Options<'_>) -> Result<OverheadRecord, CliError> {
-    let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
-    OverheadRecord::measure(options.data, effort)
-}
-
 /// Rows that are there all at once.
 fn put_all(log: &Log, rows: impl IntoIterator<Item = Row>) -> Result<(), CliError> {
-    for (index, row) in rows.into_iter().enumerate().skip(log.begun().len()) {
-        log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
+    for (index, row) in rows.into_iter().enumerate() {
+        if !log.has(index, &row.key())? {
+            log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
+        }
     }
     Ok(())
 }

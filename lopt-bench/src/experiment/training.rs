@@ -14,6 +14,7 @@ use lopt_problems::race_problem;
 
 use super::definition::Trained;
 use crate::error::CliError;
+use crate::input::read_bytes;
 use crate::output::write_file;
 use crate::record::{TrainedRow, fingerprint, rounded};
 use crate::setting::LearnedWeights;
@@ -68,7 +69,7 @@ pub fn train(
 
 /// The weights of a training that is already in the record; `None` if the file is gone or another.
 pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWeights> {
-    let bytes = std::fs::read(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
+    let bytes = read_bytes(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
     Some(match plan.recipe == L2L {
         true => LearnedWeights::L2l(Arc::new(L2lWeights::from_bytes(&bytes).ok()?)),
         false => LearnedWeights::Hierarchical(Arc::new(Weights::from_bytes(&bytes).ok()?)),
@@ -107,7 +108,7 @@ fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, CliError> {
     let text = match plan.recipe.as_str() {
         "paper" => PAPER,
         "recommended" => RECOMMENDED,
-        other => return Err(CliError::Bench(format!("no recipe is called `{other}`"))),
+        other => return Err(CliError::Failed(format!("no recipe is called `{other}`"))),
     };
     let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(plan, &error))?;
     lay_over(&mut table, &plan.changes);
@@ -133,7 +134,7 @@ fn lay_over(table: &mut toml::Table, changes: &toml::Table) {
 
 /// The plan's name before what went wrong.
 fn fault(plan: &Trained, error: &dyn std::fmt::Display) -> CliError {
-    CliError::Bench(format!("`{}`: {error}", plan.name))
+    CliError::Failed(format!("`{}`: {error}", plan.name))
 }
 
 /// Points of the curve of the meta-loss.

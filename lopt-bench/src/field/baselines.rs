@@ -4,7 +4,7 @@
 //! three of them on the others. One file per job and length: a line that says what it is of,
 //! then a line per run, appended as runs end, so that an interrupted call goes on where it stopped.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,14 +12,15 @@ use std::sync::{Mutex, PoisonError};
 use lopt_problems::FieldTask;
 use serde::{Deserialize, Serialize};
 
-use super::run::{Label, TimedRun, run};
+use super::run::run;
 use super::score::{JobFacts, JobRuns};
 use super::{ADAMW, COSINE, RIVALS};
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
-use crate::output::{OutputFolder, say};
+use crate::input::read_text_if_there;
+use crate::output::{OutputFolder, append, say, write_file};
 use crate::parallel::parallel;
-use crate::record::line;
+use crate::record::{RecordError, RunRow, TimedRun, line, parse_line, whole_lines};
 use crate::setting::Setting;
 
 /// First line of a file.
@@ -57,35 +58,20 @@ impl Store {
     fn open(folder: &Path, task: &FieldTask, steps: usize) -> Result<Self, CliError> {
         let of = Of { job: task.name.to_owned(), version: task.version, steps };
         let path = OutputFolder::open(folder)?.path().join(format!("{}-{steps}.jsonl", task.name));
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(CliError::NotReadable { path, source }),
-            Ok(text) => text,
+        let text = read_text_if_there(&path)?.unwrap_or_default();
+        let damaged = |error: RecordError| CliError::Baselines {
+            path: path.clone(),
+            reason: error.to_string(),
         };
-        let damaged = |reason: String| CliError::Baselines { path: path.clone(), reason };
-        // a last line without an end was being written when the process died
-        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let mut lines = whole.lines();
-        let known: Option<Of> = match lines.next() {
-            Some(first) => Some(
-                serde_json::from_str(first).map_err(|error| damaged(format!("line 1: {error}")))?,
-            ),
-            None => None,
-        };
-        let mut runs = Vec::new();
+        let mut lines = whole_lines(&text);
+        let known: Option<Of> = lines.next().map(parse_line).transpose().map_err(damaged)?;
+        let mut runs: Vec<TimedRun> = Vec::new();
         if known.as_ref() == Some(&of) {
-            for (place, text) in lines.enumerate() {
-                let run = serde_json::from_str(text);
-                runs.push(run.map_err(|error| damaged(format!("line {}: {error}", place + 2)))?);
-            }
+            runs = lines.map(parse_line).collect::<Result<_, _>>().map_err(damaged)?;
         }
-        let mut text = line(&of)?;
-        for run in &runs {
-            text.push_str(&line(run)?);
-        }
-        crate::output::write_file(&path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path);
-        let file = file.map_err(|source| CliError::NotWritable { path: path.clone(), source })?;
+        let rows: String = runs.iter().map(line).collect::<Result<_, _>>()?;
+        write_file(&path, (line(&of)? + &rows).as_bytes())?;
+        let file = append(&path)?;
         Ok(Self { path, file: Mutex::new(file), runs })
     }
 
@@ -97,23 +83,16 @@ impl Store {
         jobs: &[(&Contender, &Setting, usize)],
         threads: usize,
     ) -> Result<(), CliError> {
-        let label = |&(contender, setting, seed): &(&Contender, &Setting, usize)| Label {
-            contender: contender.name.clone(),
-            setting: setting.describe(),
-            seed,
+        let row = |&(contender, setting, seed): &(&Contender, &Setting, usize)| {
+            RunRow::new(task.name, &contender.name, setting.describe(), seed)
         };
-        let is = |run: &TimedRun, label: &Label| {
-            let run = &run.run;
-            (&run.contender, &run.setting, run.seed)
-                == (&label.contender, &label.setting, label.seed)
-        };
-        let missing: Vec<_> =
-            jobs.iter().filter(|job| !self.runs.iter().any(|run| is(run, &label(job)))).collect();
+        let known = |row: RunRow| self.runs.iter().any(|run| run.run.key() == row.key());
+        let missing: Vec<_> = jobs.iter().filter(|job| !known(row(job))).collect();
         let layout = task.job.layout();
         let ended = parallel(threads, missing.len(), |index| {
             let (_, setting, _) = missing[index];
             let mut optimizer = setting.build(&layout, steps)?;
-            let timed = run(task, steps, label(missing[index]), &mut *optimizer, false);
+            let timed = run(task, steps, row(missing[index]), &mut *optimizer, false);
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             let written = file.write_all(line(&timed)?.as_bytes());
             written.map_err(|source| CliError::NotWritable { path: self.path.clone(), source })?;
@@ -161,14 +140,14 @@ pub fn baselines(
     }
     let place = |run: &TimedRun| {
         jobs.iter().position(|&(contender, setting, seed)| {
-            run.run.contender == contender.name
-                && run.run.seed == seed
-                && run.run.setting == setting.describe()
+            run.run.key() == (&contender.name, &setting.describe(), seed)
         })
     };
     let mut placed: Vec<(usize, TimedRun)> =
         store.runs.into_iter().filter_map(|run| Some((place(&run)?, run))).collect();
     placed.sort_by_key(|&(place, _)| place);
+    // two processes may have made the same run
+    placed.dedup_by_key(|&mut (place, _)| place);
     Ok(placed.into_iter().map(|(_, run)| run).collect())
 }
 
@@ -180,12 +159,7 @@ fn finalists<'c>(
 ) -> Vec<&'c Setting> {
     let all = JobRuns::new(facts, runs);
     let loss = |setting: &Setting| {
-        let text = setting.describe();
-        let first = runs.iter().find(|timed| {
-            timed.run.contender == contender.name
-                && timed.run.seed == 0
-                && timed.run.setting == text
-        });
+        let first = all.one(&contender.name, Some(&setting.describe()), 0);
         first.and_then(|timed| all.loss(timed)).unwrap_or(f64::INFINITY)
     };
     let mut order: Vec<&Setting> = contender.settings.iter().collect();

@@ -9,17 +9,16 @@ use std::sync::{Mutex, PoisonError};
 
 use lopt_problems::{FieldSuite, FieldTask, field_tasks};
 
-use super::FACTORS;
 use super::baselines::baselines;
 use super::figures::FieldFigures;
 use super::learned::run_factor;
-use super::run::TimedRun;
 use super::score::{JobFacts, JobRuns};
+use super::{FACTORS, GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
 use crate::experiment::log::{Log, Timing};
 use crate::output::say;
 use crate::parallel::parallel;
-use crate::record::{Record, Row};
+use crate::record::{Record, Row, RunRow, TimedRun};
 use crate::weights_source::WeightsSource;
 
 /// What is run, and how.
@@ -172,27 +171,27 @@ pub const FACTOR_SEEDS: usize = 1;
 ///
 /// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
 pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), CliError> {
-    let put = |place: usize, run: &TimedRun| {
-        let timing = Timing {
-            row: place,
-            seconds: run.seconds,
-            optimizer_seconds: Some(run.optimizer_seconds),
-        };
-        log.put(timing, &Row::Run(run.run.clone()))
-    };
+    let put =
+        |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
     let begun = log.begun().len();
     let mut next = 0;
     for (suite, task) in &plan.tasks {
         let (facts, runs) = plan.baselines(*suite, task)?;
         let first = next + 1 + runs.len();
-        if next >= begun {
-            let timing = Timing { row: next, seconds: 0.0, optimizer_seconds: None };
-            log.put(timing, &Row::Job(facts))?;
+        let facts = Row::Job(facts);
+        if !log.has(next, &facts.key())? {
+            log.put(Timing { row: next, seconds: 0.0, optimizer_seconds: None }, &facts)?;
         }
-        for (place, run) in runs.iter().enumerate() {
-            if next + 1 + place >= begun {
-                put(next + 1 + place, run)?;
+        for (place, run) in (next + 1..).zip(&runs) {
+            if !log.has(place, &Row::Run(run.run.clone()).key())? {
+                put(place, run)?;
             }
+        }
+        let ours =
+            plan.factors().into_iter().flat_map(|own| [LEARNED, GUARDED].map(|name| (name, own)));
+        for (place, (name, (factor, seed))) in (first..).zip(ours) {
+            let row = RunRow::new(task.name, name, factor_text(factor), seed);
+            log.has(place, &Row::Run(row).key())?;
         }
         plan.learned(task, learned, begun.saturating_sub(first), |place, run| {
             put(first + place, run)

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lopt_core::{GuardConfig, LearnedOptimizerConfig};
 use lopt_problems::FieldTask;
 
-use super::run::{Label, TimedRun, run};
+use super::run::run;
 use super::{GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
+use crate::record::{RunRow, TimedRun};
 use crate::weights_source::WeightsSource;
 
 /// Both runs of a factor: without the guard, and with it.
@@ -26,16 +27,11 @@ pub fn run_factor(
     factor: f64,
     seed: usize,
 ) -> Result<[TimedRun; 2], CliError> {
-    let label = |contender: &str| Label {
-        contender: contender.to_owned(),
-        setting: factor_text(factor),
-        seed,
-    };
+    let row = |contender: &str| RunRow::new(task.name, contender, factor_text(factor), seed);
     let layout = task.job.layout();
     let build = |guard: Option<GuardConfig>| {
         let config = LearnedOptimizerConfig::new().with_weights((*learned.weights).clone());
-        let optimizer = config.with_guard(guard).init(&layout);
-        let mut optimizer = optimizer.map_err(|error| CliError::Weights(error.to_string()))?;
+        let mut optimizer = config.with_guard(guard).init(&layout).map_err(CliError::failed)?;
         optimizer.set_lr_multiplier(factor as f32);
         Ok::<_, CliError>(optimizer)
     };
@@ -44,7 +40,7 @@ pub fn run_factor(
     let mut guarded = build(Some(GuardConfig::default()))?.on_event(move |event| {
         heard.lock().unwrap_or_else(PoisonError::into_inner).push(event.to_string());
     });
-    let mut with = run(task, steps, label(GUARDED), &mut guarded, true);
+    let mut with = run(task, steps, row(GUARDED), &mut guarded, true);
     with.run.guard = events.lock().unwrap_or_else(PoisonError::into_inner).clone();
     with.run.guard.truncate(MOST_EVENTS);
     let quiet = with.run.guard.is_empty() && with.run.finished();
@@ -53,7 +49,7 @@ pub fn run_factor(
         same.run.contender = LEARNED.to_owned();
         same
     } else {
-        run(task, steps, label(LEARNED), &mut build(None)?, false)
+        run(task, steps, row(LEARNED), &mut build(None)?, false)
     };
     Ok([without, with])
 }

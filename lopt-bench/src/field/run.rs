@@ -1,32 +1,10 @@
 //! One run of a field job: its curves, and the processor time of training alone.
 
 use lopt_core::Optimizer;
-use lopt_problems::{FieldTask, Objective, Outcome, Phase, Probe, train};
+use lopt_problems::{BatchLoss, FieldTask, Objective, Phase, Probe, train};
 
-use crate::record::{FINISHED, RunRow, rounded};
+use crate::record::{RunRow, TimedRun, rounded};
 use crate::timing::{Clock, PhaseTimes};
-
-/// Who runs, for the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// Name of the contender.
-    pub contender: String,
-    /// Its hyper-parameters in words.
-    pub setting: String,
-    /// Number of the seed, from 0.
-    pub seed: usize,
-}
-
-/// A run with what the clock said.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct TimedRun {
-    /// Processor seconds of gradients and steps.
-    pub seconds: f64,
-    /// Processor seconds of the optimizer's steps alone.
-    pub optimizer_seconds: f64,
-    /// The run; nothing in it depends on the clock.
-    pub run: RunRow,
-}
 
 /// Steps at which the validation loss is measured: the start and [`MARKS`] equal parts of the run.
 pub fn marks(steps: usize) -> Vec<usize> {
@@ -40,39 +18,22 @@ pub const MARKS: usize = 40;
 
 /// Trains a job from a seed's start.
 ///
-/// * `steps`: of the run; those of the task, or fewer for a look.
+/// * `steps`: of the run; those of the task, or fewer for a look. `row`: who runs.
 /// * `guarded`: whether the optimizer may restore parameters that are not finite; without, they end
 ///   the run.
 pub fn run(
     task: &FieldTask,
     steps: usize,
-    label: Label,
+    row: RunRow,
     optimizer: &mut dyn Optimizer,
     guarded: bool,
 ) -> TimedRun {
-    let mut start = task.job.start(label.seed as u64);
-    let mut probe = FieldProbe::new(steps, guarded);
+    let mut start = task.job.start(row.seed as u64);
+    let times = PhaseTimes::start(Clock::Thread);
+    let mut probe = FieldProbe { marks: marks(steps), guarded, losses: (0.0, 0), row, times };
     let outcome = train(&mut *start.objective, optimizer, &mut start.params, steps, &mut probe);
     probe.enter(Phase::Measure);
-    let outcome = match outcome {
-        Outcome::Finished => FINISHED.to_owned(),
-        Outcome::Diverged { step, reason } => format!("{reason} at step {step}"),
-    };
-    TimedRun {
-        seconds: probe.times.gradients + probe.times.steps,
-        optimizer_seconds: probe.times.steps,
-        run: RunRow {
-            workload: task.name.to_owned(),
-            contender: label.contender,
-            setting: label.setting,
-            seed: label.seed,
-            outcome,
-            curve: probe.training,
-            accuracy: probe.accuracy.map(rounded),
-            validation: probe.validation,
-            guard: Vec::new(),
-        },
-    }
+    TimedRun::new(probe.row, outcome, &probe.times)
 }
 
 /// Measures the validation loss at the marks and averages the training loss between them.
@@ -81,24 +42,8 @@ struct FieldProbe {
     guarded: bool,
     /// Sum and number of the losses of batches since the last mark.
     losses: (f64, usize),
-    training: Vec<(usize, f64)>,
-    validation: Vec<(usize, f64)>,
-    accuracy: Option<f64>,
+    row: RunRow,
     times: PhaseTimes,
-}
-
-impl FieldProbe {
-    fn new(steps: usize, guarded: bool) -> Self {
-        Self {
-            marks: marks(steps),
-            guarded,
-            losses: (0.0, 0),
-            training: Vec::new(),
-            validation: Vec::new(),
-            accuracy: None,
-            times: PhaseTimes::start(Clock::Thread),
-        }
-    }
 }
 
 impl Probe for FieldProbe {
@@ -117,13 +62,13 @@ impl Probe for FieldProbe {
         }
         if self.losses.1 > 0 {
             let mean = self.losses.0 / self.losses.1 as f64;
-            self.training.push((step, rounded(mean)));
+            self.row.curve.push((step, rounded(mean)));
             self.losses = (0.0, 0);
         }
         let measured = objective.validate(params).ok_or("the job has no validation rows")?;
         if measured.loss.is_finite() {
-            self.validation.push((step, rounded(measured.loss)));
-            self.accuracy = measured.accuracy;
+            self.row.validation.push((step, rounded(measured.loss)));
+            self.row.accuracy = measured.accuracy.map(rounded);
         } else if !self.guarded {
             return Err(format!("the validation loss is {}", measured.loss));
         }
@@ -133,7 +78,7 @@ impl Probe for FieldProbe {
     fn batch_loss(
         &mut self,
         _: usize,
-        batch: lopt_problems::BatchLoss<'_>,
+        batch: BatchLoss<'_>,
         _: &mut dyn Objective,
     ) -> Result<(), String> {
         if batch.loss.is_finite() {

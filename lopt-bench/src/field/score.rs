@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use lopt_problems::{FieldSuite, FieldTask};
 use serde::{Deserialize, Serialize};
 
-use super::run::TimedRun;
 use super::{ADAMW, COSINE, FACTORS, GUARDED, LEARNED, RIVALS, factor_text};
+use crate::record::TimedRun;
+use crate::score::distinct;
+use crate::tuning::mean;
 
 /// What the scores need to know of a job besides its runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,7 +147,8 @@ impl<'r> JobRuns<'r> {
         })
     }
 
-    fn one(&self, contender: &str, setting: Option<&str>, seed: usize) -> Option<&'r TimedRun> {
+    /// The run of a seed.
+    pub fn one(&self, contender: &str, setting: Option<&str>, seed: usize) -> Option<&'r TimedRun> {
         self.of(contender, setting).find(|timed| timed.run.seed == seed)
     }
 
@@ -162,41 +165,23 @@ impl<'r> JobRuns<'r> {
 
     /// Mean over seeds; `None` if a run is missing or diverged.
     fn mean_loss(&self, contender: &str, setting: Option<&str>, seeds: &[usize]) -> Option<f64> {
-        let losses: Option<Vec<f64>> = seeds
-            .iter()
-            .map(|&seed| self.one(contender, setting, seed).and_then(|timed| self.loss(timed)))
-            .collect();
-        losses.filter(|l| !l.is_empty()).map(|l| l.iter().sum::<f64>() / l.len() as f64)
+        let loss = |&seed: &usize| self.loss(self.one(contender, setting, seed)?);
+        mean(seeds.iter().map(loss))
     }
 
     /// The setting with the least mean loss among those that ran on all seeds of ours.
     fn best_setting(&self, contender: &str) -> Option<&'r str> {
         let seeds = self.seeds(1.0);
-        let mut settings: Vec<&str> = Vec::new();
-        for timed in self.of(contender, None) {
-            if !settings.contains(&timed.run.setting.as_str()) {
-                settings.push(&timed.run.setting);
-            }
-        }
-        let all: Vec<(&str, f64)> = settings
-            .into_iter()
-            .filter_map(|setting| {
-                Some((setting, self.mean_loss(contender, Some(setting), &seeds)?))
-            })
-            .collect();
-        all.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|best| best.0)
+        let settings = distinct(self.of(contender, None).map(|timed| timed.run.setting.as_str()));
+        let loss = |setting| Some((setting, self.mean_loss(contender, Some(setting), &seeds)?));
+        let all = settings.into_iter().filter_map(loss);
+        all.min_by(|a, b| a.1.total_cmp(&b.1)).map(|best| best.0)
     }
 
     /// Names of the contenders designed by hand, in the order in which they first appear.
     fn rivals(&self) -> Vec<&'r str> {
-        let mut names: Vec<&str> = Vec::new();
-        for timed in self.runs {
-            let name = timed.run.contender.as_str();
-            if name != LEARNED && name != GUARDED && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        let names = self.runs.iter().map(|timed| timed.run.contender.as_str());
+        distinct(names.filter(|&name| name != LEARNED && name != GUARDED))
     }
 
     /// Median processor seconds per step.

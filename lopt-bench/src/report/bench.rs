@@ -10,9 +10,9 @@ use crate::experiment::definition::Kind;
 use crate::experiment::findings::Findings;
 use crate::output::OutputFolder;
 use crate::report::field;
-use crate::report::number::loss_text;
-use crate::report::page::{self, CSS, escape, push};
-use crate::report::plot::canvas::Screen;
+use crate::report::number::{end_text, loss_text};
+use crate::report::page::{self, CSS, escape};
+use crate::report::plot::canvas::{Draw, Screen};
 use crate::score::Cell;
 use crate::tuning::Choice;
 
@@ -29,50 +29,40 @@ pub fn write(found: &[Findings], folder: &OutputFolder) -> Result<PathBuf, CliEr
     for (found, claims) in found.iter().zip(&claims) {
         body.push_str(&section(found, claims, &pictures)?);
     }
-    push(
-        &mut body,
-        format_args!(
-            "<footer>lopt {}. How all this is measured, and where it may mislead: benchmarks/METHODOLOGY.md and \
-             benchmarks/BIAS.md. Every plot is beside this page, in plots, as SVG and PNG.</footer>\n",
-            env!("CARGO_PKG_VERSION")
-        ),
+    body += &format!(
+        "<footer>lopt {}. How all this is measured, and where it may mislead: benchmarks/METHODOLOGY.md and \
+         benchmarks/BIAS.md. Every plot is beside this page, in plots, as SVG and PNG.</footer>\n",
+        env!("CARGO_PKG_VERSION")
     );
     folder.write("report.html", page::page("lopt: what the benchmarks show", &body).as_bytes())
 }
 
 /// All experiments with their claims counted, each a link to its section.
 fn overview(found: &[Findings], claims: &[Vec<Finding>]) -> String {
-    let all = || claims.iter().flatten();
-    let count = |verdict| all().filter(|finding| finding.verdict == verdict).count();
+    let count = |claims: &[Finding]| {
+        [Verdict::Shown, Verdict::NotShown, Verdict::Open]
+            .map(|verdict| claims.iter().filter(|finding| finding.verdict == verdict).count())
+    };
+    let all = claims.concat();
+    let [shown, not_shown, open] = count(&all);
     let mut html = format!(
-        "<p class=\"verdict\">Of {} claims {} are shown by the records, {} are not, {} stay open.</p>\n",
-        all().count(),
-        count(Verdict::Shown),
-        count(Verdict::NotShown),
-        count(Verdict::Open)
+        "<p class=\"verdict\">Of {} claims {shown} are shown by the records, {not_shown} are not, {open} stay \
+         open.</p>\n",
+        all.len()
     );
     if found.iter().any(|found| found.record.header.quick) {
-        html.push_str(
-            "<p class=\"summary\">Some records are of the quick size, which is for looking, not for judging.</p>\n",
-        );
+        html += "<p class=\"summary\">Some records are of the quick size, which is for looking, not for \
+                 judging.</p>\n";
     }
-    html.push_str("<div class=\"scroll\"><table><thead><tr><th>experiment</th><th>shown</th><th>not shown</th><th>open</th></tr></thead>\n<tbody>\n");
-    for (found, claims) in found.iter().zip(claims) {
-        let count = |verdict| claims.iter().filter(|finding| finding.verdict == verdict).count();
-        push(
-            &mut html,
-            format_args!(
-                "<tr><td><a href=\"#{}\">{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                found.definition.name,
-                escape(&found.definition.title),
-                count(Verdict::Shown),
-                count(Verdict::NotShown),
-                count(Verdict::Open)
-            ),
-        );
-    }
-    html.push_str("</tbody></table></div>\n");
-    html
+    let row = |(found, claims): (&Findings, &Vec<Finding>)| {
+        let (name, title) = (&found.definition.name, escape(&found.definition.title));
+        let [shown, not_shown, open] = count(claims);
+        format!(
+            "<tr><td><a href=\"#{name}\">{title}</a></td><td>{shown}</td><td>{not_shown}</td><td>{open}</td>"
+        )
+    };
+    let head = ["experiment", "shown", "not shown", "open"];
+    html + &page::table(head, found.iter().zip(claims).map(row))
 }
 
 /// One experiment.
@@ -89,19 +79,16 @@ fn section(
         escape(&definition.title),
         escape(definition.story.trim())
     );
-    html.push_str("<dl class=\"claims\">\n");
+    html += "<dl class=\"claims\">\n";
     for finding in claims {
-        push(
-            &mut html,
-            format_args!(
-                "<dt>{}</dt><dd>{} <span class=\"summary\">{}</span></dd>\n",
-                mark(finding.verdict),
-                escape(&finding.text),
-                escape(&figure_text(finding))
-            ),
+        html += &format!(
+            "<dt>{}</dt><dd>{} <span class=\"summary\">{}</span></dd>\n",
+            mark(finding.verdict),
+            escape(&finding.text),
+            escape(&figure_text(finding))
         );
     }
-    html.push_str("</dl>\n");
+    html += "</dl>\n";
     for figures in &found.field {
         html.push_str(&field::tables(figures));
     }
@@ -113,27 +100,20 @@ fn section(
     }
     for training in found.record.trainings() {
         let last = training.curve.last().map_or(f64::NAN, |point| point.1);
-        push(
-            &mut html,
-            format_args!(
-                "<p class=\"summary\">{}: {} meta-updates, {:.1} million instance-steps, meta-loss at the end {last:.3}.</p>\n",
-                escape(&training.name),
-                training.updates,
-                1e-6 * training.instance_steps as f64
-            ),
+        html += &format!(
+            "<p class=\"summary\">{}: {} meta-updates, {:.1} million instance-steps, meta-loss at the end \
+             {last:.3}.</p>\n",
+            escape(&training.name),
+            training.updates,
+            1e-6 * training.instance_steps as f64
         );
     }
-    push(&mut html, format_args!("<pre>{}</pre>\n", escape(&header.command)));
-    let commit = if header.commit.is_empty() {
-        String::new()
-    } else {
-        format!(", commit {}", header.commit)
-    };
-    push(
-        &mut html,
-        format_args!("<p class=\"summary\">{}{}</p>\n", escape(&machine(found)), escape(&commit)),
-    );
-    Ok(html)
+    let mut machine = machine(found);
+    if !header.commit.is_empty() {
+        machine += &format!(", commit {}", header.commit);
+    }
+    let (command, machine) = (escape(&header.command), escape(&machine));
+    Ok(format!("{html}<pre>{command}</pre>\n<p class=\"summary\">{machine}</p>\n"))
 }
 
 fn mark(verdict: Verdict) -> String {
@@ -163,25 +143,30 @@ pub fn figure_text(finding: &Finding) -> String {
 /// A plot on the page, for both kinds of screen, and as files.
 fn figure(found: &Findings, plot: &Plot, pictures: &OutputFolder) -> Result<String, CliError> {
     let (wide, narrow, png) = match &plot.drawing {
-        Drawing::Lines(chart) => {
-            (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?, chart.png()?)
-        }
-        Drawing::Bars(chart) => {
-            (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?, chart.png()?)
-        }
-        Drawing::Panels(panels) => (panels.svg()?, panels.svg()?, panels.png()?),
+        Drawing::Lines(chart) => files(chart, Screen::Wide, Screen::Narrow)?,
+        Drawing::Bars(chart) => files(chart, Screen::Wide, Screen::Narrow)?,
+        Drawing::Panels(panels) => files(panels, Screen::Panels, Screen::Panels)?,
     };
     let name = format!("{}-{}", found.definition.name, plot.name);
     pictures.write(&format!("{name}.svg"), on_its_own(&wide).as_bytes())?;
     pictures.write(&format!("{name}.png"), &png)?;
     let mut html = format!("<h3>{}</h3>\n", escape(&plot.title));
-    if !plot.legend.is_empty() {
-        html.push_str(&page::legend(plot.legend.iter().map(|(name, colour)| (&**name, *colour))));
+    if let Some(chart) = plot.drawing.lines() {
+        html.push_str(&page::legend(chart));
     }
     let command = escape(&found.record.header.command);
     let caption = format!("{} <code>{command}</code>", escape(&plot.caption));
     html.push_str(&page::figure(&wide, &narrow, &caption));
     Ok(html)
+}
+
+/// A drawing for both kinds of screen, and as PNG.
+fn files(
+    drawing: &impl Draw,
+    wide: Screen,
+    narrow: Screen,
+) -> Result<(String, String, Vec<u8>), CliError> {
+    Ok((drawing.svg(wide)?, drawing.svg(narrow)?, drawing.png(wide)?))
 }
 
 /// The drawing as a file: with the name space, and the colours that the page would give it.
@@ -197,25 +182,19 @@ fn on_its_own(svg: &str) -> String {
 /// Final losses by contender and workload.
 fn numbers(found: &Findings) -> String {
     let results = found.results();
-    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr><th>final loss</th>");
-    for workload in &results.workloads {
-        push(&mut html, format_args!("<th>{}</th>", escape(workload)));
-    }
-    html.push_str("</tr></thead>\n<tbody>\n");
-    for (place, contender) in results.contenders.iter().enumerate() {
+    let row = |(place, contender): (usize, &&str)| {
         let ours = if *contender == LEARNED { " class=\"ours\"" } else { "" };
-        push(&mut html, format_args!("<tr{ours}><td>{}</td>", escape(contender)));
-        for cells in &results.cells {
+        let cell = |cells: &Vec<Cell<'_>>| {
             let best = cells.iter().filter_map(Cell::mean_last).reduce(f64::min);
-            let own = cells[place].mean_last();
-            let class = if own.is_some() && own == best { " class=\"best\"" } else { "" };
-            let text = own.map_or("diverged".to_owned(), loss_text);
-            let setting = escape(cells[place].setting);
-            push(&mut html, format_args!("<td{class} title=\"{setting}\">{text}</td>"));
-        }
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</tbody></table></div>\n");
+            let (own, setting) = (cells[place].mean_last(), escape(cells[place].setting));
+            let class = page::best_class(own, best);
+            format!("<td{class} title=\"{setting}\">{}</td>", end_text(own))
+        };
+        let cells: String = results.cells.iter().map(cell).collect();
+        format!("<tr{ours}><td>{}</td>{cells}", escape(contender))
+    };
+    let head = std::iter::once("final loss").chain(results.workloads.iter().copied());
+    let table = page::table(head, results.contenders.iter().enumerate().map(row));
     let tuned = results.cells.iter().flatten().any(|cell| cell.tried > 1);
     let how = match found.definition.choice {
         _ if !tuned => "",
@@ -226,8 +205,7 @@ fn numbers(found: &Findings) -> String {
             " A contender with a learning rate has one for all workloads, the best of nine."
         }
     };
-    push(&mut html, format_args!("<p class=\"summary\">Means over the seeds.{how}</p>\n"));
-    html
+    format!("{table}<p class=\"summary\">Means over the seeds.{how}</p>\n")
 }
 
 /// The machine in a line.

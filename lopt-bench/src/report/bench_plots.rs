@@ -6,13 +6,13 @@ use crate::experiment::claim::{Figure, Finding};
 use crate::experiment::definition::Kind;
 use crate::experiment::findings::Findings;
 use crate::report::field;
-use crate::report::loss_charts::{loss_chart, rate_chart};
+use crate::report::loss_charts::{loss_chart, loss_line, rate_chart};
 use crate::report::plot::axis::Scale;
 use crate::report::plot::bars::{Bar, BarChart};
 use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::plot::panels::Panels;
-use crate::score::{Cell, ResultTable};
+use crate::score::{ResultTable, distinct};
 use crate::tuning::order;
 
 /// A chart with what is said about it.
@@ -24,10 +24,16 @@ pub struct Plot {
     pub title: String,
     /// What one sees.
     pub caption: String,
-    /// Names of the lines with their colours; empty for bars, which carry their names.
-    pub legend: Vec<(String, u8)>,
     /// The drawing.
     pub drawing: Drawing,
+}
+
+impl Plot {
+    /// A plot of these words.
+    pub fn new(name: &str, title: &str, caption: &str, drawing: Drawing) -> Self {
+        let [name, title, caption] = [name, title, caption].map(str::to_owned);
+        Self { name, title, caption, drawing }
+    }
 }
 
 /// Lines or bars.
@@ -37,8 +43,19 @@ pub enum Drawing {
     Lines(Chart),
     /// Bars.
     Bars(BarChart),
-    /// Several small charts.
+    /// Several small charts with the same lines.
     Panels(Panels),
+}
+
+impl Drawing {
+    /// The chart whose lines a legend must name; none for bars, which carry their names.
+    pub fn lines(&self) -> Option<&Chart> {
+        match self {
+            Self::Lines(chart) => Some(chart),
+            Self::Bars(_) => None,
+            Self::Panels(panels) => panels.charts.first().map(|(_, chart)| chart),
+        }
+    }
 }
 
 /// All charts of an experiment.
@@ -90,80 +107,66 @@ fn mean_log(results: &ResultTable<'_>, contender: usize) -> f64 {
 
 /// Loss against steps, the band from the worst to the best seed.
 fn curves(results: &ResultTable<'_>, workload: &str, shown: &[usize]) -> Plot {
-    let cell = |(colour, &place): (usize, &usize)| {
-        let name = results.contenders[place];
-        Some((name, colour as u8, results.cell(workload, name)?))
-    };
-    let cells: Vec<(&str, u8, &Cell<'_>)> = shown.iter().enumerate().filter_map(cell).collect();
-    let curves: Vec<_> = cells.iter().map(|(_, _, cell)| cell.curve()).collect();
-    let lines = cells.iter().zip(&curves).map(|(cell, curve)| (cell.0, cell.1, curve.as_slice()));
-    let rows = cells.iter().flat_map(|(_, _, cell)| &cell.rows);
+    let cells = shown.iter().enumerate().filter_map(|(place, &contender)| {
+        let name = results.contenders[contender];
+        Some((place, name, results.cell(workload, name)?))
+    });
+    let lines = cells.clone().map(|(place, name, cell)| {
+        let label = format!("{name}, {}", cell.setting);
+        loss_line(&label, place, name == LEARNED, &cell.curve(|row| &row.curve))
+    });
+    let rows = cells.clone().flat_map(|(_, _, cell)| &cell.rows);
     let initial = rows.filter_map(|row| row.initial()).reduce(f64::max);
-    let legend = |(name, colour, cell): &(&str, u8, &Cell<'_>)| {
-        (format!("{name}, {}", cell.setting), *colour)
-    };
-    Plot {
-        name: workload.to_owned(),
-        title: format!("Training loss on {workload}"),
-        caption: "Mean over the seeds; the shade reaches from the best to the worst. Both axes are logarithmic, \
-                  lower is better."
-            .to_owned(),
-        legend: cells.iter().map(legend).collect(),
-        drawing: Drawing::Lines(loss_chart("training loss", lines, initial)),
-    }
+    Plot::new(
+        workload,
+        &format!("Training loss on {workload}"),
+        "Mean over the seeds; the shade reaches from the best to the worst. Both axes are logarithmic, lower is \
+         better.",
+        Drawing::Lines(loss_chart("training loss", lines, initial)),
+    )
 }
 
 /// For each contender the part of workloads on which it is within a factor of the best.
 fn profile(results: &ResultTable<'_>, shown: &[usize]) -> Plot {
     let factors: Vec<f64> = (0..=60).map(|i| 10_f64.powf(f64::from(i) / 20.0)).collect();
-    let lines = shown.iter().enumerate().map(|(colour, &place)| {
-        let within = |&factor: &f64| (factor, results.profile(place, factor));
-        let ours = results.contenders[place] == LEARNED;
-        Series::line(colour as u8, ours, factors.iter().map(within).collect())
+    let lines = shown.iter().enumerate().map(|(place, &contender)| {
+        let within = |&factor: &f64| (factor, results.profile(contender, factor));
+        let name = results.contenders[contender];
+        Series::line(name, place, name == LEARNED, factors.iter().map(within).collect())
     });
     let chart = Chart::new("factor", "workloads within that factor of the best", lines);
-    let chart = Chart { y: Scale::Share, ..chart };
-    let name =
-        |(colour, &place): (usize, &usize)| (results.contenders[place].to_owned(), colour as u8);
-    Plot {
-        name: "profile".to_owned(),
-        title: "Performance profile".to_owned(),
-        caption: "On which part of all workloads and seeds a contender's final loss is at most so many times that \
-                  of the best contender there. Higher is better; the left edge is how often it wins."
-            .to_owned(),
-        legend: shown.iter().enumerate().map(name).collect(),
-        drawing: Drawing::Lines(chart),
-    }
+    Plot::new(
+        "profile",
+        "Performance profile",
+        "On which part of all workloads and seeds a contender's final loss is at most so many times that of the \
+         best contender there. Higher is better; the left edge is how often it wins.",
+        Drawing::Lines(Chart { y: Scale::Share, ..chart }),
+    )
 }
 
 /// Geometric mean of final over initial loss of every contender, as a bar.
 fn means(results: &ResultTable<'_>) -> Plot {
-    let mut bars: Vec<Bar> = (0..results.contenders.len())
-        .map(|place| Bar {
-            name: results.contenders[place].to_owned(),
-            value: mean_log(results, place).exp(),
-            interval: None,
-            colour: u8::from(results.contenders[place] != LEARNED) * 2,
-        })
-        .collect();
+    let bar = |(place, &name): (usize, &&str)| {
+        bar(name.to_owned(), mean_log(results, place).exp(), None, name == LEARNED)
+    };
+    let mut bars: Vec<Bar> = results.contenders.iter().enumerate().map(bar).collect();
     bars.sort_by(|a, b| a.value.total_cmp(&b.value));
-    Plot {
-        name: "means".to_owned(),
-        title: "Final over initial loss".to_owned(),
-        caption: "Geometric mean over workloads and seeds; shorter is better.".to_owned(),
-        legend: Vec::new(),
-        drawing: Drawing::Bars(BarChart { bars, line: None }),
-    }
+    Plot::new(
+        "means",
+        "Final over initial loss",
+        "Geometric mean over workloads and seeds; shorter is better.",
+        Drawing::Bars(BarChart { bars, line: None }),
+    )
+}
+
+fn bar(name: String, value: f64, interval: Option<(f64, f64)>, ours: bool) -> Bar {
+    Bar { name, value, interval, colour: if ours { 0 } else { 2 } }
 }
 
 /// Final loss against the initial rate, for the contenders `NAME@RATE`.
 fn rates(results: &ResultTable<'_>, workload: &str) -> Plot {
-    let mut bases: Vec<&str> = Vec::new();
-    for name in results.contenders.iter().filter_map(|name| name.split_once('@')) {
-        if !bases.contains(&name.0) {
-            bases.push(name.0);
-        }
-    }
+    let named = results.contenders.iter().filter_map(|name| name.split_once('@'));
+    let bases = distinct(named.map(|(base, _)| base));
     let line = |base: &str| {
         let of_base = results.contenders.iter().filter_map(|name| {
             let (own, rate) = name.split_once('@')?;
@@ -172,68 +175,47 @@ fn rates(results: &ResultTable<'_>, workload: &str) -> Plot {
         });
         of_base.collect()
     };
-    let series = bases
+    let lines = bases
         .iter()
         .enumerate()
-        .map(|(colour, base)| Series::line(colour as u8, *base == LEARNED, line(base)).marked());
+        .map(|(place, base)| Series::line(base, place, *base == LEARNED, line(base)).marked());
     let initial = results.cells.iter().flatten().flat_map(|cell| &cell.rows);
     let initial = initial.filter(|row| row.workload == workload).filter_map(|row| row.initial());
-    let chart = rate_chart("initial learning rate", series, initial.reduce(f64::max));
-    let names = bases.iter().enumerate().map(|(colour, base)| ((*base).to_owned(), colour as u8));
-    Plot {
-        name: workload.to_owned(),
-        title: format!("Final loss on {workload} by initial rate"),
-        caption: "Mean over the seeds; rates with a run that diverged have no mark. A level line needs no tuning."
-            .to_owned(),
-        legend: names.collect(),
-        drawing: Drawing::Lines(chart),
-    }
+    Plot::new(
+        workload,
+        &format!("Final loss on {workload} by initial rate"),
+        "Mean over the seeds; rates with a run that diverged have no mark. A level line needs no tuning.",
+        Drawing::Lines(rate_chart("initial learning rate", lines, initial.reduce(f64::max))),
+    )
 }
 
 /// Step over gradient by batch size, a line per model.
 fn overhead(found: &Findings) -> Option<Plot> {
     let curves = &found.timed.as_ref()?.curves;
-    let series = curves.iter().enumerate().map(|(colour, curve)| {
+    let lines = curves.iter().enumerate().map(|(place, curve)| {
+        let name = format!("{}, {} parameters", curve.name, curve.parameters);
         let points = curve.points.iter().map(|p| (p.batch as f64, p.overhead));
-        Series::line(colour as u8, false, points.collect()).marked()
+        Series::line(&name, place, false, points.collect()).marked()
     });
-    let chart = Chart::new("rows per batch", "step over gradient", series);
-    let name = |(colour, curve): (usize, &crate::speed::overhead::curve::Curve)| {
-        (format!("{}, {} parameters", curve.name, curve.parameters), colour as u8)
-    };
-    Some(Plot {
-        name: "overhead".to_owned(),
-        title: "What the learned step costs beside the gradient".to_owned(),
-        caption: "CPU time of one step over that of one gradient, medians; at 0.1 the step costs a tenth.".to_owned(),
-        legend: curves.iter().enumerate().map(name).collect(),
-        drawing: Drawing::Lines(chart),
-    })
+    Some(Plot::new(
+        "overhead",
+        "What the learned step costs beside the gradient",
+        "CPU time of one step over that of one gradient, medians; at 0.1 the step costs a tenth.",
+        Drawing::Lines(Chart::new("rows per batch", "step over gradient", lines)),
+    ))
 }
 
 /// One chart of bars per group of the record.
 fn groups(found: &Findings) -> Vec<Plot> {
-    let mut groups: Vec<&str> = Vec::new();
-    for bar in found.record.bars() {
-        if !groups.contains(&bar.group.as_str()) {
-            groups.push(&bar.group);
-        }
-    }
-    let of = |group: &str| -> Vec<Bar> {
-        let bars = found.record.bars().filter(|bar| bar.group == group);
-        let bar = |bar: &crate::record::BarRow| Bar {
-            name: bar.name.clone(),
-            value: bar.value,
-            interval: None,
-            colour: if bar.name.starts_with(LEARNED) { 0 } else { 2 },
-        };
-        bars.map(bar).collect()
-    };
-    let plot = |(place, group): (usize, &&str)| Plot {
-        name: format!("bars-{}", place + 1),
-        title: group[..1].to_uppercase() + &group[1..],
-        caption: String::new(),
-        legend: Vec::new(),
-        drawing: Drawing::Bars(BarChart { bars: of(group), line: None }),
+    let groups = distinct(found.record.bars().map(|bar| bar.group.as_str()));
+    let plot = |(place, group): (usize, &&str)| {
+        let bars = found.record.bars().filter(|bar| bar.group == **group);
+        let bars =
+            bars.map(|row| bar(row.name.clone(), row.value, None, row.name.starts_with(LEARNED)));
+        let (first, rest) = group.split_at(group.chars().next().map_or(0, char::len_utf8));
+        let title = first.to_uppercase() + rest;
+        let drawing = Drawing::Bars(BarChart { bars: bars.collect(), line: None });
+        Plot::new(&format!("bars-{}", place + 1), &title, "", drawing)
     };
     groups.iter().enumerate().map(plot).collect()
 }
@@ -242,26 +224,23 @@ fn groups(found: &Findings) -> Vec<Plot> {
 /// fewer than two.
 pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
     let pairs = found.definition.claims.iter().zip(findings);
-    let bar = |(claim, finding): (&crate::experiment::claim::Claim, &Finding)| match &claim.figure {
+    let ratio = |(claim, finding): (&crate::experiment::claim::Claim, &Finding)| match &claim.figure
+    {
         Figure::Ratio { a, b, .. } => {
             let figure = finding.figure?;
-            Some(Bar {
-                name: format!("{a} / {b}"),
-                value: figure.value,
-                interval: Some((figure.low, figure.high)),
-                colour: if a == LEARNED { 0 } else { 2 },
-            })
+            let interval = Some((figure.low, figure.high));
+            Some(bar(format!("{a} / {b}"), figure.value, interval, a == LEARNED))
         }
         _ => None,
     };
-    let bars: Vec<Bar> = pairs.filter_map(bar).collect();
-    (bars.len() > 1).then(|| Plot {
-        name: "ratios".to_owned(),
-        title: "Final losses beside each other".to_owned(),
-        caption: "Geometric mean of the first one's final loss over the second's, with 95 % intervals, on a \
-                  logarithmic axis; left of the line at 1 the first one is better."
-            .to_owned(),
-        legend: Vec::new(),
-        drawing: Drawing::Bars(BarChart { bars, line: Some(1.0) }),
+    let bars: Vec<Bar> = pairs.filter_map(ratio).collect();
+    (bars.len() > 1).then(|| {
+        Plot::new(
+            "ratios",
+            "Final losses beside each other",
+            "Geometric mean of the first one's final loss over the second's, with 95 % intervals, on a \
+             logarithmic axis; left of the line at 1 the first one is better.",
+            Drawing::Bars(BarChart { bars, line: Some(1.0) }),
+        )
     })
 }

@@ -1,7 +1,5 @@
 //! Evaluations as plain text: figures and tasks.
 
-use std::fmt::Write as _;
-
 use lopt_problems::Task;
 
 use crate::evaluate::baselines::TaskBaselines;
@@ -10,8 +8,8 @@ use crate::evaluate::figures::Figures;
 use crate::evaluate::record::EvaluationRecord;
 use crate::evaluate::statistics::Estimate;
 use crate::evaluate::task_record::TaskRecord;
-use crate::report::number::{count_text, loss_text, rate_text};
-use crate::report::table::align;
+use crate::report::number::{count_text, end_text, rate_text};
+use crate::report::table::{align, head};
 
 /// The whole result.
 pub fn render(record: &EvaluationRecord) -> String {
@@ -23,25 +21,22 @@ pub fn render(record: &EvaluationRecord) -> String {
         record.skipped.len()
     );
     if record.first_seed > 0 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ", seeds from {} on", record.first_seed);
+        text += &format!(", seeds from {} on", record.first_seed);
     }
-    text.push_str("\n\n");
-    text.push_str(&tasks(record));
-    let _ = writeln!(text, "\n95% bootstrap intervals over tasks\n");
-    text.push_str(&figures(record));
     let falling = record.still_falling_interval.map_or("-".to_owned(), percent);
     let failures: usize = record.tasks.iter().map(|task| task.failures).sum();
     let runs: usize = record.tasks.iter().map(|task| task.runs).sum();
-    let _ = writeln!(text, "\nstill falling at 25 horizons: {falling}");
-    let _ = writeln!(text, "failures: {failures} of {runs} ends of runs");
-    text
+    format!(
+        "{text}\n\n{}\n95% bootstrap intervals over tasks\n\n{}\nstill falling at 25 horizons: {falling}\n\
+         failures: {failures} of {runs} ends of runs\n",
+        tasks(record),
+        figures(record)
+    )
 }
 
 /// Every entry of an ensemble, and the shares that are won.
 pub fn ensemble(record: &EnsembleRecord) -> String {
-    let header = ["problem", "set", "parameters", "ours", "adam", "rmsprop"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("problem|set|parameters|ours|adam|rmsprop")];
     rows.extend(record.entries.iter().map(|entry| {
         let [ours, adam, rmsprop] =
             [entry.ours, entry.adam, entry.rmsprop].map(|value| format!("{value:.2}"));
@@ -68,8 +63,7 @@ pub fn ensemble(record: &EnsembleRecord) -> String {
 
 /// Sizes, cost and best settings of the baselines.
 pub fn baselines(tasks: &[Task], baselines: &[TaskBaselines]) -> String {
-    let header = ["task", "family", "parameters", "batch", "steps", "to", "seeds", "ms/step", "s"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("task|family|parameters|batch|steps|to|seeds|ms/step|s")];
     for (task, baselines) in tasks.iter().zip(baselines) {
         let milliseconds = 1e3 * baselines.core_seconds / baselines.steps.max(1) as f64;
         rows.push(vec![
@@ -90,35 +84,34 @@ pub fn baselines(tasks: &[Task], baselines: &[TaskBaselines]) -> String {
 
 /// One line per task.
 fn tasks(record: &EvaluationRecord) -> String {
-    let mut header: Vec<String> = vec!["task".to_owned(), "parameters".to_owned()];
-    header.extend(["batch", "steps", "ours", "adam 1e-3", "elsewhere", "tuned"].map(str::to_owned));
-    header.extend(["cosine", "faster 1e-3", "faster tuned"].map(str::to_owned));
+    let mut header = head(
+        "task|parameters|batch|steps|ours|adam 1e-3|elsewhere|tuned|cosine|faster 1e-3|faster tuned",
+    );
     for rate in record.by_rate.iter().filter_map(|rate| rate.initial_rate) {
         header.push(format!("from {}", rate_text(rate)));
     }
-    header.extend(["failed", "falling"].map(str::to_owned));
+    header.extend(head("failed|falling"));
     let mut rows = vec![header];
     rows.extend(record.tasks.iter().map(task_row));
     align(&rows, 1)
 }
 
 fn task_row(task: &TaskRecord) -> Vec<String> {
-    let loss = |loss: Option<f64>| loss.map_or("diverged".to_owned(), loss_text);
-    let with_rate = |value, rate| format!("{} ({})", loss(value), rate_text(rate));
+    let with_rate = |value, rate| format!("{} ({})", end_text(value), rate_text(rate));
     let mut row = vec![
         task.task.clone(),
         count_text(task.parameters),
         batch_text(task.batch),
         task.steps.to_string(),
-        loss(task.loss),
-        loss(task.adam_1e3_loss),
+        end_text(task.loss),
+        end_text(task.adam_1e3_loss),
         task.cross_family_rate.map_or("-".to_owned(), |r| with_rate(task.cross_family_loss, r)),
         with_rate(task.tuned_loss, task.tuned_rate),
         with_rate(task.tuned_cosine_loss, task.tuned_cosine_rate),
         format!("{:.2}", task.speedup_vs_adam_1e3),
         format!("{:.2}", task.speedup_vs_tuned_adam),
     ];
-    row.extend(task.losses_by_rate.iter().map(|&value| loss(value)));
+    row.extend(task.losses_by_rate.iter().copied().map(end_text));
     row.push(format!("{}/{}", task.failures, task.runs));
     let falling = task.still_falling_at_25x.map(|part| format!("{:.0}%", 100.0 * part));
     row.push(falling.unwrap_or("-".to_owned()));
@@ -127,18 +120,9 @@ fn task_row(task: &TaskRecord) -> Vec<String> {
 
 /// One line per horizon and initial rate.
 fn figures(record: &EvaluationRecord) -> String {
-    let header = [
-        "runs",
-        "wins 1e-3",
-        "wins elsewhere",
-        "wins tuned",
-        "wins cosine",
-        "speed-up 1e-3",
-        "speed-up tuned",
-        "loss ratio tuned",
-        "failures",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![head(
+        "runs|wins 1e-3|wins elsewhere|wins tuned|wins cosine|speed-up 1e-3|speed-up tuned|loss ratio tuned|failures",
+    )];
     for horizon in &record.by_horizon {
         rows.push(figures_row(&format!("{}x", horizon.multiple), &horizon.figures));
     }

@@ -1,14 +1,12 @@
 //! `race.html`: one file without any other, for a browser on a desk or in a hand.
 
-use std::fmt::Write as _;
-
 use crate::contender::LEARNED;
 use crate::error::CliError;
 use crate::race::{ContenderRecord, RaceContext, RaceRecord};
-use crate::report::loss_charts::{colour_of, race_losses, race_rates};
+use crate::report::loss_charts::{race_losses, race_rates};
 use crate::report::number::{count_text, seconds_text};
-use crate::report::page::{self, escape, push, swatch};
-use crate::report::plot::canvas::Screen;
+use crate::report::page::{self, escape, swatch};
+use crate::report::plot::canvas::{COLOURS, Draw as _, Screen};
 use crate::report::plot::chart::Chart;
 use crate::report::table;
 use crate::report::verdict::verdict;
@@ -19,14 +17,14 @@ use crate::report::verdict::verdict;
 ///
 /// If a chart cannot be drawn.
 pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliError> {
-    let problem = escape(&record.problem);
     let mut body = format!(
-        "<h1>Race on {problem}</h1>\n<p class=\"summary\">{}</p>\n",
+        "<h1>Race on {}</h1>\n<p class=\"summary\">{}</p>\n",
+        escape(&record.problem),
         escape(&table::summary(record, context))
     );
     let verdict = verdict(record);
     if !verdict.is_empty() {
-        push(&mut body, format_args!("<p class=\"verdict\">{}</p>\n", escape(&verdict)));
+        body += &format!("<p class=\"verdict\">{}</p>\n", escape(&verdict));
     }
     let validated = table::validated(record);
     let band = if record.seeds > 1 {
@@ -37,46 +35,38 @@ pub fn page(record: &RaceRecord, context: &RaceContext) -> Result<String, CliErr
     let caption = format!("{band}Both axes are logarithmic. Lower is better.");
     for (validation, title) in [(true, "Validation loss"), (false, "Training loss")] {
         if validated || !validation {
-            push(&mut body, format_args!("<h2>{title}</h2>\n"));
-            body.push_str(&legend(record.contenders.iter().enumerate()));
-            body.push_str(&figure(&race_losses(record, validation), &caption)?);
+            body += &format!("<h2>{title}</h2>\n");
+            body += &figure(&race_losses(record, validation), &caption)?;
         }
     }
-    push(&mut body, format_args!("<h2>Numbers</h2>\n{}", numbers(record)));
+    body += &format!("<h2>Numbers</h2>\n{}", numbers(record));
     if let Some(chart) = race_rates(record) {
-        body.push_str("<h2>What a learning rate decides</h2>\n");
-        let shown = |(_, c): &(usize, &ContenderRecord)| c.tuned || c.name == LEARNED;
-        body.push_str(&legend(record.contenders.iter().enumerate().filter(shown)));
+        body += "<h2>What a learning rate decides</h2>\n";
         let caption = "Final loss of every learning rate that was tried; runs that \
                        diverged have no mark. The level line is the learned optimizer, which has \
                        no rate to choose.";
-        body.push_str(&figure(&chart, caption)?);
+        body += &figure(&chart, caption)?;
     }
-    push(&mut body, format_args!("<h2>Settings</h2>\n{}", settings(record, context)));
-    push(
-        &mut body,
-        format_args!(
-            "<h2>Repeat it</h2>\n<pre>{}</pre>\n<footer>lopt {}. The same numbers are in \
-             race.json.</footer>\n",
-            escape(&context.command),
-            env!("CARGO_PKG_VERSION")
-        ),
+    body += &format!(
+        "<h2>Settings</h2>\n{}<h2>Repeat it</h2>\n<pre>{}</pre>\n<footer>lopt {}. The same numbers are in \
+         race.json.</footer>\n",
+        settings(record, context),
+        escape(&context.command),
+        env!("CARGO_PKG_VERSION")
     );
     Ok(page::page(&format!("lopt race: {}", record.problem), &body))
 }
 
+/// A chart with its legend, drawn for both kinds of screen, of which the page shows one.
 fn figure(chart: &Chart, caption: &str) -> Result<String, CliError> {
-    Ok(page::figure(&chart.svg(Screen::Wide)?, &chart.svg(Screen::Narrow)?, &escape(caption)))
-}
-
-/// Names with their colours.
-fn legend<'a>(contenders: impl Iterator<Item = (usize, &'a ContenderRecord)>) -> String {
-    page::legend(contenders.map(|(place, contender)| (contender.name.as_str(), colour_of(place))))
+    let (wide, narrow) = (chart.svg(Screen::Wide)?, chart.svg(Screen::Narrow)?);
+    Ok(page::legend(chart) + &page::figure(&wide, &narrow, &escape(caption)))
 }
 
 /// A name with its colour.
 fn coloured(place: usize, contender: &ContenderRecord) -> String {
-    format!("{}{}", swatch(&contender.name, colour_of(place)), escape(&contender.name))
+    let colour = (place % usize::from(COLOURS)) as u8;
+    format!("{}{}", swatch(&contender.name, colour), escape(&contender.name))
 }
 
 /// The tables of the terminal, the first without the settings; the best losses underlined.
@@ -86,46 +76,37 @@ fn numbers(record: &RaceRecord) -> String {
         row.remove(1);
     });
     let losses = 1 + usize::from(table::validated(record));
-    let mut html = rows(record, &first, losses);
-    html.push_str(
-        "<p class=\"summary\">After the last step, means over the seeds; the best are underlined. \
-         Seconds are processor time of one run, gradients and optimizer, without the measuring of \
-         losses.</p>\n",
-    );
     let second = table::at_equal_time(record);
-    push(&mut html, format_args!("<h3>{}</h3>\n", escape(&table::at_equal_time_title(record))));
-    html.push_str(&rows(record, &second, second[0].len() - 1));
-    html.push_str(
-        "<p class=\"summary\">At a quarter, half and all of the time of Adam(1e-3), or else of the \
+    format!(
+        "{}<p class=\"summary\">After the last step, means over the seeds; the best are underlined. Seconds are \
+         processor time of one run, gradients and optimizer, without the measuring of losses.</p>\n\
+         <h3>{}</h3>\n{}<p class=\"summary\">At a quarter, half and all of the time of Adam(1e-3), or else of the \
          fastest contender.</p>\n",
-    );
-    html
+        rows(record, &first, losses),
+        escape(&table::at_equal_time_title(record)),
+        rows(record, &second, second[0].len() - 1)
+    )
 }
 
 /// A table with a row per contender.
 ///
 /// * `losses`: so many columns after the first are losses.
 fn rows(record: &RaceRecord, cells: &[Vec<String>], losses: usize) -> String {
-    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
-    for cell in &cells[0] {
-        push(&mut html, format_args!("<th>{}</th>", escape(cell)));
-    }
-    html.push_str("</tr></thead>\n<tbody>\n");
-    let value = |cell: &str| cell.parse().unwrap_or(f64::INFINITY);
-    for (index, contender) in record.contenders.iter().enumerate() {
+    let loss = |cell: &str| cell.parse::<f64>().ok().filter(|loss| loss.is_finite());
+    let best: Vec<Option<f64>> = (0..=losses)
+        .map(|column| cells[1..].iter().filter_map(|row| loss(&row[column])).reduce(f64::min))
+        .collect();
+    let row = |(index, contender): (usize, &ContenderRecord)| {
         let ours = if contender.name == LEARNED { " class=\"ours\"" } else { "" };
-        push(&mut html, format_args!("<tr{ours}><td>{}</td>", coloured(index, contender)));
-        for (column, cell) in cells[index + 1].iter().enumerate().skip(1) {
-            let others = cells[1..].iter().map(|row| value(&row[column]));
-            let least = others.fold(f64::INFINITY, f64::min);
-            let best = column <= losses && value(cell) == least && least.is_finite();
-            let class = if best { " class=\"best\"" } else { "" };
-            push(&mut html, format_args!("<td{class}>{}</td>", escape(cell)));
-        }
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</tbody></table></div>\n");
-    html
+        let cell = |(column, cell): (usize, &String)| {
+            let best = best.get(column).copied().flatten();
+            format!("<td{}>{}</td>", page::best_class(loss(cell), best), escape(cell))
+        };
+        let cells: String = cells[index + 1].iter().enumerate().skip(1).map(cell).collect();
+        format!("<tr{ours}><td>{}</td>{cells}", coloured(index, contender))
+    };
+    let head = cells[0].iter().map(String::as_str);
+    page::table(head, record.contenders.iter().enumerate().map(row))
 }
 
 /// Everything that decides the result.
@@ -135,39 +116,40 @@ fn settings(record: &RaceRecord, context: &RaceContext) -> String {
         let mut setting = contender.setting.clone();
         if let Some(range) = table::grid_text(contender) {
             let count = contender.grid.len();
-            let _ = write!(setting, "; the best of {count} rates {range} by final loss");
+            setting += &format!("; the best of {count} rates {range} by final loss");
         }
         if let Some(reason) = &contender.diverged {
-            let _ = write!(setting, "; {reason}");
+            setting += &format!("; {reason}");
         }
         let name = coloured(index, contender);
-        push(&mut html, format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&setting)));
+        html += &format!("<dt>{name}</dt><dd>{}</dd>\n", escape(&setting));
     }
-    html.push_str("</dl>\n<dl>\n");
+    html += "</dl>\n<dl>\n";
     for (term, meaning) in facts(record, context) {
-        push(&mut html, format_args!("<dt>{term}</dt><dd>{}</dd>\n", escape(&meaning)));
+        html += &format!("<dt>{term}</dt><dd>{}</dd>\n", escape(&meaning));
     }
-    html.push_str("</dl>\n");
-    html
+    html + "</dl>\n"
 }
 
 /// Facts about the race, in words.
 fn facts(record: &RaceRecord, context: &RaceContext) -> Vec<(&'static str, String)> {
-    let (parameters, tensors) = (count_text(context.parameters), context.tensors);
+    let workload = &context.workload;
+    let layout = workload.problem.layout();
+    let (parameters, tensors) = (count_text(layout.len()), layout.tensor_count());
     let plural = if tensors == 1 { "" } else { "s" };
     let mut facts = vec![("Model", format!("{parameters} parameters in {tensors} tensor{plural}"))];
-    if let (Some(batch), Some(rows)) = (context.batch, context.train_rows) {
+    if let (Some(batch), Some(rows)) = (workload.batch, workload.rows) {
         let epochs = record.steps as f64 * batch as f64 / rows as f64;
         let rows = count_text(rows);
         facts.push(("Batches", format!("{batch} of {rows} rows, {epochs:.1} passes in all")));
     }
-    if let Some(rows) = context.loss_rows {
-        let part = if Some(rows) == context.train_rows { "all" } else { "the same" };
+    if let Some(rows) = workload.measured_rows() {
+        let part = if Some(rows) == workload.rows { "all" } else { "the same" };
         let rows = count_text(rows);
         facts.push(("Training loss", format!("measured on {part} {rows} training rows")));
     }
-    if let Some(rows) = context.test_rows {
-        facts.push(("Test set", format!("{} rows", count_text(rows))));
+    if let Some(test) = &workload.test {
+        facts.push(("Test set", format!("{} rows", count_text(test.len()))));
     }
     facts.push((
         "Fairness",

@@ -2,80 +2,71 @@
 
 use crate::contender::LEARNED;
 use crate::race::{ContenderRecord, RaceRecord};
-use crate::report::plot::canvas::COLOURS;
 use crate::report::plot::chart::{Chart, Series};
 use crate::report::table::validated;
 use crate::score::CurvePoint;
 
-/// Loss against steps, the mean over seeds with a band from the best to the worst.
-///
-/// * `title`: of the vertical axis; `lines`: name, colour and curve, the first drawn on top; `initial`: loss before the first step.
-pub fn loss_chart<'a>(
-    title: &str,
-    lines: impl Iterator<Item = (&'a str, u8, &'a [CurvePoint])>,
-    initial: Option<f64>,
-) -> Chart {
-    let series = lines.map(|(name, colour, curve)| {
-        // Step 0 has no place on a logarithmic axis.
-        let points = || curve.iter().filter(|point| point.step > 0);
-        let line = points().map(|point| (point.step as f64, point.mean)).collect();
-        let mut series = Series::line(colour, name == LEARNED, line);
-        if points().any(|point| point.min < point.max) {
-            series.band = points().map(|p| (p.step as f64, p.min, p.max)).collect();
-        }
-        series
-    });
-    Chart::new("step", title, series).capped(initial.map(|loss| 10.0 * loss))
+/// One line of [`loss_chart`]: the mean over seeds with a band from the best to the worst.
+pub fn loss_line(name: &str, place: usize, emphasised: bool, curve: &[CurvePoint]) -> Series {
+    // Step 0 has no place on a logarithmic axis.
+    let points = || curve.iter().filter(|point| point.step > 0);
+    let line = points().map(|point| (point.step as f64, point.mean)).collect();
+    let mut series = Series::line(name, place, emphasised, line);
+    if points().any(|point| point.min < point.max) {
+        series.band = points().map(|p| (p.step as f64, p.min, p.max)).collect();
+    }
+    series
 }
 
-/// Final loss against the learning rate.
+/// Loss against steps; `title`: of the vertical axis; `initial`: loss before the first step.
+pub fn loss_chart(title: &str, lines: impl Iterator<Item = Series>, initial: Option<f64>) -> Chart {
+    Chart::new("step", title, lines).capped(initial.map(|loss| 10.0 * loss))
+}
+
+/// Final loss against the learning rate; `initial`: loss before the first step.
 pub fn rate_chart(
     x_title: &str,
-    series: impl Iterator<Item = Series>,
+    lines: impl Iterator<Item = Series>,
     initial: Option<f64>,
 ) -> Chart {
-    Chart::new(x_title, "final training loss", series).capped(initial.map(|loss| 3.0 * loss))
+    Chart::new(x_title, "final training loss", lines).capped(initial.map(|loss| 3.0 * loss))
 }
 
 /// The losses of a race, on the test set or on the training set.
 pub fn race_losses(record: &RaceRecord, validation: bool) -> Chart {
-    let mut lines = Vec::new();
-    for (place, contender) in record.contenders.iter().enumerate() {
-        let curve = if validation { &contender.validation_curve } else { &contender.curve };
-        lines.push((contender.name.as_str(), colour_of(place), curve.as_slice()));
-    }
-    let start = lines.iter().find_map(|line| line.2.first()).map(|point| point.mean);
+    let curve = |c: &ContenderRecord| {
+        if validation { c.validation_curve.clone() } else { c.curve.clone() }
+    };
+    let line = |(place, c): (usize, &ContenderRecord)| {
+        loss_line(&c.name, place, c.name == LEARNED, &curve(c))
+    };
+    let initial = record.contenders.iter().find_map(|c| Some(curve(c).first()?.mean));
     let title = if validation { "validation loss" } else { "training loss" };
-    loss_chart(title, lines.into_iter(), start)
+    loss_chart(title, record.contenders.iter().enumerate().map(line), initial)
 }
 
-/// Final loss against the learning rate for every tuned contender of a race, and the first one as a
-/// level line. `None` if nobody was tuned.
+/// Final loss against the learning rate for every tuned contender of a race, and the learned optimizer as
+/// a level line. `None` if nobody was tuned.
 pub fn race_rates(record: &RaceRecord) -> Option<Chart> {
     let rates = || record.contenders.iter().flat_map(|c| c.grid.iter().map(|point| point.rate));
     let validated = validated(record);
     let low = rates().reduce(f64::min)?;
     let high = rates().reduce(f64::max)?;
-    let series = |(place, contender): (usize, &ContenderRecord)| {
-        let (colour, ours) = (colour_of(place), place == 0);
+    let line = |(place, contender): (usize, &ContenderRecord)| {
+        let (name, ours) = (&contender.name, contender.name == LEARNED);
         if contender.tuned {
             let points = contender.grid.iter();
             let line = points.filter_map(|p| {
                 let loss = if validated { p.final_validation_loss } else { p.final_train_loss };
                 Some((p.rate, loss?))
             });
-            return Some(Series::line(colour, ours, line.collect()).marked());
+            return Some(Series::line(name, place, ours, line.collect()).marked());
         }
         let level = contender.final_loss().filter(|_| ours)?;
-        Some(Series::line(colour, ours, vec![(low, level), (high, level)]))
+        Some(Series::line(name, place, ours, vec![(low, level), (high, level)]))
     };
-    let series = record.contenders.iter().enumerate().filter_map(series);
-    Some(rate_chart("learning rate", series, start(record)))
-}
-
-/// Colour of the contender at this place of the record.
-pub fn colour_of(place: usize) -> u8 {
-    (place % usize::from(COLOURS)) as u8
+    let lines = record.contenders.iter().enumerate().filter_map(line);
+    Some(rate_chart("learning rate", lines, start(record)))
 }
 
 /// Loss before the first step.

@@ -17,6 +17,11 @@ pub fn loss_text(loss: f64) -> String {
     }
 }
 
+/// The loss at the end of a run, `None` if it diverged.
+pub fn end_text(loss: Option<f64>) -> String {
+    loss_text(loss.unwrap_or(f64::NAN))
+}
+
 /// A learning rate with two digits: `1e-3`, `3.2e-4`, `1`.
 pub fn rate_text(rate: f64) -> String {
     let text = format!("{rate:.1e}").replace(".0e", "e");

@@ -1,8 +1,8 @@
 //! What all pages share: one file without any other, for a browser on a desk or in a hand.
 
-use std::fmt::{Arguments, Write as _};
-
 use crate::contender::LEARNED;
+use crate::output::printable;
+use crate::report::plot::chart::{Chart, Series};
 
 /// Colours and layout of a page.
 pub const CSS: &str = include_str!("race.css");
@@ -27,14 +27,13 @@ pub fn figure(wide: &str, narrow: &str, caption: &str) -> String {
     )
 }
 
-/// Names with their colours.
-pub fn legend<'a>(names: impl Iterator<Item = (&'a str, u8)>) -> String {
-    let mut html = String::from("<ul class=\"legend\">");
-    for (name, colour) in names {
-        push(&mut html, format_args!("<li>{}{}</li>", swatch(name, colour), escape(name)));
-    }
-    html.push_str("</ul>\n");
-    html
+/// The names of a chart's lines with their colours.
+pub fn legend(chart: &Chart) -> String {
+    let name = |Series { name, colour, .. }: &Series| {
+        format!("<li>{}{}</li>", swatch(name, *colour), escape(name))
+    };
+    let names: String = chart.series.iter().rev().map(name).collect();
+    format!("<ul class=\"legend\">{names}</ul>\n")
 }
 
 /// The colour of a contender beside its name.
@@ -43,12 +42,30 @@ pub fn swatch(name: &str, colour: u8) -> String {
     format!("<span class=\"{class}\" style=\"background:var(--c{colour})\"></span>")
 }
 
-/// Appends; writing to a string cannot fail.
-pub fn push(html: &mut String, text: Arguments<'_>) {
-    let _ = html.write_fmt(text);
+/// A table that scrolls where the screen is narrow.
+///
+/// * `head`: texts of the first row; `rows`: the cells of the others, as HTML, each from `<tr>` to its last cell.
+pub fn table<'a>(
+    head: impl IntoIterator<Item = &'a str>,
+    rows: impl IntoIterator<Item = String>,
+) -> String {
+    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
+    head.into_iter().for_each(|text| html += &format!("<th>{}</th>", escape(text)));
+    html += "</tr></thead>\n<tbody>\n";
+    rows.into_iter().for_each(|row| html += &format!("{row}</tr>\n"));
+    html + "</tbody></table></div>\n"
+}
+
+/// What underlines the best of several losses.
+pub fn best_class(own: Option<f64>, best: Option<f64>) -> &'static str {
+    if own.is_some() && own == best { " class=\"best\"" } else { "" }
 }
 
 /// Text that is safe between tags and in quoted attributes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

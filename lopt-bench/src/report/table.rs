@@ -1,27 +1,26 @@
 //! The table on the terminal.
 
-use std::fmt::Write as _;
-
 use crate::race::{ContenderRecord, RaceContext, RaceRecord};
-use crate::report::number::{count_text, loss_text, percent_text, rate_text, seconds_text};
+use crate::report::number::{count_text, end_text, percent_text, rate_text, seconds_text};
 use crate::report::verdict::verdict;
 
 /// The whole result as plain text.
 pub fn render(record: &RaceRecord, context: &RaceContext) -> String {
     let mut text = format!("{}\n\n", summary(record, context));
     text.push_str(&align(&cells(record), 2));
-    let _ = write!(text, "\n{}\n\n", at_equal_time_title(record));
-    text.push_str(&align(&at_equal_time(record), 1));
+    text += &format!("\n{}\n\n", at_equal_time_title(record));
+    text += &align(&at_equal_time(record), 1);
     for contender in &record.contenders {
         if let Some(reason) = &contender.diverged {
-            let _ = write!(text, "\n{}: {reason}", contender.name);
+            text += &format!("\n{}: {reason}", contender.name);
         }
     }
-    let verdict = verdict(record);
-    let _ = write!(text, "\n{verdict}");
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
+    format!("{}\n", format!("{text}\n{}", verdict(record)).trim_end())
+}
+
+/// The first row of a table, from names with bars between them.
+pub fn head(names: &str) -> Vec<String> {
+    names.split('|').map(str::to_owned).collect()
 }
 
 /// Rows of equal length as lines: the first `names` columns to the left, numbers to the right.
@@ -31,25 +30,22 @@ pub fn align(rows: &[Vec<String>], names: usize) -> String {
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            // Writing to a string cannot fail.
-            let _ = if column < names {
-                write!(line, "{cell:<width$}  ")
-            } else {
-                write!(line, "{cell:>width$}  ")
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        let cell = |(column, (cell, &width)): (usize, (&String, &usize))| match column < names {
+            true => format!("{cell:<width$}  "),
+            false => format!("{cell:>width$}  "),
+        };
+        let line: String = row.iter().zip(&widths).enumerate().map(cell).collect();
+        text += line.trim_end();
+        text += "\n";
     }
     text
 }
 
 /// One line about the problem.
 pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
-    let batch = context.batch.map_or("exact gradients".to_owned(), |b| format!("batches of {b}"));
-    let rows = match (context.loss_rows, context.train_rows) {
+    let workload = &context.workload;
+    let batch = workload.batch.map_or("exact gradients".to_owned(), |b| format!("batches of {b}"));
+    let rows = match (workload.measured_rows(), workload.rows) {
         (Some(shown), Some(all)) if shown < all => {
             format!("; loss on {} of {} training rows", count_text(shown), count_text(all))
         }
@@ -59,7 +55,7 @@ pub fn summary(record: &RaceRecord, context: &RaceContext) -> String {
     format!(
         "{}: {} parameters, {batch}, {} steps, {} seed{}{rows}",
         record.problem,
-        count_text(context.parameters),
+        count_text(workload.problem.layout().len()),
         record.steps,
         record.seeds,
         if record.seeds == 1 { "" } else { "s" },
@@ -75,11 +71,10 @@ pub fn cells(record: &RaceRecord) -> Vec<Vec<String>> {
     header.extend(accuracy.then_some("accuracy"));
     header.push("seconds");
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
-    let text = |loss: Option<f64>| loss.map_or("diverged".to_owned(), loss_text);
     for contender in &record.contenders {
         let mut row = vec![contender.name.clone(), short_setting(contender)];
-        row.push(text(contender.final_train_loss));
-        row.extend(validated.then(|| text(contender.final_validation_loss)));
+        row.push(end_text(contender.final_train_loss));
+        row.extend(validated.then(|| end_text(contender.final_validation_loss)));
         row.extend(accuracy.then(|| contender.test_accuracy.map_or("-".to_owned(), percent_text)));
         row.push(seconds_text(contender.seconds));
         rows.push(row);
@@ -109,9 +104,7 @@ pub fn at_equal_time(record: &RaceRecord) -> Vec<Vec<String>> {
     header.extend(times.iter().map(|&time| format!("{} s", seconds_text(time))));
     let mut rows = vec![header];
     for contender in &record.contenders {
-        let loss = |&time: &f64| {
-            contender.loss_after(time, record.steps).map_or("diverged".to_owned(), loss_text)
-        };
+        let loss = |&time: &f64| end_text(contender.loss_after(time, record.steps));
         rows.push(std::iter::once(contender.name.clone()).chain(times.iter().map(loss)).collect());
     }
     rows
@@ -120,10 +113,9 @@ pub fn at_equal_time(record: &RaceRecord) -> Vec<Vec<String>> {
 /// The first words of the setting, and out of how many it was chosen.
 fn short_setting(contender: &ContenderRecord) -> String {
     let first = contender.setting.split(',').next().unwrap_or_default();
-    if contender.tuned {
-        format!("{first}, best of {}", contender.grid.len())
-    } else {
-        first.to_owned()
+    match contender.tuned {
+        true => format!("{first}, best of {}", contender.grid.len()),
+        false => first.to_owned(),
     }
 }
 
@@ -137,16 +129,13 @@ pub fn grid_text(contender: &ContenderRecord) -> Option<String> {
 pub(crate) mod tests {
     use super::*;
     use crate::report::verdict::tests::record;
+    use crate::workload::{Size, Workload};
 
     pub(crate) fn context() -> RaceContext {
+        let size = Size { steps: Some(100), seeds: 2, batch: None };
         RaceContext {
             command: "lopt race toy".to_owned(),
-            parameters: 1234,
-            tensors: 4,
-            batch: Some(32),
-            train_rows: Some(9000),
-            test_rows: Some(1000),
-            loss_rows: Some(4096),
+            workload: Workload::new("digits-mlp", size, None).unwrap(),
             runs: 42,
             threads: 2,
             elapsed_seconds: 12.5,
@@ -157,7 +146,7 @@ pub(crate) mod tests {
     fn columns_line_up() {
         let text = render(&record(), &context());
         let expected = "\
-toy: 1 234 parameters, batches of 32, 100 steps, 2 seeds; loss on 4 096 of 9 000 training rows
+toy: 17 098 parameters, batches of 64, 100 steps, 2 seeds; loss on 2 048 of 4 000 training rows
 
 contender     setting               training loss  validation loss  accuracy  seconds
 lopt          rate 1e-3                    0.1100           0.2200   90.00 %     1.50

@@ -1,6 +1,5 @@
 //! `lopt speed --device`: the step on a GPU beside a copy and Adam on the same one.
 
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use lopt_core::gpu::{Client, DeviceAdam, DeviceError, DeviceOptimizer, Runtime, copy, wait};
@@ -16,7 +15,7 @@ use super::rounds::median;
 use super::rows::{many_tensors, single};
 use crate::error::CliError;
 use crate::report::number::count_text;
-use crate::report::table::align;
+use crate::report::table::{align, head};
 
 /// Bytes that a copy reads and writes per float.
 const COPY_BYTES: f64 = 8.0;
@@ -59,7 +58,7 @@ pub fn measure(
     config: &HierarchicalRnnConfig,
     quick: bool,
 ) -> Result<DeviceRecord, CliError> {
-    let client = runtime.client().map_err(device_error)?;
+    let client = runtime.client().map_err(CliError::failed)?;
     let sizes = if quick { [100_000, 10_000] } else { [10_000_000, 1_000_000] };
     let mut layouts = Vec::new();
     for n in sizes {
@@ -68,7 +67,9 @@ pub fn measure(
     layouts.push(("step-many-tensors", many_tensors()?));
     let mut rows = Vec::new();
     for (name, layout) in &layouts {
-        rows.extend(measure_layout(&client, name, config, layout, quick).map_err(device_error)?);
+        rows.extend(
+            measure_layout(&client, name, config, layout, quick).map_err(CliError::failed)?,
+        );
     }
     Ok(DeviceRecord { runtime: client.name().to_owned(), rows })
 }
@@ -140,15 +141,9 @@ fn time(
     }
 }
 
-fn device_error(error: DeviceError) -> CliError {
-    CliError::Speed(error.to_string())
-}
-
 /// The result for people.
 pub fn render(record: &DeviceRecord) -> String {
-    let heads =
-        ["row", "parameters", "ns/parameter", "bytes/parameter", "GB/s", "of copy", "x Adam"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let mut rows = vec![head("row|parameters|ns/parameter|bytes/parameter|GB/s|of copy|x Adam")];
     for row in &record.rows {
         rows.push(vec![
             row.name.clone(),
@@ -160,8 +155,5 @@ pub fn render(record: &DeviceRecord) -> String {
             format!("{:.1}", row.adams),
         ]);
     }
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(text, "runtime {}\n\n{}", record.runtime, align(&rows, 1));
-    text
+    format!("runtime {}\n\n{}", record.runtime, align(&rows, 1))
 }

@@ -43,16 +43,8 @@ pub const FUNCTIONS: [Function; 7] = [
 
 impl Function {
     /// Name in the machine's description.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Exp => "exp",
-            Self::Ln => "ln",
-            Self::Asinh => "asinh",
-            Self::Sqrt => "sqrt",
-            Self::Div => "div",
-        }
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
     }
 
     /// Nanoseconds for 16 lanes.

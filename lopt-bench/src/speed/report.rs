@@ -1,18 +1,12 @@
 //! The result for people.
 
-use std::fmt::Write as _;
-
 use super::record::{MeasuredMachine, SpeedRecord};
 use crate::report::number::count_text;
-use crate::report::table::align;
+use crate::report::table::{align, head};
 
 /// Machine and table as plain text.
 pub fn render(record: &SpeedRecord) -> String {
-    let mut rows = vec![
-        ["row", "parameters", "threads", "ns/parameter", "floor", "x floor", "wall ns", "M/s/core"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![head("row|parameters|threads|ns/parameter|floor|x floor|wall ns|M/s/core")];
     for row in &record.rows {
         rows.push(vec![
             row.name.clone(),
@@ -25,28 +19,27 @@ pub fn render(record: &SpeedRecord) -> String {
             format!("{:.2}", row.param_steps_per_s_per_core * 1e-6),
         ]);
     }
-    let mut text = machine(&record.machine, &record.level);
-    let _ = write!(text, "\n{}", align(&rows, 1));
-    text
+    format!("{}\n{}", machine(&record.machine, &record.level), align(&rows, 1))
 }
 
 /// The machine in a few lines.
 pub fn machine(measured: &MeasuredMachine, level: &str) -> String {
     let machine = &measured.machine;
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ =
-        writeln!(text, "{}, {} cores, {}", machine.cpu, machine.cores, machine.caches.join(", "));
-    let _ = writeln!(text, "level {level} of {}", measured.levels.join(", "));
-    let _ = writeln!(
-        text,
-        "one core: copies {:.1} GB/s (read + written), in place {:.1} GB/s; {:.1} GFLOP/s",
-        measured.copy_gb_per_s, measured.update_gb_per_s, measured.fma_gflop_per_s
-    );
     let functions = measured
         .function_ns
         .iter()
         .map(|(name, ns)| format!("{name} {:.2}", ns.as_f64().unwrap_or(f64::NAN)));
-    let _ = writeln!(text, "ns for 16 lanes: {}", functions.collect::<Vec<_>>().join(", "));
-    text
+    format!(
+        "{}, {} cores, {}\nlevel {level} of {}\n\
+         one core: copies {:.1} GB/s (read + written), in place {:.1} GB/s; {:.1} GFLOP/s\n\
+         ns for 16 lanes: {}\n",
+        machine.cpu,
+        machine.cores,
+        machine.caches.join(", "),
+        measured.levels.join(", "),
+        measured.copy_gb_per_s,
+        measured.update_gb_per_s,
+        measured.fma_gflop_per_s,
+        functions.collect::<Vec<_>>().join(", ")
+    )
 }

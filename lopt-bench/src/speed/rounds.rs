@@ -5,6 +5,7 @@ use super::functions::FUNCTIONS;
 use super::operations::ADAM_BYTES;
 use super::rows::{COPY, IN_PLACE, Row};
 use crate::error::CliError;
+use crate::progress::Progress;
 use crate::timing::sample;
 
 /// How long to measure.
@@ -47,18 +48,21 @@ pub fn measure(rows: &mut [Row], effort: Effort) -> Result<Measured, CliError> {
     levels.dedup();
     let mut probes: Vec<Vec<LevelSpeeds>> = vec![Vec::new(); levels.len()];
     let mut samples: Vec<Vec<[f64; 2]>> = vec![Vec::new(); rows.len()];
+    let progress = Progress::new("speed, rounds", 0, effort.rounds as u64);
     for row in rows.iter_mut() {
         // Touches the memory and lets a trainer fill its buffers.
-        row.case.run()?;
+        (row.case)()?;
     }
     for _ in 0..effort.rounds {
         for (&level, probes) in levels.iter().zip(&mut probes) {
             probes.push(LevelSpeeds::measure(level, effort.probe));
         }
         for (row, samples) in rows.iter_mut().zip(&mut samples) {
-            samples.push(sample(effort.sample, || row.case.run())?);
+            samples.push(sample(effort.sample, &mut row.case)?);
         }
+        progress.advance();
     }
+    progress.close();
     let of = |which: usize| -> Vec<f64> {
         samples.iter().map(|samples| median(samples.iter().map(|s| s[which]))).collect()
     };

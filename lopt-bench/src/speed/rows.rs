@@ -6,7 +6,7 @@ use lopt_core::simd::Level;
 use lopt_core::{GuardConfig, HierarchicalRnnConfig, Layout, TensorShape};
 use lopt_problems::Problem as _;
 
-use super::cases::{Case, CopyCase, InPlaceCase, MetaCase, StepCase};
+use super::cases::{self, Case};
 use super::floor::Needs;
 use super::machine::{level_name, levels};
 use super::operations::{ADAM_BYTES, Operations, compact_step_bytes, step_bytes};
@@ -38,7 +38,7 @@ pub struct Row {
     /// What it needs at least.
     pub needs: Needs,
     /// What is timed.
-    pub case: Box<dyn Case>,
+    pub case: Case,
 }
 
 /// Which rows are wanted.
@@ -86,7 +86,7 @@ impl Wanted<'_> {
         let huge = 10 * large;
         let one = single(large)?;
         let step = |name: &str, layout: &Layout, level, threads| {
-            let case = StepCase::learned(config, layout, level, threads, false)?;
+            let case = cases::learned_step(config, layout, level, threads, false)?;
             let needs = needs(config, layout, step_bytes(config), level);
             Ok::<Row, CliError>(Row::new(name, layout.len(), threads, needs, case))
         };
@@ -96,7 +96,7 @@ impl Wanted<'_> {
             rows.push(step("step", &one, level, 2)?);
         }
         if self.wants("step-compact") {
-            let case = StepCase::learned(config, &one, level, 1, true)?;
+            let case = cases::learned_step(config, &one, level, 1, true)?;
             let needs = needs(config, &one, compact_step_bytes(config), level);
             rows.push(Row::new("step-compact", large, 1, needs, case));
         }
@@ -104,7 +104,7 @@ impl Wanted<'_> {
             for (name, guard) in
                 [("step-unguarded", None), ("step-guarded", Some(GuardConfig::default()))]
             {
-                let case = StepCase::whole(config, &one, guard)?;
+                let case = cases::whole_step(config, &one, guard)?;
                 let needs = needs(config, &one, step_bytes(config), level);
                 rows.push(Row::new(name, large, 1, needs, case));
             }
@@ -123,18 +123,18 @@ impl Wanted<'_> {
         if self.wants("adam") {
             for n in [huge, large] {
                 let layout = single(n)?;
-                let case = StepCase::new(&layout, 1, || Ok(Adam::new(&layout, 1e-3)))?;
+                let case = cases::step(&layout, 1, || Ok(Adam::new(&layout, 1e-3)))?;
                 rows.push(Row::new("adam", n, 1, moved, case));
             }
         }
-        rows.push(Row::new(COPY, huge, 1, moved, CopyCase::new(huge, ADAM_BYTES)));
-        rows.push(Row::new(IN_PLACE, huge, 1, moved, InPlaceCase::new(huge, ADAM_BYTES)));
+        rows.push(Row::new(COPY, huge, 1, moved, cases::copy(huge, ADAM_BYTES)));
+        rows.push(Row::new(IN_PLACE, huge, 1, moved, cases::in_place(huge, ADAM_BYTES)));
         for (name, problem) in META {
             if self.wants(name) {
-                let tensors = lopt_problems::lookup(problem, None)?.layout().tensor_count();
-                let case = MetaCase::new(problem, self.name, level)?;
-                let n = case.parameters();
-                let operations = Operations::of_meta(config, n, tensors);
+                let layout = lopt_problems::lookup(problem, None)?.layout();
+                let n = layout.len();
+                let case = cases::meta_update(problem, self.name, level, n)?;
+                let operations = Operations::of_meta(config, n, layout.tensor_count());
                 // An unroll of a small problem stays in the caches.
                 let needs = Needs { bytes: 0.0, operations, level };
                 rows.push(Row::new(name, n, 1, needs, case));
@@ -163,8 +163,8 @@ const META: [(&str, &str); 3] = [
 ];
 
 impl Row {
-    fn new(name: &str, n: usize, threads: usize, needs: Needs, case: impl Case + 'static) -> Self {
-        Self { name: name.to_owned(), n, threads, needs, case: Box::new(case) }
+    fn new(name: &str, n: usize, threads: usize, needs: Needs, case: Case) -> Self {
+        Self { name: name.to_owned(), n, threads, needs, case }
     }
 }
 
@@ -178,14 +178,14 @@ fn needs(config: &HierarchicalRnnConfig, layout: &Layout, bytes: f64, level: Lev
 }
 
 pub(super) fn single(n: usize) -> Result<Layout, CliError> {
-    Layout::single(n).map_err(|error| CliError::Speed(error.to_string()))
+    Layout::single(n).map_err(CliError::failed)
 }
 
 /// 300 tensors of 1 to 1000 elements, the same every time.
 pub(super) fn many_tensors() -> Result<Layout, CliError> {
     let mut rng = stream(3, &[]);
     let shapes = (0..300).map(|i| TensorShape::new(format!("t{i}"), [1 + below(&mut rng, 1000)]));
-    Layout::new(shapes.collect()).map_err(|error| CliError::Speed(error.to_string()))
+    Layout::new(shapes.collect()).map_err(CliError::failed)
 }
 
 /// A state below this is taken to live in a cache.

@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum DataError {
     /// None of the names under which a file is known exists.
-    #[error("expected one of the files {names:?} in `{folder}` or a folder inside it, found none")]
+    #[error("expected {} in `{folder}` or a folder inside it, found none", names.join(" or "))]
     Missing {
         /// The folder that was searched.
         folder: String,

@@ -79,25 +79,30 @@ pub enum Ensemble {
     Scaled,
 }
 
+impl Ensemble {
+    /// All of them with their names.
+    pub const ALL: [(Self, &'static str); 10] = [
+        (Self::Paper, "paper"),
+        (Self::Released, "released"),
+        (Self::WidePaper, "wide-paper"),
+        (Self::WidePaperLarge, "wide-paper-large"),
+        (Self::Recommended, "recommended"),
+        (Self::Broad, "broad"),
+        (Self::Deep, "deep"),
+        (Self::Uncertain, "uncertain"),
+        (Self::Large, "large"),
+        (Self::Scaled, "scaled"),
+    ];
+}
+
 impl FromStr for Ensemble {
     type Err = ProblemError;
 
-    /// Reads `paper`, `released`, `wide-paper`, `wide-paper-large`, `recommended`, `broad`, `deep`,
-    /// `uncertain`, `large` or `scaled`.
+    /// Reads one of the names in [`ALL`](Self::ALL).
     fn from_str(name: &str) -> Result<Self, ProblemError> {
-        match name {
-            "paper" => Ok(Self::Paper),
-            "released" => Ok(Self::Released),
-            "wide-paper" => Ok(Self::WidePaper),
-            "wide-paper-large" => Ok(Self::WidePaperLarge),
-            "recommended" => Ok(Self::Recommended),
-            "broad" => Ok(Self::Broad),
-            "deep" => Ok(Self::Deep),
-            "uncertain" => Ok(Self::Uncertain),
-            "large" => Ok(Self::Large),
-            "scaled" => Ok(Self::Scaled),
-            _ => Err(ProblemError::UnknownEnsemble { name: name.to_owned() }),
-        }
+        let known = Self::ALL.into_iter().find(|known| known.1 == name);
+        let unknown = || ProblemError::UnknownEnsemble { name: name.to_owned() };
+        known.map(|known| known.0).ok_or_else(unknown)
     }
 }
 

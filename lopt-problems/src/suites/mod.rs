@@ -33,6 +33,9 @@ pub enum Suite {
 }
 
 impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Validation, Self::Test];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,9 +51,8 @@ impl FromStr for Suite {
 
     /// Reads `quick`, `validation` or `test`.
     fn from_str(name: &str) -> Result<Self, ProblemError> {
-        let all = [Self::Quick, Self::Validation, Self::Test];
         let unknown = || ProblemError::UnknownSuite { name: name.to_owned() };
-        all.into_iter().find(|suite| suite.name() == name).ok_or_else(unknown)
+        Self::ALL.into_iter().find(|suite| suite.name() == name).ok_or_else(unknown)
     }
 }
 

@@ -4,8 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::canvas::{self, Ink, Screen};
-use crate::error::CliError;
+use super::canvas::{Draw, Drawn, Ink, Screen};
 use crate::report::number::loss_text;
 
 /// One bar.
@@ -30,34 +29,14 @@ pub struct BarChart {
     pub line: Option<f64>,
 }
 
-impl BarChart {
-    /// The chart as an `<svg>` element that fills the width it is given.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn svg(&self, screen: Screen) -> Result<String, CliError> {
-        canvas::svg(screen, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    /// The chart as a PNG file on white.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(Screen::Wide, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    fn draw<DB: DrawingBackend>(
+impl Draw for BarChart {
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
         &self,
         root: &DrawingArea<DB, Shift>,
         ink: &Ink,
         font: u32,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        DB::ErrorType: 'static,
-    {
+        _: Screen,
+    ) -> Drawn {
         let (width, height) = root.dim_in_pixel();
         let font = font.min((height * 7 / 10) / (self.bars.len() as u32).max(1)).max(12);
         let (width, height, size) = (f64::from(width), f64::from(height), f64::from(font));
@@ -149,7 +128,7 @@ mod tests {
         let svg = chart.svg(Screen::Wide).unwrap();
         assert_eq!(svg.matches("<rect").count(), 2);
         assert!(svg.contains("small") && svg.contains("2.000"), "{svg}");
-        assert!(chart.png().unwrap().starts_with(b"\x89PNG"));
+        assert!(chart.png(Screen::Wide).unwrap().starts_with(b"\x89PNG"));
         let empty = BarChart { bars: vec![], line: None };
         assert!(empty.svg(Screen::Narrow).unwrap().contains("</svg>"));
     }

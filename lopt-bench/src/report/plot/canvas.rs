@@ -3,11 +3,14 @@
 //! The colours in the SVG are CSS variables of the page (`--muted`, `--grid`, `--c0` and so on), so
 //! that one drawing serves light and dark screens. A PNG has those of the light screen.
 
+use std::fmt::Display;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
 use crate::error::CliError;
+use crate::output::printable;
 
 /// For which screen a chart is drawn; text keeps a readable size on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,20 +38,17 @@ pub struct Ink {
     series: [RGBColor; COLOURS as usize],
 }
 
+const fn series(place: u8) -> RGBColor {
+    RGBColor(0xFE, 0x02, place)
+}
+
 impl Ink {
     /// Colours that stand for CSS variables; [`svg`] puts the variables in their place.
     const STAND_INS: Self = Self {
         muted: RGBColor(0xFE, 0x01, 0x00),
         grid: RGBColor(0xFE, 0x01, 0x01),
         faint: RGBColor(0xFE, 0x01, 0x02),
-        series: [
-            RGBColor(0xFE, 0x02, 0),
-            RGBColor(0xFE, 0x02, 1),
-            RGBColor(0xFE, 0x02, 2),
-            RGBColor(0xFE, 0x02, 3),
-            RGBColor(0xFE, 0x02, 4),
-            RGBColor(0xFE, 0x02, 5),
-        ],
+        series: [series(0), series(1), series(2), series(3), series(4), series(5)],
     };
 
     /// Those of the page on a light screen (`race.css`).
@@ -72,54 +72,69 @@ impl Ink {
     }
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// What a drawing came to.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// An `<svg>` element that fills the width it is given. `draw` gets the area, the colours and the size
-/// of text.
-///
-/// # Errors
-///
-/// If `draw` fails.
-pub fn svg(
-    screen: Screen,
-    draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>, &Ink, u32) -> Drawn,
-) -> Result<String, CliError> {
-    let (size, font) = size_and_font(screen);
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        have_font()?;
-        draw(&root, &Ink::STAND_INS, font).map_err(|error| CliError::Plot(error.to_string()))?;
-        root.present().map_err(|error| CliError::Plot(error.to_string()))?;
+/// Something that can be drawn.
+pub trait Draw {
+    /// Draws it on an area with these colours and this size of text.
+    ///
+    /// # Errors
+    ///
+    /// If plotters fails.
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        ink: &Ink,
+        font: u32,
+        screen: Screen,
+    ) -> Drawn;
+
+    /// An `<svg>` element that fills the width it is given.
+    ///
+    /// # Errors
+    ///
+    /// If plotters fails.
+    fn svg(&self, screen: Screen) -> Result<String, CliError> {
+        let (size, font) = size_and_font(screen);
+        let mut text = String::new();
+        {
+            let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+            have_font()?;
+            self.draw(&area, &Ink::STAND_INS, font, screen).map_err(fault)?;
+            area.present().map_err(fault)?;
+        }
+        // names come from records
+        Ok(themed(printable(&text)))
     }
-    Ok(themed(text))
+
+    /// A PNG file on white.
+    ///
+    /// # Errors
+    ///
+    /// If plotters fails.
+    fn png(&self, screen: Screen) -> Result<Vec<u8>, CliError> {
+        let (size, font) = size_and_font(screen);
+        let (width, height) = size;
+        let mut pixels = vec![255; (3 * width * height) as usize];
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+            have_font()?;
+            area.fill(&WHITE).map_err(fault)?;
+            self.draw(&area, &Ink::LIGHT, font, screen).map_err(fault)?;
+            area.present().map_err(fault)?;
+        }
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        let written = encoder.write_header().and_then(|mut png| png.write_image_data(&pixels));
+        written.map_err(fault)?;
+        Ok(file)
+    }
 }
 
-/// A PNG file on white.
-///
-/// # Errors
-///
-/// If `draw` fails.
-pub fn png(
-    screen: Screen,
-    draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>, &Ink, u32) -> Drawn,
-) -> Result<Vec<u8>, CliError> {
-    let (size, font) = size_and_font(screen);
-    let (width, height) = size;
-    let mut pixels = vec![255; (3 * width * height) as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        have_font()?;
-        root.fill(&WHITE).map_err(|error| CliError::Plot(error.to_string()))?;
-        draw(&root, &Ink::LIGHT, font).map_err(|error| CliError::Plot(error.to_string()))?;
-        root.present().map_err(|error| CliError::Plot(error.to_string()))?;
-    }
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
-    written.map_err(|error| CliError::Plot(error.to_string()))?;
-    Ok(file)
+fn fault(error: impl Display) -> CliError {
+    CliError::Plot(error.to_string())
 }
 
 /// Twice the size on the screen: plotters rounds positions to whole units.
@@ -140,7 +155,7 @@ const WIDE: (u32, u32) = (1840, 920);
 /// Pixels have no fonts of their own, and the system's would differ from machine to machine.
 fn have_font() -> Result<(), CliError> {
     register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| CliError::Plot("the built-in font is damaged".to_owned()))
+        .map_err(|_| fault("the built-in font is damaged"))
 }
 
 /// Puts CSS variables for the stand-ins, and lets the page decide the size.

@@ -4,12 +4,13 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::axis::{Axis, Scale};
-use super::canvas::{self, Ink, Screen};
-use crate::error::CliError;
+use super::canvas::{self, Draw, Drawn, Ink, Screen};
 
 /// A line with its band.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
+    /// What the legend calls it.
+    pub name: String,
     /// Which of the page's colours: `--c0` is 0.
     pub colour: u8,
     /// Drawn thicker than the others.
@@ -40,9 +41,10 @@ pub struct Chart {
 }
 
 impl Series {
-    /// A plain line.
-    pub fn line(colour: u8, emphasised: bool, line: Vec<(f64, f64)>) -> Self {
-        Self { colour, emphasised, marked: false, line, band: Vec::new() }
+    /// A plain line with the colour of this place.
+    pub fn line(name: &str, place: usize, emphasised: bool, line: Vec<(f64, f64)>) -> Self {
+        let colour = (place % usize::from(canvas::COLOURS)) as u8;
+        Self { name: name.to_owned(), colour, emphasised, marked: false, line, band: Vec::new() }
     }
 
     /// With a mark at each point.
@@ -66,35 +68,16 @@ impl Chart {
     pub fn capped(self, cap: Option<f64>) -> Self {
         Self { y_cap: cap, ..self }
     }
+}
 
-    /// The chart as an `<svg>` element that fills the width it is given.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn svg(&self, screen: Screen) -> Result<String, CliError> {
-        canvas::svg(screen, |root, ink, font| self.draw(root, ink, font, screen))
-    }
-
-    /// The chart as a PNG file on white.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(Screen::Wide, |root, ink, font| self.draw(root, ink, font, Screen::Wide))
-    }
-
-    pub(super) fn draw<DB: DrawingBackend>(
+impl Draw for Chart {
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
         &self,
         root: &DrawingArea<DB, Shift>,
         ink: &Ink,
         font: u32,
         screen: Screen,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        DB::ErrorType: 'static,
-    {
+    ) -> Drawn {
         let x_labels = match screen {
             Screen::Wide => 9,
             Screen::Narrow | Screen::Panels => 5,
@@ -159,9 +142,9 @@ mod tests {
     fn chart() -> Chart {
         let line = vec![(1.0, 2.3), (10.0, 0.8), (100.0, 0.05)];
         let band = line.iter().map(|&(x, y)| (x, 0.9 * y, 1.1 * y)).collect();
-        let first = Series { band, ..Series::line(1, false, line).marked() };
+        let first = Series { band, ..Series::line("a", 1, false, line).marked() };
         let line = vec![(1.0, 2.3), (10.0, f64::INFINITY), (100.0, 0.0)];
-        let second = Series::line(0, true, line);
+        let second = Series::line("b", 0, true, line);
         Chart::new("step", "loss", [second, first].into_iter()).capped(Some(10.0))
     }
 
@@ -178,7 +161,7 @@ mod tests {
 
     #[test]
     fn pictures_are_png_files_with_something_in_them() {
-        let png = chart().png().unwrap();
+        let png = chart().png(Screen::Wide).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{}", png.len());
         let share = Chart { y: Scale::Share, ..chart() };
         assert!(share.svg(Screen::Wide).unwrap().contains("50 %"));

@@ -1,10 +1,10 @@
 //! Several small charts in one drawing, each with a title.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{self, Ink, Screen};
+use super::canvas::{Draw, Drawn, Ink, Screen};
 use super::chart::Chart;
-use crate::error::CliError;
 
 /// Small charts, filled in row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,40 +16,20 @@ pub struct Panels {
 /// Charts in a row.
 const COLUMNS: usize = 3;
 
-impl Panels {
-    /// The charts as an `<svg>` element that fills the width it is given.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn svg(&self) -> Result<String, CliError> {
-        canvas::svg(Screen::Panels, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    /// The charts as a PNG file on white.
-    ///
-    /// # Errors
-    ///
-    /// If plotters fails.
-    pub fn png(&self) -> Result<Vec<u8>, CliError> {
-        canvas::png(Screen::Panels, |root, ink, font| self.draw(root, ink, font))
-    }
-
-    fn draw<DB: DrawingBackend>(
+impl Draw for Panels {
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
         &self,
-        root: &DrawingArea<DB, plotters::coord::Shift>,
+        root: &DrawingArea<DB, Shift>,
         ink: &Ink,
         font: u32,
-    ) -> Result<(), Box<dyn std::error::Error>>
-    where
-        DB::ErrorType: 'static,
-    {
+        screen: Screen,
+    ) -> Drawn {
         let rows = self.charts.len().div_ceil(COLUMNS).max(1);
         let areas = root.split_evenly((rows, COLUMNS));
         for (area, (title, chart)) in areas.iter().zip(&self.charts) {
             let style = ("sans-serif", font + font / 4).into_font().color(&ink.muted);
             let area = area.titled(title, style)?;
-            chart.draw(&area, ink, font, Screen::Panels)?;
+            chart.draw(&area, ink, font, screen)?;
         }
         Ok(())
     }
@@ -64,20 +44,14 @@ mod tests {
     #[test]
     fn every_chart_has_its_title() {
         let line = vec![(0.0, -2.0), (100.0, 3.0)];
-        let series = Series { colour: 1, emphasised: true, marked: false, line, band: vec![] };
-        let chart = Chart {
-            x_title: "step".to_owned(),
-            y_title: String::new(),
-            x: Scale::Linear,
-            y: Scale::Linear,
-            y_cap: None,
-            series: vec![series],
-        };
+        let lines = [Series::line("a", 1, true, line)].into_iter();
+        let scale = Scale::Linear;
+        let chart = Chart { x: scale, y: scale, ..Chart::new("step", "", lines) };
         let charts = (0..4).map(|i| (format!("job {i}"), chart.clone())).collect();
         let panels = Panels { charts };
-        let svg = panels.svg().unwrap();
+        let svg = panels.svg(Screen::Panels).unwrap();
         assert_eq!(svg.matches("job ").count(), 4);
         assert!(svg.matches("<polyline").count() >= 4);
-        assert!(panels.png().unwrap().starts_with(b"\x89PNG"));
+        assert!(panels.png(Screen::Panels).unwrap().starts_with(b"\x89PNG"));
     }
 }

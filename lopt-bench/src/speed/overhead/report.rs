@@ -1,6 +1,5 @@
 //! The curves for people, and as data.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use lopt_core::simd::Level;
@@ -10,9 +9,9 @@ use super::curve::{Curve, Effort, measure};
 use super::fit::Crossing;
 use super::tasks;
 use crate::error::CliError;
+use crate::parallel::pool;
 use crate::report::number::count_text;
-use crate::report::table::align;
-use crate::speed::cases;
+use crate::report::table::{align, head};
 use crate::speed::machine::{Machine, level_name};
 
 /// All curves, `--json`.
@@ -34,7 +33,7 @@ impl OverheadRecord {
     ///
     /// If the data cannot be read, a step is refused, or the thread cannot be started.
     pub fn measure(data: Option<&Path>, effort: Effort) -> Result<Self, CliError> {
-        let curves = cases::pool(1)?.install(|| {
+        let curves = pool(1)?.install(|| {
             let mut tasks = tasks::tasks(data)?;
             tasks.iter_mut().map(|task| measure(task, effort)).collect::<Result<_, CliError>>()
         })?;
@@ -45,26 +44,18 @@ impl OverheadRecord {
 /// A table per model.
 pub fn render(record: &OverheadRecord) -> String {
     let machine = &record.machine;
-    let mut text = format!(
-        "{}, {} cores, {}; level {}; one thread\n",
+    let tables: String = record.curves.iter().map(|curve| format!("\n{}", table(curve))).collect();
+    format!(
+        "{}, {} cores, {}; level {}; one thread\n{tables}",
         machine.cpu,
         machine.cores,
         machine.caches.join(", "),
         record.level
-    );
-    for curve in &record.curves {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n{}", table(curve));
-    }
-    text
+    )
 }
 
 fn table(curve: &Curve) -> String {
-    let mut rows = vec![
-        ["batch", "gradient ms", "lopt ms", "adam ms", "lopt/gradient", "step over Adam's"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![head("batch|gradient ms|lopt ms|adam ms|lopt/gradient|step over Adam's")];
     let ms = |ns: f64| format!("{:.4}", ns * 1e-6);
     for point in &curve.points {
         rows.push(vec![

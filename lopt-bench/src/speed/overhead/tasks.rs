@@ -51,8 +51,7 @@ fn task(name: &str, data: Option<&Path>) -> Result<Task, CliError> {
     let params = problem.init(&instance, &mut rng);
     let rows = instance.dataset.as_ref().map_or(1, |dataset| dataset.len());
     let layout = problem.layout();
-    let learned = HierarchicalRnn::pretrained(&layout)
-        .map_err(|error| CliError::Weights(error.to_string()))?;
+    let learned = HierarchicalRnn::pretrained(&layout).map_err(CliError::failed)?;
     let adam = Adam::new(&layout, 1e-3);
     Ok(Task {
         name: name.to_owned(),
