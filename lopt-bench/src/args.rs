@@ -21,7 +21,14 @@ pub enum Command {
     /// Train one model with the learned optimizer and with tuned hand-designed ones
     Race(RaceArgs),
     /// List the problems that can be raced on, with their sizes
-    Problems(ProblemsArgs),
+    Problems {
+        /// Show only names that contain this text
+        #[arg(value_name = "TEXT", default_value = "")]
+        filter: String,
+        /// Folder with the files of the MNIST or CIFAR-10 data
+        #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
+        data: Option<PathBuf>,
+    },
     /// Look into a file of weights
     #[command(subcommand)]
     Weights(WeightsCommand),
@@ -34,7 +41,14 @@ pub enum Command {
     /// Run experiments: the figures of the paper, and the contenders of today
     Bench(BenchArgs),
     /// Make one page of all records of experiments
-    Report(ReportArgs),
+    Report {
+        /// Folder with the records of `lopt bench`
+        #[arg(long, value_name = "DIR", default_value = "bench")]
+        records: PathBuf,
+        /// Folder for report.html and the plots
+        #[arg(long, value_name = "DIR", default_value = "report")]
+        out: PathBuf,
+    },
 }
 
 /// Arguments of `lopt bench`.
@@ -58,17 +72,6 @@ pub struct BenchArgs {
     /// Runs at a time; the record does not depend on it [default: the cores of the machine]
     #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
-}
-
-/// Arguments of `lopt report`.
-#[derive(Debug, Clone, Args)]
-pub struct ReportArgs {
-    /// Folder with the records of `lopt bench`
-    #[arg(long, value_name = "DIR", default_value = "bench")]
-    pub records: PathBuf,
-    /// Folder for report.html and the plots
-    #[arg(long, value_name = "DIR", default_value = "report")]
-    pub out: PathBuf,
 }
 
 /// Arguments of `lopt race`.
@@ -106,22 +109,15 @@ pub struct RaceArgs {
     pub threads: Option<usize>,
 }
 
-/// Arguments of `lopt problems`.
-#[derive(Debug, Clone, Args)]
-pub struct ProblemsArgs {
-    /// Show only names that contain this text
-    #[arg(value_name = "TEXT")]
-    pub filter: Option<String>,
-    /// Folder with the files of the MNIST or CIFAR-10 data
-    #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
-    pub data: Option<PathBuf>,
-}
-
 /// Commands about weights.
 #[derive(Debug, Subcommand)]
 pub enum WeightsCommand {
     /// Describe weights: configuration, counts, norms, how they were trained
-    Inspect(InspectArgs),
+    Inspect {
+        /// A file of weights, or the name of built-in ones
+        #[arg(value_name = "FILE|NAME")]
+        weights: PathBuf,
+    },
     /// Copy weights with another initial learning rate, the one they are used with
     SetRate(SetRateArgs),
     /// Take the averaged weights of this moment out of a checkpoint
@@ -172,14 +168,6 @@ pub struct SetRateArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-}
-
-/// Arguments of `lopt weights inspect`.
-#[derive(Debug, Clone, Args)]
-pub struct InspectArgs {
-    /// A file of weights, or the name of built-in ones
-    #[arg(value_name = "FILE|NAME")]
-    pub weights: PathBuf,
 }
 
 /// Arguments of `lopt train`.

@@ -51,12 +51,6 @@ pub enum CliError {
         /// What is wrong.
         reason: String,
     },
-    /// Threads could not be started.
-    #[error("cannot start threads: {0}")]
-    Threads(String),
-    /// A plot could not be drawn.
-    #[error("cannot draw the curves: {0}")]
-    Plot(String),
     /// A record could not be written as JSON.
     #[error("cannot write the record: {0}")]
     Json(#[from] serde_json::Error),

@@ -119,7 +119,7 @@ pub fn check_writable(path: &Path) -> Result<(), CliError> {
     if path.exists() && !path.is_file() {
         return Ok(());
     }
-    let path = target(path);
+    let path = fs::canonicalize(path).unwrap_or(path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     OutputFolder::open(folder.unwrap_or(Path::new("."))).map(|_| ())
 }
@@ -131,24 +131,16 @@ pub fn check_writable(path: &Path) -> Result<(), CliError> {
 ///
 /// If the disk refuses; an earlier file of that name is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let written = match fs::metadata(path) {
-        Ok(there) if !there.is_file() => {
-            OpenOptions::new().write(true).open(path).and_then(|mut to| to.write_all(bytes))
-        }
-        _ => write_atomically(&target(path), bytes),
+    let in_place = match fs::metadata(path) {
+        Ok(there) => !there.is_file(),
+        // a link to a name that is still free
+        Err(_) => path.is_symlink(),
+    };
+    let written = match in_place {
+        true => fs::write(path, bytes),
+        false => write_atomically(&fs::canonicalize(path).unwrap_or(path.to_owned()), bytes),
     };
     written.map_err(|source| CliError::NotWritable { path: path.to_owned(), source })
-}
-
-/// Where a chain of links leads; it may be a name that is still free.
-fn target(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    // as many as Linux follows
-    for _ in 0..40 {
-        let Ok(link) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("")).join(link);
-    }
-    path
 }
 
 /// A file to whose end lines are added; made if it is not there.
@@ -205,6 +197,59 @@ mod tests {
         let path = folder.write("x.json", b"two").unwrap();
         assert_eq!(fs::read(path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_stay_what_they_are() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("target"), b"old").unwrap();
+        for (link, to) in [("link", "target"), ("dangling", "free")] {
+            symlink(path(to), path(link)).unwrap();
+            check_writable(&path(link)).unwrap();
+            write_file(&path(link), b"new").unwrap();
+            assert!(path(link).is_symlink());
+            assert_eq!(fs::read(path(to)).unwrap(), b"new");
+        }
+        let pipe = path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        check_writable(&pipe).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write_file(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        // nobody reads it any more
+        let error = append(&pipe).unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
+        let folder = OutputFolder::open(dir.path()).unwrap();
+        for name in ["../out", "a/b", ".."] {
+            assert!(folder.write(name, b"").is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_leaves_files_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(dir.path()).unwrap();
+        fs::write(dir.path().join("lock"), b"mine").unwrap();
+        let held = folder.lock().unwrap();
+        let error = folder.lock().unwrap_err().to_string();
+        assert!(error.contains("another `lopt` works in"), "{error}");
+        drop(held);
+        drop(folder.lock().unwrap());
+        assert_eq!(fs::read(dir.path().join("lock")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn nothing_commands_a_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\u{9b}b\r\nc"), "a\\u{1b}[31m\\u{9b}b\\r\nc");
+        let mut written = Vec::new();
+        Printable(&mut written).write_all("é\u{7}".as_bytes()).unwrap();
+        assert_eq!(written, "é\\u{7}".as_bytes());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Independent jobs on several threads; results do not depend on how many.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -41,7 +42,7 @@ pub fn parallel<T: Send>(
         let workers = workers.map_err(|error| {
             // those that were started find nothing to do
             next.fetch_max(count, Ordering::Relaxed);
-            CliError::Threads(error.to_string())
+            no_threads(error)
         })?;
         for worker in workers {
             let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -65,5 +66,10 @@ pub fn threads(asked: Option<usize>) -> usize {
 /// If they cannot be started.
 pub fn pool(threads: usize) -> Result<ThreadPool, CliError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| CliError::Threads(error.to_string()))
+    pool.map_err(no_threads)
+}
+
+/// For threads that the system refuses.
+pub fn no_threads(error: impl Display) -> CliError {
+    CliError::Failed(format!("cannot start threads: {error}"))
 }

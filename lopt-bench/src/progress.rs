@@ -42,7 +42,9 @@ impl Progress {
         let progress =
             Self { what: what.into(), count, first, watch, bar, state: Mutex::new(state) };
         // so that nobody wonders before the first is done
-        progress.reach(first, "");
+        if first < count {
+            progress.reach(first, "");
+        }
         progress
     }
 

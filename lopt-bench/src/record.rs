@@ -392,6 +392,9 @@ pub(crate) mod tests {
         assert_eq!(Record::parse(&other), Err(RecordError::Version { found: 9 }));
         let broken = Record::parse(&format!("{text}{{}}\n")).unwrap_err().to_string();
         assert!(broken.starts_with("line 2: "), "{broken}");
+        let row = line(&Row::Run(run("a", "lopt", 3, Some(0.125)))).unwrap();
+        let twice = Record::parse(&format!("{text}{row}{row}")).unwrap_err().to_string();
+        assert_eq!(twice, format!("line 3: {TWICE}"));
     }
 
     #[test]

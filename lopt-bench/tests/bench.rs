@@ -176,7 +176,7 @@ fn bad_commands_get_one_sentence() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        text.starts_with("error: no experiment is called `fig9`; there are all, field"),
+        text.starts_with("error: no experiment is called `fig9`; did you mean fig2 or fig3"),
         "{text}"
     );
     let output = lopt(&["report", "--records", "/nowhere"], dir.path());

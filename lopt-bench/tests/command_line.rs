@@ -46,11 +46,132 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn numbers_of_nothing_are_refused() {
-    refuses(&["race", "--steps", "0"], 2, &["--steps must be at least 1"]);
-    refuses(&["race", "--seeds", "0"], 2, &["--seeds must be at least 1"]);
-    refuses(&["race", "--batch", "0"], 2, &["--batch must be at least 1"]);
-    refuses(&["race", "--threads", "0"], 2, &["--threads must be at least 1"]);
-    refuses(&["race", "--steps", "many"], 2, &["--steps", "many"]);
+    let evaluate = ["evaluate", "recommended", "--suite", "quick"];
+    let ensemble = ["evaluate", "recommended", "--ensemble", "paper"];
+    let train = ["train", "--config", RECIPE, "--out", "/nowhere"];
+    let set_rate = ["weights", "set-rate", "recommended", "--out", "/nowhere/w"];
+    let flags: [(&[&str], &str); 14] = [
+        (&["race"], "--steps"),
+        (&["race"], "--seeds"),
+        (&["race"], "--batch"),
+        (&["race"], "--threads"),
+        (&["bench", "fig3"], "--threads"),
+        (&evaluate, "--steps"),
+        (&evaluate, "--seeds"),
+        (&evaluate, "--threads"),
+        (&evaluate, "--rates"),
+        (&ensemble, "--most-parameters"),
+        (&train, "--updates"),
+        (&train, "--threads"),
+        (&[&train[..], &["--distributed", "async"]].concat(), "--patience"),
+        (&set_rate, "--rate"),
+    ];
+    let absurd =
+        ["-1", "-0.5", "nan", "inf", "-inf", "1e999", "99999999999999999999", "", "many", "1,,2"];
+    for (command, flag) in flags {
+        for value in absurd {
+            let given = format!("{flag}={value}");
+            refuses(&[command, &[given.as_str()]].concat(), 2, &[flag]);
+            if value.starts_with('-') && value != "-inf" {
+                refuses(&[command, &[flag, value]].concat(), 2, &[flag, value, "invalid value"]);
+            }
+        }
+        if flag != "--patience" {
+            refuses(&[command, &[flag, "0"]].concat(), 2, &[flag]);
+        }
+    }
+    for flag in ["--seeds", "--threads", "--steps"] {
+        refuses(&["race", flag, "1000000000000"], 2, &[flag, "from 1 to"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| dir.path().join(name);
+    assert!(Command::new("mkfifo").arg(file("pipe")).status().expect("mkfifo").success());
+    symlink("/dev/zero", file("zero")).expect("a link");
+    symlink(file("loop"), file("loop")).expect("a link");
+    fs::create_dir(file("folder")).expect("a folder");
+    fs::File::create(file("huge")).and_then(|f| f.set_len(1 << 34)).expect("a sparse file");
+    let out = file("out");
+    let out = path(&out);
+    for name in ["pipe", "zero", "loop", "folder", "huge"] {
+        let special = file(name);
+        let special = path(&special);
+        refuses(&["weights", "inspect", special], 1, &[name]);
+        refuses(&["weights", "extract", special, "--out", out], 1, &[name]);
+        refuses(&["weights", "average", "recommended", special, "--out", out], 1, &[name]);
+        refuses(&["race", "rosenbrock", "--weights", special], 1, &[name]);
+        refuses(&["train", "--config", special, "--out", out], 1, &[name]);
+        refuses(&["train", "--config", RECIPE, "--from", special, "--out", out], 1, &[name]);
+        let run = dir.path().join(format!("run-{name}"));
+        fs::create_dir(&run).expect("a folder");
+        symlink(special, run.join("checkpoint.lopt")).expect("a link");
+        let run = path(&run);
+        refuses(&["train", "--config", RECIPE, "--out", run], 1, &["holds a run already"]);
+        refuses(&["train", "--config", RECIPE, "--out", run, "--resume"], 1, &["checkpoint"]);
+        let records = dir.path().join(format!("records-{name}"));
+        fs::create_dir_all(records.join("memory")).expect("a folder");
+        symlink(special, records.join("memory/records.jsonl")).expect("a link");
+        let bench = ["bench", "memory", "--quick", "--out", path(&records)];
+        refuses(&bench, 1, &["records.jsonl"]);
+    }
+}
+
+#[test]
+fn control_characters_do_not_reach_a_terminal() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("w.lopt");
+    let mut weights = Weights::embedded("recommended").expect("built in");
+    weights.record.recipe.push_str("# \u{1b}]0;title\u{7}\n");
+    weights.write(&file).expect("weights are written");
+    let output = lopt(&["weights", "inspect", path(&file)]);
+    assert!(output.status.success() && stdout(&output).contains("]0;title"));
+    assert!(!output.stdout.contains(&0x1b) && !output.stdout.contains(&7));
+    refuses(&["race", "two\nlines\u{1b}[31m"], 2, &["two\\nlines\\u{1b}[31m"]);
+}
+
+#[test]
+fn sentences_say_what_there_is() {
+    refuses(&["evaluate", "recommended", "--suite", "quik"], 2, &["did you mean quick?"]);
+    refuses(&["evaluate", "recommended", "--suite", "zzzzzzzz"], 2, &["validation", "field-test"]);
+    refuses(&["evaluate", "recommended", "--ensemble", "zzzzzzzz"], 2, &["uncertain", "large"]);
+    let only = ["evaluate", "recommended", "--suite", "test", "--only", "mlp-relu-digit"];
+    refuses(&only, 2, &["no task is called", "did you mean"]);
+    let none = ["evaluate", "recommended", "--ensemble", "paper", "--most-parameters", "1"];
+    refuses(&none, 2, &["no problem of at most 1"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lopt"));
+    let listed = command.args(["problems", "rosenbrock"]).env("LOPT_DATA", "").output();
+    let listed = listed.expect("the binary starts");
+    assert!(listed.status.success(), "{}", stderr(&listed));
+}
+
+#[cfg(unix)]
+#[test]
+fn weights_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join(OsStr::from_bytes(b"w-\xff.lopt"));
+    let lopt = |args: &[&str], last: &[&OsStr]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lopt"));
+        command.args(args).args(last).status().expect("the binary starts").success()
+    };
+    let set = ["weights", "set-rate", "recommended", "--rate", "1e-3", "--out"];
+    assert!(lopt(&set, &[file.as_os_str()]) && file.exists());
+    assert!(lopt(&["weights", "inspect"], &[file.as_os_str()]));
+}
+
+#[test]
+fn all_experiments_are_looked_at_before_the_first() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("bench");
+    let bench = ["bench", "all", "--data", "/no/such/folder", "--out", path(&out)];
+    refuses(&bench, 1, &["data"]);
+    assert!(!out.exists(), "nothing has begun");
 }
 
 #[test]
@@ -61,7 +182,7 @@ fn batches_must_fit_the_problem() {
 
 #[test]
 fn unknown_names_get_a_suggestion() {
-    refuses(&["race", "digit-mlp"], 2, &["digit-mlp", "did you mean `digits-mlp`?"]);
+    refuses(&["race", "digit-mlp"], 2, &["digit-mlp", "did you mean digits-mlp?"]);
     refuses(&["race", "xyzzy"], 2, &["xyzzy", "lopt problems"]);
     refuses(&["race", "--only", "adam-tune"], 2, &["adam-tune", "did you mean adam-tuned?"]);
     refuses(&["rce"], 2, &["rce", "race"]);
@@ -196,6 +317,19 @@ fn training_needs_a_recipe() {
     fs::write(Path::new(out).join("checkpoint.lopt"), "a run").expect("a file");
     refuses(&resumed, 1, &["checkpoint"]);
     refuses(&resumed[..5], 1, &["holds a run already", "--resume"]);
+    fs::rename(
+        Path::new(out).join("checkpoint.lopt"),
+        Path::new(out).join("checkpoint.lopt.previous"),
+    )
+    .expect("the same folder");
+    refuses(&resumed, 1, &["checkpoint.lopt.previous", "the one before"]);
+    for name in ["checkpoint.lopt.previous", "light.lopt", "weights.lopt"] {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        fs::write(out.path().join(name), "kept").expect("a file");
+        let fresh = ["train", "--config", RECIPE, "--out", path(out.path())];
+        refuses(&fresh, 1, &["holds a run already", name]);
+        assert_eq!(fs::read(out.path().join(name)).expect("still there"), b"kept");
+    }
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn tasks_without_their_data_are_named() {
 fn nonsense_is_refused() {
     let dir = folder();
     for (args, word) in [
-        (&["--suite", "quack"][..], "quick, validation or test"),
+        (&["--suite", "quack"][..], "did you mean quick?"),
         (&["--suite", "quick", "--rates=-1"], "--rates"),
         (&["--suite", "quick", "--only", "mlp-relu-digit"], "mlp-relu-digits"),
     ] {

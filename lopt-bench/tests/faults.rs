@@ -117,7 +117,7 @@ fn a_second_trainer_in_the_folder_is_refused() {
     wait_beyond(folder.path(), 0);
     let second = train(folder.path(), true).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
-    assert!(sentence(&second).contains("another `lopt train` works in"), "{}", sentence(&second));
+    assert!(sentence(&second).contains("another `lopt` works in"), "{}", sentence(&second));
     child.kill().unwrap();
     child.wait().unwrap();
     let third = train(folder.path(), true).spawn().unwrap();

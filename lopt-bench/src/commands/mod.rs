@@ -65,8 +65,10 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         // Without a command the arguments of a race are its defaults.
         None => run(Cli::parse_from(["lopt", "race"]), out),
         Some(Command::Race(args)) => race::run(&args, out),
-        Some(Command::Problems(args)) => problems::run(&args, out),
-        Some(Command::Weights(WeightsCommand::Inspect(args))) => weights::inspect(&args, out),
+        Some(Command::Problems { filter, data }) => problems::run(&filter, data.as_deref(), out),
+        Some(Command::Weights(WeightsCommand::Inspect { weights })) => {
+            weights::inspect(&weights, out)
+        }
         Some(Command::Weights(WeightsCommand::SetRate(args))) => weights::set_rate(&args, out),
         Some(Command::Weights(WeightsCommand::Extract(args))) => weights::extract(&args, out),
         Some(Command::Weights(WeightsCommand::Average(args))) => weights::average(&args, out),
@@ -74,7 +76,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Some(Command::Speed(args)) => speed::run(&args, out),
         Some(Command::Evaluate(args)) => evaluate::run(&args, out),
         Some(Command::Bench(args)) => bench::run(&args, out),
-        Some(Command::Report(args)) => report::run(&args, out),
+        Some(Command::Report { records, out: folder }) => report::run(&records, &folder, out),
     }
 }
 

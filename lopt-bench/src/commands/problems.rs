@@ -1,14 +1,13 @@
 //! `lopt problems`.
 
 use std::io::Write;
+use std::path::Path;
 
-use crate::args::ProblemsArgs;
 use crate::error::CliError;
 use crate::report::number::count_text;
 
 /// Lists every problem with its sizes.
-pub(super) fn run(args: &ProblemsArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let filter = args.filter.as_deref().unwrap_or_default();
+pub(super) fn run(filter: &str, data: Option<&Path>, out: &mut dyn Write) -> Result<(), CliError> {
     let mut names = lopt_problems::names();
     names.retain(|name| name.contains(filter));
     // Those that people come for stand first.
@@ -19,7 +18,7 @@ pub(super) fn run(args: &ProblemsArgs, out: &mut dyn Write) -> Result<(), CliErr
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     writeln!(out, "{:width$}  {:>10}  {:>7}  {:>6}", "problem", "parameters", "tensors", "batch")?;
     for name in &names {
-        match lopt_problems::lookup(name, args.data.as_deref()) {
+        match lopt_problems::lookup(name, data) {
             Ok(problem) => {
                 let layout = problem.layout();
                 let batch = problem.batch_size().map_or("-".to_owned(), |batch| batch.to_string());

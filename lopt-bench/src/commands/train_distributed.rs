@@ -22,6 +22,7 @@ use crate::commands::train::{Beginning, Session, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
+use crate::parallel::no_threads;
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
@@ -31,7 +32,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
     rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.unwrap_or(1))
         .build_global()
-        .map_err(|error| CliError::Threads(error.to_string()))?;
+        .map_err(no_threads)?;
     let mut transport = MpiTransport::join().map_err(|error| CliError::failed(error))?;
     interrupt::leave_notes()?;
     let rank = transport.rank();

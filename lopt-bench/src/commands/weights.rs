@@ -8,15 +8,15 @@ use lopt_core::meta_params::MetaLayout;
 use lopt_core::weights::TrainingRecord;
 use lopt_meta::Checkpoint;
 
-use crate::args::{AverageArgs, ExtractArgs, InspectArgs, SetRateArgs};
+use crate::args::{AverageArgs, ExtractArgs, SetRateArgs};
 use crate::error::CliError;
 use crate::output::write_file;
 use crate::report::number::count_text;
 use crate::weights_source::WeightsSource;
 
 /// Describes weights: where from, which optimizer, how large each block is.
-pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let source = WeightsSource::load(Some(&args.weights))?;
+pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliError> {
+    let source = WeightsSource::load(Some(weights))?;
     let (weights, record) = (&source.weights, &source.weights.record);
     writeln!(out, "weights          {}", source.label)?;
     writeln!(out, "meta-parameters  {}", count_text(weights.psi.len()))?;

@@ -101,12 +101,8 @@ impl TaskBaselines {
         (0..RATES).map(|rate| mean_log(finals.iter().map(|finals| finals[rate]))).collect()
     }
 
-    /// Whether everything is there, and every number a loss.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether everything is there, and every number a loss; else what is wrong.
+    pub(super) fn check(&self) -> Result<(), String> {
         let whole = |seed: &SeedBaselines| {
             let (all, longer) = ([&seed.constant, &seed.cosine], &seed.longer);
             let curves = [&seed.best_curve, &seed.untuned_curve];

@@ -56,3 +56,31 @@ fn read(path: &Path) -> Result<Option<TaskBaselines>, CliError> {
     let checked = read.and_then(|read: TaskBaselines| read.check().map(|()| Some(read)));
     checked.map_err(|reason| CliError::Baselines { path: path.to_owned(), reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_baselines_are_refused_and_those_that_are_kept_are_read() {
+        let kept = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benchmarks/baselines"));
+        let files = std::fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.filter(|path| path.is_file()).collect();
+        assert!(files.len() > 40);
+        for path in &files {
+            assert!(read(path).unwrap().is_some(), "{}", path.display());
+        }
+        let whole = read(&files[0]).unwrap().unwrap();
+        let refused = |damage: &dyn Fn(&mut TaskBaselines)| {
+            let mut other = whole.clone();
+            damage(&mut other);
+            assert!(other.check().is_err());
+        };
+        refused(&|b| b.seeds[0].constant.clear());
+        refused(&|b| b.seeds[0].cosine.push(None));
+        refused(&|b| b.seeds[0].constant[3] = Some(-1.0));
+        refused(&|b| b.seeds[0].best_curve.clear());
+        refused(&|b| b.seeds[0].untuned_curve[0] = f64::NAN);
+        refused(&|b| b.seeds[0].longer[0].rate = 99);
+    }
+}

@@ -89,3 +89,27 @@ impl Findings {
         self.definition.claims.iter().map(decide).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::definition::named;
+    use super::*;
+    use crate::record::tests::{header, run};
+    use crate::record::{Header, Row};
+
+    #[test]
+    fn names_of_no_such_experiment_are_strange() {
+        let definition = &named("fig3").unwrap()[0];
+        let (workload, contender) = (&definition.quick.workloads[0], &definition.contenders[0]);
+        let header = Header { experiment: "fig3".to_owned(), ..header() };
+        let of = |workload: &str, contender: &str, header: Header| {
+            let rows = vec![Row::Run(run(workload, contender, 0, Some(0.5)))];
+            stranger(&Record { header, rows }, definition)
+        };
+        assert_eq!(of(workload, contender, header.clone()), None);
+        assert!(of("../../x", contender, header.clone()).is_some());
+        assert!(of(workload, "odam", header.clone()).is_some());
+        let other = Header { experiment: "fig4a".to_owned(), ..header };
+        assert_eq!(of(workload, contender, other).as_deref(), Some("the header of fig4a"));
+    }
+}

@@ -25,7 +25,8 @@ pub const TIMING: &str = "timing.jsonl";
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    begun: Vec<Row>,
+    /// Rows that were there before.
+    pub begun: Vec<Row>,
     ends: Mutex<Ends>,
 }
 
@@ -81,17 +82,8 @@ impl Log {
         Ok(Self { path, begun: record.rows, ends: Mutex::new(ends) })
     }
 
-    /// Rows that were there before.
-    pub fn begun(&self) -> &[Row] {
-        &self.begun
-    }
-
-    /// Whether the row of this place was there before.
-    ///
-    /// # Errors
-    ///
-    /// If another row is in its place.
-    pub fn has(&self, place: usize, key: &str) -> Result<bool, CliError> {
+    /// Whether the row of this place was there before; an error if another one is in its place.
+    pub(crate) fn has(&self, place: usize, key: &str) -> Result<bool, CliError> {
         match self.begun.get(place).map(Row::key) {
             Some(found) if found != key => Err(CliError::Failed(format!(
                 "`{}` has the row of {found} where that of {key} belongs; remove it",
@@ -138,12 +130,9 @@ impl Log {
     }
 }
 
-/// The record in a folder as far as it goes, with no rows if there is none.
-///
-/// # Errors
-///
-/// If the folder holds another record or one that is damaged.
-pub fn begun(folder: &Path, header: &Header) -> Result<Record, CliError> {
+/// The record in a folder as far as it goes, with no rows if there is none; an error if it is another one,
+/// or damaged.
+pub(super) fn begun(folder: &Path, header: &Header) -> Result<Record, CliError> {
     let path = folder.join(RECORDS);
     let begun = read_text_if_there(&path)?.map(|text| Record::parse(&text));
     match begun.transpose().map_err(|error| damaged(&path, &error))? {
@@ -223,12 +212,28 @@ mod tests {
         let path = dir.path().join(RECORDS);
         append(&path).unwrap().write_all(b"{\"row\":\"ru").unwrap();
         let log = Log::open(&folder, &header()).unwrap();
-        assert_eq!(log.begun().len(), 1);
+        assert_eq!(log.begun.len(), 1);
         put(&log, 1);
         assert_eq!(seeds(&log), [0, 1]);
         drop(log);
         let error = Log::open(&folder, &Header { quick: false, ..header() }).unwrap_err();
         assert!(error.to_string().contains("of the other size"), "{error}");
         assert_eq!(read(&path).unwrap().rows.len(), 2);
+    }
+
+    #[test]
+    fn a_row_in_the_place_of_another_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(dir.path()).unwrap();
+        put(&Log::open(&folder, &header()).unwrap(), 0);
+        let log = Log::open(&folder, &header()).unwrap();
+        let key = |seed| Row::Run(run("a", "lopt", seed, None)).key();
+        assert!(log.has(0, &key(0)).unwrap());
+        assert!(!log.has(1, &key(1)).unwrap());
+        let error = log.has(0, &key(1)).unwrap_err().to_string();
+        assert!(
+            error.contains("lopt (rate 1e-3) on a, seed 0") && error.contains("seed 1"),
+            "{error}"
+        );
     }
 }

@@ -164,7 +164,7 @@ fn train(
         let plan = &definition.trained[index];
         let path = folder.path().join(format!("{}.weights", plan.name));
         log.has(index, &trained_key(&plan.name))?;
-        if let Some(Row::Trained(row)) = log.begun().get(index)
+        if let Some(Row::Trained(row)) = log.begun.get(index)
             && let Some(weights) = training::reread(plan, row, &path)
         {
             progress.advance();
@@ -173,7 +173,7 @@ fn train(
         let watch = Stopwatch::start(Clock::Thread);
         let (weights, row) = training::train(plan, scale.updates, &path)?;
         let seconds = watch.seconds();
-        if index >= log.begun().len() {
+        if index >= log.begun.len() {
             log.put(Timing { row: index, seconds, optimizer_seconds: None }, &Row::Trained(row))?;
         }
         progress.advance();
@@ -194,7 +194,7 @@ fn race(
 ) -> Result<(), CliError> {
     let jobs = jobs(workloads, contenders);
     let first = definition.trained.len();
-    let done = log.begun().len().saturating_sub(first).min(jobs.len());
+    let done = log.begun.len().saturating_sub(first).min(jobs.len());
     for (place, job) in jobs[..done].iter().enumerate() {
         log.has(first + place, &Row::Run(job.row()).key())?;
     }

@@ -32,8 +32,6 @@ pub struct Plan {
     pub most_steps: usize,
     /// Seeds of every job.
     pub seeds: usize,
-    /// Seeds on which ours runs with factors other than 1.
-    pub factor_seeds: usize,
     /// Runs at a time.
     pub threads: usize,
     /// Folder of the baselines.
@@ -63,16 +61,14 @@ impl Plan {
             skipped.extend(names.filter(|name| wanted(name)));
         }
         let cache = cache.join("field");
-        let (seeds, factor_seeds) = (SEEDS, FACTOR_SEEDS);
-        let most_steps = usize::MAX;
-        Ok(Self { tasks, skipped, most_steps, seeds, factor_seeds, threads, cache })
+        Ok(Self { tasks, skipped, most_steps: usize::MAX, seeds: SEEDS, threads, cache })
     }
 
     /// Factors and seeds with which ours runs, in the order of a record.
     fn factors(&self) -> Vec<(f64, usize)> {
         let seeds = |factor: f64| match factor == 1.0 {
             true => self.seeds,
-            false => self.factor_seeds.min(self.seeds),
+            false => FACTOR_SEEDS.min(self.seeds),
         };
         FACTORS
             .into_iter()
@@ -173,7 +169,7 @@ pub const FACTOR_SEEDS: usize = 1;
 pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), CliError> {
     let put =
         |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
-    let begun = log.begun().len();
+    let begun = log.begun.len();
     let mut next = 0;
     for (suite, task) in &plan.tasks {
         let (facts, runs) = plan.baselines(*suite, task)?;
@@ -213,10 +209,10 @@ pub fn jobs(record: &Record, timing: &[Timing]) -> Vec<(JobFacts, Vec<TimedRun>)
             Row::Job(facts) => jobs.push((facts.clone(), Vec::new())),
             Row::Run(run) => {
                 let timed = seconds.get(&place);
-                let spent = |of: fn(&Timing) -> Option<f64>| timed.and_then(|t| of(t));
+                let steps = timed.and_then(|timed| timed.optimizer_seconds);
                 let run = TimedRun {
-                    seconds: spent(|timed| Some(timed.seconds)).unwrap_or(f64::NAN),
-                    optimizer_seconds: spent(|t| t.optimizer_seconds).unwrap_or(f64::NAN),
+                    seconds: timed.map_or(f64::NAN, |timed| timed.seconds),
+                    optimizer_seconds: steps.unwrap_or(f64::NAN),
                     run: run.clone(),
                 };
                 if let Some((_, runs)) = jobs.last_mut() {

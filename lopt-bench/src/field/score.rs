@@ -128,7 +128,7 @@ impl<'r> JobRuns<'r> {
     }
 
     /// The seeds on which ours ran with this factor.
-    fn seeds(&self, factor: f64) -> Vec<usize> {
+    pub fn seeds(&self, factor: f64) -> Vec<usize> {
         let setting = factor_text(factor);
         let runs = self.of(LEARNED, Some(&setting));
         let mut seeds: Vec<usize> = runs.map(|timed| timed.run.seed).collect();
@@ -204,12 +204,8 @@ impl<'r> JobRuns<'r> {
         loss > start || loss >= level
     }
 
-    /// Mean validation curve over all seeds of ours; `None` if one diverged.
-    pub fn mean_curve(&self, contender: &str, setting: Option<&str>) -> Option<Vec<(usize, f64)>> {
-        self.curve_over(contender, setting, &self.seeds(1.0))
-    }
-
-    fn curve_over(
+    /// Mean validation curve over these seeds; `None` if one diverged.
+    pub fn mean_curve(
         &self,
         contender: &str,
         setting: Option<&str>,
@@ -355,7 +351,7 @@ impl<'r> JobRuns<'r> {
         let score = |factor: f64| {
             let (setting, seeds) = (factor_text(factor), self.seeds(factor));
             // factor 1 on the same seeds
-            let one = self.curve_over(LEARNED, Some(&factor_text(1.0)), &seeds);
+            let one = self.mean_curve(LEARNED, Some(&factor_text(1.0)), &seeds);
             let aim = one.and_then(|curve| {
                 let losses = || curve.iter().map(|point| point.1);
                 // the least loss is what counts where users keep the best parameters
@@ -365,7 +361,7 @@ impl<'r> JobRuns<'r> {
                 };
                 Some((target, reach(&curve, target)?))
             });
-            let own = self.curve_over(LEARNED, Some(&setting), &seeds);
+            let own = self.mean_curve(LEARNED, Some(&setting), &seeds);
             let reached = own.zip(aim).and_then(|(curve, (target, steps_of_one))| {
                 Some(reach(&curve, target)? / steps_of_one.max(1.0))
             });

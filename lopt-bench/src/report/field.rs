@@ -45,7 +45,7 @@ pub fn plots(found: &Findings) -> Vec<Plot> {
 
 fn chart(facts: &JobFacts, runs: &[TimedRun], score: &JobScore, over_seconds: bool) -> Chart {
     let all = JobRuns::new(facts, runs);
-    let one = factor_text(1.0);
+    let (one, seeds) = (factor_text(1.0), all.seeds(1.0));
     let who = [
         (LEARNED, Some(one.as_str()), LEARNED),
         (ADAMW, None, "AdamW(1e-3)"),
@@ -57,7 +57,7 @@ fn chart(facts: &JobFacts, runs: &[TimedRun], score: &JobScore, over_seconds: bo
             true => score.seconds_per_step.get(contender).copied().unwrap_or(f64::NAN),
             false => 1.0,
         };
-        let curve = all.mean_curve(contender, setting).unwrap_or_default();
+        let curve = all.mean_curve(contender, setting, &seeds).unwrap_or_default();
         let late = curve.into_iter().filter(|point| 10 * point.0 >= facts.steps);
         let line = late.map(|(step, loss)| (step as f64 * per_step, loss)).collect();
         Series::line(name, place, place == 0, line)

@@ -17,21 +17,14 @@ pub fn verdict(record: &RaceRecord) -> String {
         let reason = ours.diverged.as_deref().unwrap_or("its loss is not finite");
         return format!("{LEARNED} diverged: {reason}.");
     };
-    let comparisons: Vec<String> = record
-        .contenders
-        .iter()
-        .filter(|other| other.name != LEARNED)
-        .map(|other| comparison(loss, other))
-        .collect();
-    let against = if comparisons.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", comparisons.join(", "))
-    };
+    let others = record.contenders.iter().filter(|other| other.name != LEARNED);
+    let comparisons: Vec<String> = others.map(|other| comparison(loss, other)).collect();
+    let colon = if comparisons.is_empty() { "" } else { ": " };
     let what = if validated(record) { "a validation loss" } else { "a training loss" };
     format!(
-        "After {steps} steps {LEARNED}, with nothing tuned, has {what} of {}{against}.",
-        loss_text(loss)
+        "After {steps} steps {LEARNED}, with nothing tuned, has {what} of {}{colon}{}.",
+        loss_text(loss),
+        comparisons.join(", ")
     )
 }
 

@@ -18,14 +18,10 @@ use crate::parallel::pool;
 
 /// Something that is done over and over. A call does it once, and returns for how many parameters (times
 /// steps) that counts, or why a step was refused.
-pub type Case = Box<dyn FnMut() -> Result<f64, CliError>>;
+pub(super) type Case = Box<dyn FnMut() -> Result<f64, CliError>>;
 
 /// A step, on fixed gradients, of the optimizer that `make` makes, on threads of its own.
-///
-/// # Errors
-///
-/// If the threads cannot be started, or the optimizer cannot be made.
-pub fn step<O: Optimizer + 'static>(
+pub(super) fn step<O: Optimizer + 'static>(
     layout: &Layout,
     threads: usize,
     make: impl FnOnce() -> Result<O, CliError> + Send,
@@ -45,11 +41,7 @@ pub fn step<O: Optimizer + 'static>(
 }
 
 /// A step of the bare learned optimizer with random weights, which cost what trained ones do.
-///
-/// # Errors
-///
-/// If the threads cannot be started.
-pub fn learned_step(
+pub(super) fn learned_step(
     config: &HierarchicalRnnConfig,
     layout: &Layout,
     level: Level,
@@ -64,11 +56,7 @@ pub fn learned_step(
 }
 
 /// A step of what users have, with or without the guard.
-///
-/// # Errors
-///
-/// If the thread cannot be started.
-pub fn whole_step(
+pub(super) fn whole_step(
     config: &HierarchicalRnnConfig,
     layout: &Layout,
     guard: Option<GuardConfig>,
@@ -84,7 +72,7 @@ fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
 }
 
 /// A plain copy of so many bytes per parameter: half of them are read, half are written.
-pub fn copy(parameters: usize, bytes_per_parameter: f64) -> Case {
+pub(super) fn copy(parameters: usize, bytes_per_parameter: f64) -> Case {
     let len = (parameters as f64 * bytes_per_parameter / 2.0) as usize;
     let (from, mut to) = (vec![1_u8; len], vec![2_u8; len]);
     Box::new(move || {
@@ -94,7 +82,7 @@ pub fn copy(parameters: usize, bytes_per_parameter: f64) -> Case {
 }
 
 /// The same bytes read and written in one place, as optimizers do with their state.
-pub fn in_place(parameters: usize, bytes_per_parameter: f64) -> Case {
+pub(super) fn in_place(parameters: usize, bytes_per_parameter: f64) -> Case {
     let len = (parameters as f64 * bytes_per_parameter / 8.0) as usize;
     let mut values = vec![1_u32; len];
     Box::new(move || {
@@ -107,11 +95,7 @@ pub fn in_place(parameters: usize, bytes_per_parameter: f64) -> Case {
 
 /// A meta-update on instances of one problem of so many parameters: unrolls of 100 steps and the way
 /// back through them, second derivatives included.
-///
-/// # Errors
-///
-/// If there is no such problem or configuration, or the thread cannot be started.
-pub fn meta_update(
+pub(super) fn meta_update(
     problem: &str,
     config: &str,
     level: Level,

@@ -4,7 +4,7 @@
 //! -> [`floor`] -> [`record`] ([`machine`]) -> [`report`]**. [`overhead`] is the other question:
 //! what the learned step costs beside the gradient, and `device` (feature `gpu`) the step on a GPU. `docs/performance.md` explains the figures.
 
-pub mod cases;
+mod cases;
 #[cfg(feature = "gpu")]
 pub mod device;
 pub mod floor;

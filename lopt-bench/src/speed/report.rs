@@ -23,7 +23,7 @@ pub fn render(record: &SpeedRecord) -> String {
 }
 
 /// The machine in a few lines.
-pub fn machine(measured: &MeasuredMachine, level: &str) -> String {
+fn machine(measured: &MeasuredMachine, level: &str) -> String {
     let machine = &measured.machine;
     let functions = measured
         .function_ns

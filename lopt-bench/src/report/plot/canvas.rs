@@ -134,23 +134,17 @@ pub trait Draw {
 }
 
 fn fault(error: impl Display) -> CliError {
-    CliError::Plot(error.to_string())
+    CliError::Failed(format!("cannot draw the curves: {error}"))
 }
 
 /// Twice the size on the screen: plotters rounds positions to whole units.
 fn size_and_font(screen: Screen) -> ((u32, u32), u32) {
     match screen {
-        Screen::Wide => (WIDE, 32),
+        Screen::Wide => ((1840, 920), 32),
         Screen::Narrow => ((760, 740), 31),
-        Screen::Panels => (PANELS, 24),
+        Screen::Panels => ((1840, 1080), 24),
     }
 }
-
-/// Size of a drawing of several charts.
-const PANELS: (u32, u32) = (1840, 1080);
-
-/// Size of a drawing for a wide screen.
-const WIDE: (u32, u32) = (1840, 920);
 
 /// Pixels have no fonts of their own, and the system's would differ from machine to machine.
 fn have_font() -> Result<(), CliError> {
