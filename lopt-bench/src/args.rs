@@ -254,7 +254,8 @@ pub struct SpeedArgs {
 /// Arguments of `lopt evaluate`.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
-    /// A file of weights, or the name of built-in ones
+    /// A file of weights, or the name of built-in ones; for the field suite also an optimizer designed by
+    /// hand, such as prodigy or adamw@1e-3
     #[arg(value_name = "FILE|NAME")]
     pub weights: PathBuf,
     /// Which tasks: quick, validation, test, field or field-test

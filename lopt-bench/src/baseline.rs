@@ -1,8 +1,8 @@
 //! The optimizers designed by hand, and the learning rates and schedules they are tried with.
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
-    ScheduleFreePlus, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
+    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::{Layout, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
@@ -38,11 +38,13 @@ pub enum Baseline {
     MuonRms,
     /// Dozat 2016 with decoupled decay, the fixed default of AlgoPerf with its own schedule.
     NAdamW,
+    /// Steps relative to the size of each tensor, and an average.
+    RelativeAdam,
 }
 
 impl Baseline {
     /// Each with its name, the least rate of its grid, and what is not tuned.
-    const ALL: [(Self, &'static str, Option<f64>, &'static str); 14] = [
+    const ALL: [(Self, &'static str, Option<f64>, &'static str); 15] = [
         (Self::Adam, "adam", Some(1e-5), "beta1 0.9, beta2 0.999, epsilon 1e-8"),
         (Self::AdamW, "adamw", Some(1e-5), "beta1 0.9, beta2 0.999, epsilon 1e-8, decay 0.01"),
         (Self::RmsProp, "rmsprop", Some(1e-5), "decay 0.9, epsilon 1e-10 in the root"),
@@ -67,6 +69,7 @@ impl Baseline {
             "momentum 0.95, decay 0.01, AdamW for what is no matrix",
         ),
         (Self::NAdamW, "nadamw", None, "AlgoPerf's fixed setting"),
+        (Self::RelativeAdam, "relative-adam", None, "steps of 0.08 of a tensor's size"),
     ];
 
     /// The names of all of them.
@@ -91,8 +94,9 @@ impl Baseline {
         Self::ALL.into_iter().find(|known| known.0 == self).map_or("", |known| known.3)
     }
 
-    /// A fresh optimizer for a run of `steps` steps. Those without a choice of rates ignore `rate`, and
-    /// [`NAdamW`](Self::NAdamW) has a schedule of its own.
+    /// A fresh optimizer for a run of `steps` steps. Those without a choice of rates ignore `rate`, but for
+    /// [`RelativeAdam`](Self::RelativeAdam), whose steps it multiplies; [`NAdamW`](Self::NAdamW) has a
+    /// schedule of its own.
     pub fn build(
         self,
         layout: &Layout,
@@ -129,6 +133,7 @@ impl Baseline {
                 Box::new(muon.with_weight_decay(DECAY).with_schedule(schedule))
             }
             Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
+            Self::RelativeAdam => Box::new(RelativeAdam::new(layout).with_multiplier(rate)),
         }
     }
 }

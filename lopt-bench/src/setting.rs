@@ -53,6 +53,16 @@ impl Setting {
         Self::Baseline { kind, rate: Some(rate), schedule: RateSchedule::Constant }
     }
 
+    /// The same with a factor on all steps, where there is one: on the rate, or on what stands for it.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let mut setting = self.clone();
+        if let Self::Baseline { rate, .. } = &mut setting {
+            *rate = Some(rate.unwrap_or(1.0) * factor);
+        }
+        setting
+    }
+
     /// The learning rate, or the initial one of a learned optimizer, where it is given.
     pub fn rate(&self) -> Option<f64> {
         match self {

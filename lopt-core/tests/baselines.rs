@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
-    ScheduleFreePlus, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
+    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::rng::{normal, stream};
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
@@ -236,6 +236,7 @@ fn every_baseline_can_be_cloned_shared_and_kept() {
     check::<ScheduleFreeAdamW>();
     check::<ScheduleFreePlus>();
     check::<Prodigy>();
+    check::<RelativeAdam>();
     check::<DAdaptAdam>();
 }
 

@@ -1,7 +1,8 @@
 //! Every optimizer can be copied, sent to another thread and kept anywhere.
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
+    ScheduleFreeAdamW, Sgd,
 };
 use lopt_core::l2l::L2l;
 use lopt_core::{HierarchicalRnn, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, Weights};
@@ -27,6 +28,7 @@ fn optimizers_are_plain_values() {
     is_plain_optimizer::<Muon>();
     is_plain_optimizer::<ScheduleFreeAdamW>();
     is_plain_optimizer::<Prodigy>();
+    is_plain_optimizer::<RelativeAdam>();
     is_plain_optimizer::<DAdaptAdam>();
     is_plain::<LearnedOptimizerConfig>();
     is_plain::<Weights>();

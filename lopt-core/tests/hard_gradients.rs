@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RmsProp, ScheduleFreeAdamW,
-    ScheduleFreePlus, Sgd,
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
+    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::flush::FlushToZero;
 use lopt_core::{Layout, Optimizer, Schedule, TensorShape};
@@ -59,6 +59,7 @@ fn all(layout: &Layout) -> Vec<(&'static str, Box<dyn Optimizer>)> {
         ("schedule-free-plus near rate 0", Box::new(plus().with_learning_rate(0.0))),
         ("schedule-free-plus from rate 0", Box::new(plus().with_schedule(none_at_first()))),
         ("prodigy", Box::new(Prodigy::new(layout))),
+        ("relative-adam", Box::new(RelativeAdam::new(layout))),
         ("prodigy with options", Box::new(prodigy())),
         ("prodigy from rate 0", Box::new(prodigy().with_schedule(none_at_first()))),
         ("d-adapt-adam", Box::new(DAdaptAdam::new(layout))),

@@ -1,10 +1,13 @@
 //! `lopt evaluate`.
 
 use std::io::Write;
+use std::path::Path;
 
 use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
 use crate::args::EvaluateArgs;
+use crate::baseline::Baseline;
+use crate::contender::Contenders;
 use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
 use crate::evaluate::cache::cached;
@@ -12,6 +15,7 @@ use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
+use crate::field::learned::Judged;
 use crate::output::{check_writable, write_json};
 use crate::parallel::threads;
 use crate::progress::Progress;
@@ -22,15 +26,15 @@ use crate::weights_source::WeightsSource;
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads);
-    let source = WeightsSource::load(Some(&args.weights))?;
     let json = args.json.as_deref();
     json.map_or(Ok(()), check_writable)?;
-    if let Some(name) = &args.ensemble {
-        return run_ensemble(args, name, &source, threads, out);
-    }
     let suite = args.suite.as_deref().unwrap_or_default();
     if let Some(suite) = FieldSuite::named(suite) {
-        return run_field(args, suite, &source, threads, out);
+        return run_field(args, suite, &judged(&args.weights)?, threads, out);
+    }
+    let source = WeightsSource::load(Some(&args.weights))?;
+    if let Some(name) = &args.ensemble {
+        return run_ensemble(args, name, &source, threads, out);
     }
     let tasks = tasks(args, suite)?;
     let learned = source.learned().guarded(args.guard);
@@ -60,11 +64,25 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     write_json(json, &record, out)
 }
 
-/// Weights on a half of the field suite.
+/// Weights, or an optimizer designed by hand, where needed with its rate, such as `adamw@1e-3`.
+fn judged(asked: &Path) -> Result<Judged, CliError> {
+    let name = asked.to_string_lossy();
+    let base = name.split_once('@').map_or(&*name, |(base, _)| base);
+    if Baseline::named(base).is_none() || asked.exists() {
+        return Ok(Judged::Weights(WeightsSource::load(Some(asked))?));
+    }
+    let mut settings = Contenders::default().named(&name)?.settings;
+    match (settings.pop(), settings.is_empty()) {
+        (Some(setting), true) => Ok(Judged::Designed(name.into_owned(), setting)),
+        _ => Err(CliError::Usage(format!("`{name}` needs a learning rate, such as {name}@1e-3"))),
+    }
+}
+
+/// An optimizer on a half of the field suite.
 fn run_field(
     args: &EvaluateArgs,
     suite: FieldSuite,
-    source: &WeightsSource,
+    judged: &Judged,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -80,7 +98,7 @@ fn run_field(
     }
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.most_steps = args.steps.unwrap_or(plan.most_steps);
-    let figures = plan.evaluate(suite, source, args.baselines_only)?;
+    let figures = plan.evaluate(suite, judged, args.baselines_only)?;
     write!(out, "{}", figures.render())?;
     write_json(args.json.as_deref(), &figures, out)
 }

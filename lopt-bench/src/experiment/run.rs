@@ -13,6 +13,7 @@ use crate::args::BenchArgs;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
+use crate::field::learned::Judged;
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::{parallel, threads};
 use crate::progress::Progress;
@@ -72,7 +73,7 @@ pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Recor
     match definition.kind {
         Kind::Field => {
             let plan = field_plan(definition, args)?;
-            put_rows(&plan, &WeightsSource::load(None)?, &log)?;
+            put_rows(&plan, &Judged::Weights(WeightsSource::load(None)?), &log)?;
         }
         Kind::Races => {
             let trained = train(definition, scale, &folder, &log, threads(args.threads))?;

@@ -11,7 +11,7 @@ use lopt_problems::{FieldSuite, FieldTask, field_tasks};
 
 use super::baselines::baselines;
 use super::figures::FieldFigures;
-use super::learned::run_factor;
+use super::learned::{Judged, run_factor};
 use super::score::{JobFacts, JobRuns};
 use super::{FACTORS, GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
@@ -19,7 +19,6 @@ use crate::experiment::log::{Log, Timing};
 use crate::output::say;
 use crate::parallel::parallel;
 use crate::record::{Record, Row, RunRow, TimedRun};
-use crate::weights_source::WeightsSource;
 
 /// What is run, and how.
 #[derive(Debug, Clone)]
@@ -106,7 +105,7 @@ impl Plan {
     pub fn learned(
         &self,
         task: &FieldTask,
-        learned: &WeightsSource,
+        judged: &Judged,
         begun: usize,
         ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
     ) -> Result<(), CliError> {
@@ -114,7 +113,7 @@ impl Plan {
         let (jobs, first) = (self.factors(), begun / 2);
         parallel(self.threads, jobs.len().saturating_sub(first), |index| {
             let (factor, seed) = jobs[first + index];
-            let pair = run_factor(task, steps, learned, factor, seed)?;
+            let pair = run_factor(task, steps, judged, factor, seed)?;
             let places = 2 * (first + index)..2 * (first + index) + 2;
             places
                 .zip(&pair)
@@ -134,7 +133,7 @@ impl Plan {
     pub fn evaluate(
         &self,
         suite: FieldSuite,
-        learned: &WeightsSource,
+        judged: &Judged,
         baselines_only: bool,
     ) -> Result<FieldFigures, CliError> {
         let mut scores = Vec::new();
@@ -142,7 +141,7 @@ impl Plan {
             let (facts, runs) = self.baselines(*suite, task)?;
             let runs = Mutex::new(runs);
             if !baselines_only {
-                self.learned(task, learned, 0, |_, run| {
+                self.learned(task, judged, 0, |_, run| {
                     runs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
                     Ok(())
                 })?;
@@ -151,7 +150,7 @@ impl Plan {
             scores.extend(JobRuns::new(&facts, &runs).score());
             say(format_args!("evaluate: {} of {} jobs, {}", done + 1, self.tasks.len(), task.name));
         }
-        Ok(FieldFigures::new(suite.name(), &learned.label, scores, self.skipped.clone()))
+        Ok(FieldFigures::new(suite.name(), judged.label(), scores, self.skipped.clone()))
     }
 }
 
@@ -166,7 +165,7 @@ pub const FACTOR_SEEDS: usize = 1;
 /// # Errors
 ///
 /// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
-pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), CliError> {
+pub fn put_rows(plan: &Plan, judged: &Judged, log: &Log) -> Result<(), CliError> {
     let put =
         |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
     let begun = log.begun.len();
@@ -189,7 +188,7 @@ pub fn put_rows(plan: &Plan, learned: &WeightsSource, log: &Log) -> Result<(), C
             let row = RunRow::new(task.name, name, factor_text(factor), seed);
             log.has(place, &Row::Run(row).key())?;
         }
-        plan.learned(task, learned, begun.saturating_sub(first), |place, run| {
+        plan.learned(task, judged, begun.saturating_sub(first), |place, run| {
             put(first + place, run)
         })?;
         next = first + 2 * plan.factors().len();

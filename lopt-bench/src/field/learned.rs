@@ -1,4 +1,4 @@
-//! Ours on a job: every factor on its steps, with and without the guard.
+//! The optimizer that is judged on a job: every factor on its steps, with and without the guard.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,27 @@ use super::run::run;
 use super::{GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
 use crate::record::{RunRow, TimedRun};
+use crate::setting::Setting;
 use crate::weights_source::WeightsSource;
+
+/// What is judged.
+#[derive(Debug, Clone)]
+pub enum Judged {
+    /// A learned optimizer.
+    Weights(WeightsSource),
+    /// One designed by hand, by its name; it has no guard.
+    Designed(String, Setting),
+}
+
+impl Judged {
+    /// Name in the figures.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Weights(source) => &source.label,
+            Self::Designed(name, _) => name,
+        }
+    }
+}
 
 /// Both runs of a factor: without the guard, and with it.
 ///
@@ -23,14 +43,24 @@ use crate::weights_source::WeightsSource;
 pub fn run_factor(
     task: &FieldTask,
     steps: usize,
-    learned: &WeightsSource,
+    judged: &Judged,
     factor: f64,
     seed: usize,
 ) -> Result<[TimedRun; 2], CliError> {
     let row = |contender: &str| RunRow::new(task.name, contender, factor_text(factor), seed);
     let layout = task.job.layout();
+    let weights = match judged {
+        Judged::Weights(source) => &source.weights,
+        Judged::Designed(_, setting) => {
+            let mut optimizer = setting.times(factor).build(&layout, steps)?;
+            let without = run(task, steps, row(LEARNED), &mut *optimizer, false);
+            let mut with = without.clone();
+            with.run.contender = GUARDED.to_owned();
+            return Ok([without, with]);
+        }
+    };
     let build = |guard: Option<GuardConfig>| {
-        let config = LearnedOptimizerConfig::new().with_weights((*learned.weights).clone());
+        let config = LearnedOptimizerConfig::new().with_weights((**weights).clone());
         let mut optimizer = config.with_guard(guard).init(&layout).map_err(CliError::failed)?;
         optimizer.set_lr_multiplier(factor as f32);
         Ok::<_, CliError>(optimizer)

@@ -1,10 +1,10 @@
 //! Optimizers designed by hand, to compare with.
 //!
 //! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Five have a shape of
+//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Six have a shape of
 //! their own: [`ScheduleFreeAdamW`] and [`ScheduleFreePlus`] look ahead, the latter with a rate that
 //! follows from the loss; [`Prodigy`] and [`DAdaptAdam`] find their rate by sums over all parameters;
-//! [`Muon`] works on matrices.
+//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size.
 //!
 //! | name | type | tuned by |
 //! | --- | --- | --- |
@@ -15,6 +15,7 @@
 //! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
 //! | `schedule-free-plus` | [`ScheduleFreePlus`] | a warm-up; needs the loss ([`Optimizer::observe`]), and one whose least value is about 0 |
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
+//! | `relative-adam` | [`RelativeAdam`] | nothing |
 //!
 //! All computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is
 //! beyond `f32`, makes the mean square of its parameter infinite: where steps are divided by its root,
@@ -43,6 +44,7 @@ mod muon;
 mod nadamw;
 mod orthogonal;
 mod prodigy;
+mod relative_adam;
 mod rmsprop;
 mod schedule_free;
 mod schedule_free_plus;
@@ -55,6 +57,7 @@ pub use momentum::{Momentum, MomentumRule};
 pub use muon::Muon;
 pub use nadamw::{NAdamW, NAdamWRule};
 pub use prodigy::Prodigy;
+pub use relative_adam::RelativeAdam;
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use schedule_free::ScheduleFreeAdamW;
 pub use schedule_free_plus::ScheduleFreePlus;
