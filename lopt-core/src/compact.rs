@@ -24,12 +24,15 @@ const CACHE_LINE: usize = 64;
 /// Per-parameter state between steps.
 #[derive(Clone, Debug)]
 pub(crate) struct CompactTiles {
-    /// `[tile][hidden vector, averages, mean squares][column]`, two in the place of one.
+    /// `[tile][hidden vector, averages, mean squares][column]`, two in the place of one; zeros before
+    /// the tensor's first step.
     halves: Buffer<f32>,
     /// `[tile][column]`.
     log_rates: Buffer<f32>,
-    /// Steps since the last reset.
+    /// Steps since the last reset, on which rounding depends.
     steps: u64,
+    /// Whether the next step is the first one of the tensors that take it.
+    pub(crate) first_step: bool,
 }
 
 impl CompactTiles {
@@ -40,12 +43,14 @@ impl CompactTiles {
             halves: Buffer::zeros(halves / HALVES),
             log_rates: Buffer::zeros(plan.tiles * TILE_PARAMETERS),
             steps: 0,
+            first_step: true,
         }
     }
 
     /// A beginning; the first step takes nothing but the log rates, one per parameter, from here.
     pub(crate) fn reset(&mut self, plan: &Plan, log_rates: &[f32]) {
         self.steps = 0;
+        self.halves.fill(0.0);
         for span in plan.jobs.iter().flat_map(|job| plan.spans(job)) {
             let tile = &mut self.log_rates[span.tile * TILE_PARAMETERS..][..TILE_PARAMETERS];
             let given = &log_rates[span.scalars];
@@ -77,7 +82,7 @@ impl CompactTiles {
         self.steps = steps;
     }
 
-    /// All tiles, for the step after `self.steps` ones.
+    /// All tiles, for the next step.
     pub(crate) fn begin_step(&mut self) -> CompactPart<'_> {
         let step = self.steps;
         self.steps += 1;
@@ -85,6 +90,7 @@ impl CompactTiles {
             halves: bytemuck::cast_slice_mut(&mut self.halves),
             log_rates: &mut self.log_rates,
             step,
+            first_step: self.first_step,
         }
     }
 }
@@ -95,16 +101,17 @@ pub(crate) struct CompactPart<'a> {
     halves: &'a mut [u16],
     log_rates: &'a mut [f32],
     step: u64,
+    first_step: bool,
 }
 
 impl<'a> CompactPart<'a> {
     /// The first `tiles` of `fields` 16-bit fields each, and the rest.
     pub(crate) fn split_at(self, tiles: usize, fields: usize) -> (Self, Self) {
-        let step = self.step;
+        let (step, first_step) = (self.step, self.first_step);
         let halves = self.halves.split_at_mut(tiles * fields * TILE_PARAMETERS);
         let log_rates = self.log_rates.split_at_mut(tiles * TILE_PARAMETERS);
-        let left = Self { halves: halves.0, log_rates: log_rates.0, step };
-        (left, Self { halves: halves.1, log_rates: log_rates.1, step })
+        let left = Self { halves: halves.0, log_rates: log_rates.0, step, first_step };
+        (left, Self { halves: halves.1, log_rates: log_rates.1, step, first_step })
     }
 
     /// Asks for tile `at` of the run ahead of its time, if there is one.
@@ -132,7 +139,7 @@ impl<'a> CompactPart<'a> {
         let (numbers, rest) = rows.split_at_mut(narrow);
         let log_rates = &self.log_rates[at * TILE_PARAMETERS..][..TILE_PARAMETERS];
         floats(&mut rest[..1]).copy_from_slice(log_rates);
-        if self.step == 0 {
+        if self.first_step {
             let (hidden, averages) = numbers.split_at_mut(fields.hidden);
             for (row, &value) in hidden.iter_mut().zip(&net.initial[0]) {
                 *row = [s.splat(value); TILE];

@@ -1,6 +1,7 @@
 //! The hierarchical RNN in `f64`, one lane: what the kernels are checked against.
 
 use crate::buffer::Buffer;
+use crate::cohorts::{Cohorts, OtherGlobals};
 use crate::config::HierarchicalRnnConfig;
 use crate::engine::{Engine, Forward, Pace};
 use crate::layout::Layout;
@@ -9,6 +10,7 @@ use crate::plan::{Lanes, Plan};
 use crate::simd::{Double, Level, Simd};
 use crate::state::{State, Work};
 use crate::step::{Memory, Moved};
+use crate::tensor_step::TensorStep;
 use crate::tile::store_row;
 
 /// The same step in `f64` with one lane: exact, slow, for tests and analysis.
@@ -19,7 +21,9 @@ pub struct ExactHierarchicalRnn {
     state: State<f64>,
     work: Work<f64>,
     phi: Buffer<f64>,
-    steps: u64,
+    log_rates: Vec<f64>,
+    cohorts: Cohorts,
+    other_globals: OtherGlobals<f64>,
 }
 
 impl ExactHierarchicalRnn {
@@ -36,20 +40,67 @@ impl ExactHierarchicalRnn {
         let mut state = State::new(&network, &plan);
         state.reset(&network, &plan, log_rates, |_| true);
         let work = Work::new(&network, &plan, 1);
-        Self { network, plan, state, work, phi: Buffer::zeros(layout.len()), steps: 0 }
+        let (phi, log_rates) = (Buffer::zeros(layout.len()), log_rates.to_vec());
+        let cohorts = Cohorts::one(layout.tensor_count());
+        let other_globals = OtherGlobals::none(config.global_hidden);
+        Self { network, plan, state, work, phi, log_rates, cohorts, other_globals }
     }
 
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
-        let attention = self.network.config.attention;
-        if attention && self.steps == 0 {
-            self.phi.copy_from_slice(theta);
+        self.step_of(theta, grads, &[])
+    }
+
+    /// One step in which each tensor takes part as told; an empty list for all alike. Of a tensor
+    /// before its first step the attended point is theta.
+    pub fn step_of(
+        &mut self,
+        theta: &mut [f64],
+        grads: &[f64],
+        tensors: &[TensorStep<f64>],
+    ) -> Vec<f64> {
+        for parent in self.cohorts.part(tensors) {
+            self.other_globals.push_copy(parent, &self.state.global, Double::LANES);
         }
-        let config = &self.network.config;
-        let (pace, largest) = ([config.log_pace(self.steps)], [config.log_largest(self.steps)]);
-        let clock = [config.clock_reading(self.steps)];
-        self.steps += 1;
-        let phi = if attention { &mut self.phi[..] } else { &mut [] };
+        for cohort in 0..self.cohorts.count() {
+            if self.cohorts.takes_part(cohort) {
+                self.step_of_cohort(cohort, theta, grads, tensors);
+            }
+        }
+        let mut attended = theta.to_vec();
+        for (t, tensor) in self.plan.tensors.iter().enumerate() {
+            if self.network.config.attention && self.cohorts.steps_of(t) > 0 {
+                let range = tensor.scalars.clone();
+                attended[range.clone()].copy_from_slice(&self.phi[range]);
+            }
+        }
+        attended
+    }
+
+    fn step_of_cohort(
+        &mut self,
+        cohort: usize,
+        theta: &mut [f64],
+        grads: &[f64],
+        tensors: &[TensorStep<f64>],
+    ) {
+        let (config, steps) = (&self.network.config, self.cohorts.steps(cohort));
+        if steps == 0 {
+            let belongs = |t: usize| self.cohorts.of(t) == cohort;
+            let (net, plan) = (&self.network, &self.plan);
+            self.state.reset_mean_rate(net, plan, &self.log_rates, belongs, |_| true);
+            for (_, tensor) in plan.tensors.iter().enumerate().filter(|(t, _)| belongs(*t)) {
+                let range = tensor.scalars.clone();
+                self.phi[range.clone()].copy_from_slice(&theta[range]);
+            }
+        }
+        let (pace, largest) = ([config.log_pace(steps)], [config.log_largest(steps)]);
+        let clock = [config.clock_reading(steps)];
+        self.other_globals.exchange(cohort, &mut self.state.global, Double::LANES);
+        let mut own = Vec::new();
+        self.cohorts.steps_in(cohort, tensors, &mut own);
+        self.cohorts.count_step(cohort);
+        let phi = if config.attention { &mut self.phi[..] } else { &mut [] };
         let call = Forward {
             net: &self.network,
             plan: &self.plan,
@@ -58,10 +109,10 @@ impl ExactHierarchicalRnn {
             grads,
             point: None,
             pace: Pace { log: &pace, log_largest: &largest, clock: &clock },
-            moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &[] },
+            moved: Moved { theta, phi, mean: (&mut [], 0.0), tensors: &own },
         };
         f64::forward(Level::Portable, call);
-        if attention { self.phi.to_vec() } else { theta.to_vec() }
+        self.other_globals.exchange(cohort, &mut self.state.global, Double::LANES);
     }
 
     /// One field of the per-parameter state, `[P]`: hidden units first, then averages, mean

@@ -1,10 +1,12 @@
 //! The hierarchical RNN as an optimizer: one big model, lanes are neighbouring parameters.
 
+mod advance;
+mod memory;
+
+use crate::cohorts::{Cohorts, OtherGlobals};
 use crate::compact::CompactTiles;
 use crate::config::HierarchicalRnnConfig;
-use crate::engine::{Engine, Forward, Pace};
 pub use crate::exact::ExactHierarchicalRnn;
-use crate::flush::FlushToZero;
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths, check_norms};
@@ -13,7 +15,6 @@ use crate::record::KeptView;
 use crate::rng::{stream, uniform};
 use crate::simd::{Element, Level, Portable, Simd, TILE};
 use crate::state::{State, Work};
-use crate::step::{Memory, Moved};
 use crate::tensor_step::TensorStep;
 use crate::tile_pass::out_count;
 use crate::weights::{Weights, WeightsError};
@@ -54,6 +55,10 @@ pub struct HierarchicalRnn {
     averaging: Option<f32>,
     log_rates: Vec<f32>,
     steps: u64,
+    cohorts: Cohorts,
+    other_globals: OtherGlobals<f32>,
+    /// How tensors take part in the step of one cohort.
+    own: Vec<TensorStep<f32>>,
 }
 
 impl HierarchicalRnn {
@@ -97,6 +102,9 @@ impl HierarchicalRnn {
             network,
             plan,
             steps: 0,
+            cohorts: Cohorts::one(layout.tensor_count()),
+            other_globals: OtherGlobals::none(config.global_hidden),
+            own: Vec::with_capacity(layout.tensor_count()),
         };
         optimizer.reset();
         optimizer
@@ -117,9 +125,9 @@ impl HierarchicalRnn {
     }
 
     /// Gives back a running average of the iterates rather than the last one, and takes gradients
-    /// at the iterates: polynomial-decay averaging (Shamir & Zhang 2013), in which step `n` has the
-    /// weight `(eta + 1) / (n + eta)`, so that about the last `n / (eta + 1)` iterates count. It
-    /// takes away the noise that steps of finite length leave. Resets.
+    /// at the iterates: polynomial-decay averaging (Shamir & Zhang 2013), in which step `n` of a tensor
+    /// has the weight `(eta + 1) / (n + eta)`, so that about the last `n / (eta + 1)` iterates count.
+    /// It takes away the noise that steps of finite length leave. Resets.
     ///
     /// # Panics
     ///
@@ -173,10 +181,16 @@ impl HierarchicalRnn {
         &self.network.config
     }
 
-    /// Steps since the last reset.
+    /// Steps since the last reset, those that no tensor took part in not counted.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Steps since the last reset that each tensor took part in, `[T]`.
+    #[must_use]
+    pub fn own_steps(&self) -> Vec<u64> {
+        (0..self.layout.tensor_count()).map(|t| self.cohorts.steps_of(t)).collect()
     }
 
     /// What the recurrent networks remember from step to step.
@@ -251,86 +265,50 @@ impl Optimizer for HierarchicalRnn {
 
     fn memory_bytes(&self) -> usize {
         let points = self.inner.len() + self.attended.len() + self.log_rates.len();
-        self.state.bytes() + points * size_of::<f32>()
+        self.state.bytes() + (points + self.other_globals.values().len()) * size_of::<f32>()
     }
 
     fn reset(&mut self) {
         self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
         self.steps = 0;
+        self.cohorts = Cohorts::one(self.layout.tensor_count());
+        self.other_globals = OtherGlobals::none(self.network.config.global_hidden);
     }
 }
 
 impl HierarchicalRnn {
-    /// A step whose arguments have been checked; `tensors`: how each takes part, or empty.
-    pub(crate) fn advance(
-        &mut self,
-        params: &mut [f32],
-        grads: &[f32],
-        tensors: &[TensorStep<f32>],
-    ) {
-        let _flush = FlushToZero::set();
-        if self.steps == 0 && self.averaging.is_some() {
-            self.inner.copy_from_slice(params);
-        }
-        if self.steps == 0 && !self.attended.is_empty() {
-            self.attended.copy_from_slice(params);
-        }
-        if self.steps == 0 && tensors.iter().any(|step| step.held) {
-            let counts = |t: usize| !tensors[t].held;
-            let (net, plan) = (&self.network, &self.plan);
-            self.state.reset_mean_rate(net, plan, &self.log_rates, counts, |_| true);
-        }
-        let config = &self.network.config;
-        let pace = [config.log_pace(self.steps) as f32; Portable::LANES];
-        let largest = [config.log_largest(self.steps) as f32; Portable::LANES];
-        let clock = [config.clock_reading(self.steps) as f32; Portable::LANES];
-        self.steps += 1;
-        let phi = &mut self.attended[..];
-        let moved = match self.averaging {
-            Some(eta) => {
-                let weight = (eta + 1.0) / (self.steps as f32 + eta);
-                Moved { theta: &mut self.inner, phi, mean: (params, weight), tensors }
-            }
-            None => Moved { theta: params, phi, mean: (&mut [], 0.0), tensors },
-        };
-        let call = Forward {
-            net: &self.network,
-            plan: &self.plan,
-            memory: Memory::InPlace(&mut self.state),
-            work: &mut self.work,
-            grads,
-            point: None,
-            pace: Pace { log: &pace, log_largest: &largest, clock: &clock },
-            moved,
-        };
-        f32::forward(self.level, call);
-    }
-
-    /// Factor of the learned step lengths in the next step, from
+    /// Factor of the learned step lengths in the next step of a tensor, from
     /// [`log_pace`](HierarchicalRnnConfig::log_pace).
-    pub(crate) fn pace(&self) -> f32 {
-        let config = &self.network.config;
-        if config.dynamic_output_scale { config.log_pace(self.steps).exp() as f32 } else { 1.0 }
+    pub(crate) fn pace(&self, tensor: usize) -> f32 {
+        let (config, steps) = (&self.network.config, self.cohorts.steps_of(tensor));
+        if config.dynamic_output_scale { config.log_pace(steps).exp() as f32 } else { 1.0 }
     }
 
-    /// The network's own theta: `params`, or with averaging what they are an average of.
-    pub(crate) fn iterate_mut<'a>(&'a mut self, params: &'a mut [f32]) -> &'a mut [f32] {
-        if self.averaging.is_some() && self.steps > 0 { &mut self.inner } else { params }
+    /// The network's own theta of a tensor: that of `params`, or with averaging what it is an average
+    /// of.
+    pub(crate) fn iterate_mut<'a>(
+        &'a mut self,
+        params: &'a mut [f32],
+        tensor: usize,
+    ) -> &'a mut [f32] {
+        let averaged = self.averaging.is_some() && self.cohorts.steps_of(tensor) > 0;
+        let theta: &mut [f32] = if averaged { &mut self.inner } else { params };
+        &mut theta[self.layout.range(tensor)]
     }
 
-    /// Root mean square of the last step of every tensor, `[T]`, in units of the parameters; zeros
-    /// before the first step and after a load. Computed on demand, from what the step left behind.
+    /// Root mean square of the last step that every tensor took, `[T]`, in units of the parameters;
+    /// zeros before the first step and after a load. Computed on demand, from what steps left behind.
     #[must_use]
     pub fn step_sizes(&self) -> Vec<f32> {
         let (outs, row) = (out_count(&self.network), TILE * Portable::LANES);
         let KeptView { out, inverse, fade } = KeptView::new(&self.work.kept, &self.work.kept_shape);
         let w = &self.network.update;
-        let pace = self.network.config.log_pace(self.steps.saturating_sub(1)) as f32;
-        let offset = w.offset + pace;
         let mut squares = vec![0.0_f64; self.layout.tensor_count()];
         for job in &self.plan.jobs {
             let at = 2 * job.tensor * Portable::LANES;
             let length = f64::from(inverse[at]) * f64::from(fade[at]);
+            let last = self.cohorts.steps_of(job.tensor).saturating_sub(1);
+            let offset = w.offset + self.network.config.log_pace(last) as f32;
             for span in self.plan.spans(job) {
                 let tile = &out[span.tile * outs * row..(span.tile + 1) * outs * row];
                 let (d, l) = (&tile[..row], &tile[(outs - 1) * row..]);
@@ -344,49 +322,6 @@ impl HierarchicalRnn {
         tensors.map(|(tensor, square)| (square / tensor.elements).sqrt() as f32).collect()
     }
 
-    /// Everything that a later run needs beside configuration and weights: counters and floats.
-    pub(crate) fn memory(&self) -> RnnMemory<'_> {
-        let [tiles, tensor, global, mean_rate] = self.state.buffers();
-        let compact = self.state.compact.as_ref().map(CompactTiles::memory);
-        let (tiles, compact_steps) =
-            compact.map_or(([tiles, &[]], 0), |(parts, steps)| (parts, steps));
-        let parts = [
-            tiles[0],
-            tiles[1],
-            tensor,
-            global,
-            mean_rate,
-            &self.attended,
-            &self.inner,
-            &self.log_rates,
-        ];
-        RnnMemory { steps: self.steps, compact_steps, parts }
-    }
-
-    /// Network and geometry, for the twin on a device.
-    #[cfg(feature = "cubecl")]
-    pub(crate) fn parts(&self) -> (&Network<f32>, &Plan) {
-        (&self.network, &self.plan)
-    }
-
-    /// Takes what [`memory`](Self::memory) gave; lengths have been compared.
-    pub(crate) fn restore(&mut self, steps: u64, compact_steps: u64, parts: &[Vec<f32>]) {
-        self.steps = steps;
-        let [first, second, tensor, global, mean_rate, attended, inner, log_rates] = parts else {
-            unreachable!("as many parts as `memory` gives")
-        };
-        match &mut self.state.compact {
-            Some(compact) => compact.restore(first, second, compact_steps),
-            None => self.state.tiles.copy_from_slice(first),
-        }
-        self.state.tensor.copy_from_slice(tensor);
-        self.state.global.copy_from_slice(global);
-        self.state.mean_rate.copy_from_slice(mean_rate);
-        self.attended.copy_from_slice(attended);
-        self.inner.copy_from_slice(inner);
-        self.log_rates.copy_from_slice(log_rates);
-    }
-
     /// How iterates are averaged.
     #[must_use]
     pub fn averaging(&self) -> Option<f32> {
@@ -398,13 +333,4 @@ impl HierarchicalRnn {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
-}
-
-/// What [`HierarchicalRnn::memory`] gives.
-#[derive(Debug)]
-pub(crate) struct RnnMemory<'a> {
-    pub steps: u64,
-    /// Steps of the compact state, on which its rounding depends.
-    pub compact_steps: u64,
-    pub parts: [&'a [f32]; 8],
 }

@@ -132,6 +132,9 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
     let mut room = [<S::E as Element>::from_f64(0.0); MOST_BIAS];
     for (job, sums) in jobs.iter().zip(all_sums.chunks_exact_mut(sums)) {
         sums.fill(s.zero());
+        if is_held(context.tensors, job.tensor) {
+            continue;
+        }
         let rows = net.parameter_bias.len();
         let bias = tensor_bias::<S>(plan, context.biases, rows, job.tensor, &mut room);
         let most = s.constant(net.config.max_log_rate);
@@ -162,16 +165,6 @@ fn run_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: Job
             };
             let used = span.scalars.len() % plan.width;
             let tail = (span.scalars.end == end && used > 0).then(|| tail_mask(s, used));
-            if is_held(context.tensors, job.tensor) {
-                let rates = &new[net.fields().narrow()];
-                let last = sums.len() - 1;
-                sums[last] = tile_pass::add_columns(s, rates, sums[last], span.cols, tail);
-                if let Tiles::Compact(part) = &mut state {
-                    // nothing is rounded twice, but a first step leaves the beginning behind
-                    part.pack::<S>(net, at, span.tile, unpacked);
-                }
-                continue;
-            }
             let out = &mut out[at * outs..(at + 1) * outs];
             let g = load_row::<S>(&context.grads[span.scalars.clone()]);
             let (old, kept) = match &mut record {

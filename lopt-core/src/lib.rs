@@ -91,6 +91,7 @@ pub mod adjoint;
 pub mod backward;
 pub mod baselines;
 pub mod buffer;
+mod cohorts;
 mod compact;
 pub mod config;
 pub mod engine;

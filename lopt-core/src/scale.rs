@@ -11,7 +11,7 @@
 //! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
 use crate::network::Network;
-use crate::plan::{Lanes, Plan};
+use crate::plan::{Job, Lanes, Plan};
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};
 use crate::tile::{load_row, store_row};
@@ -24,8 +24,8 @@ pub(crate) const LARGEST_LOG_STEP: f64 = -std::f64::consts::LN_2;
 /// Square of the smallest size.
 const FLOOR: f64 = 1e-4;
 
-/// Writes `q_t + 0.01 q + 1e-4` of every tensor, `q` being that of tensors that are not held; `sums`:
-/// room for one vector per job.
+/// Writes `q_t + 0.01 q + 1e-4` of every tensor that is not held, `q` being that of all of these;
+/// `sums`: room for one vector per job.
 #[inline(always)]
 pub(crate) fn mean_squares<S: Simd>(
     s: S,
@@ -38,18 +38,20 @@ pub(crate) fn mean_squares<S: Simd>(
     squares: &mut [S::V],
 ) {
     let sums = &mut sums[..plan.jobs.len()];
+    let takes_part = |job: &Job| !is_held(tensors, job.tensor);
     if plan.pays_threads(threads) {
         let jobs = plan.jobs.par_iter().zip(sums.par_iter_mut());
-        jobs.with_min_len(8).for_each(|(job, sum)| {
+        jobs.with_min_len(8).filter(|(job, _)| takes_part(job)).for_each(|(job, sum)| {
             *sum = s.run(JobSquares { token: s, point: &point[job.scalars.clone()] });
         });
     } else {
-        for (job, sum) in plan.jobs.iter().zip(sums.iter_mut()) {
+        for (job, sum) in plan.jobs.iter().zip(sums.iter_mut()).filter(|(job, _)| takes_part(job)) {
             *sum = squares_of(s, &point[job.scalars.clone()]);
         }
     }
     let mut total = s.zero();
-    for (t, (tensor, square)) in plan.tensors.iter().zip(squares.iter_mut()).enumerate() {
+    let all = plan.tensors.iter().zip(squares.iter_mut()).enumerate();
+    for (_, (tensor, square)) in all.filter(|(t, _)| !is_held(tensors, *t)) {
         let mut sum = s.zero();
         for &of_job in &sums[tensor.jobs.clone()] {
             sum = s.add(sum, of_job);
@@ -57,9 +59,7 @@ pub(crate) fn mean_squares<S: Simd>(
         if plan.lanes == Lanes::Parameters {
             sum = s.splat(s.sum_lanes(sum));
         }
-        if !is_held(tensors, t) {
-            total = s.add(total, sum);
-        }
+        total = s.add(total, sum);
         *square = s.mul(sum, s.constant(1.0 / tensor.elements));
     }
     let share = s.constant(BORROWED / present.parameters);

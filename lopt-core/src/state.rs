@@ -143,7 +143,7 @@ impl<E: Element> State<E> {
         }
     }
 
-    /// Mean log rates before the first step, over the tensors for which `counts` says so.
+    /// Mean log rates before the first step of the tensors for which `counts` says so, over these.
     pub(crate) fn reset_mean_rate(
         &mut self,
         net: &Network<E>,
@@ -167,7 +167,7 @@ impl<E: Element> State<E> {
                 }
                 means.push(sum / tensor.elements);
             }
-            for (t, mean) in means.iter().enumerate() {
+            for (t, mean) in means.iter().enumerate().filter(|(t, _)| counts(*t)) {
                 let mean = match net.config.relative_rate {
                     RelativeRate::Tensor => *mean,
                     _ => whole / parameters.max(1.0),

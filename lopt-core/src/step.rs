@@ -177,7 +177,7 @@ fn reduce<S: Simd>(
     let count = sum_count(net);
     let rows = level_rows(net.tensor.inputs, net.tensor.hidden);
     let mut rates = s.zero();
-    for (t, tensor) in plan.tensors.iter().enumerate() {
+    for (t, tensor) in plan.tensors.iter().enumerate().filter(|(t, _)| !is_held(tensors, *t)) {
         // into the sums of its first job
         let (total, rest) = sums[tensor.jobs.start * count..].split_at_mut(count);
         for of_job in rest.chunks_exact(count).take(tensor.jobs.len() - 1) {
@@ -193,13 +193,11 @@ fn reduce<S: Simd>(
         let scale = s.constant(1.0 / tensor.elements);
         let (group, place) = (t / plan.group_size(), t % plan.group_size());
         let x = &mut tensor_kept[group * rows..][..net.tensor.inputs];
-        if !is_held(tensors, t) {
-            for (row, &v) in x.iter_mut().zip(&*total) {
-                let mean = s.mul(v, scale);
-                match plan.lanes {
-                    Lanes::Parameters => lanes_mut::<S>(row)[place] = s.lanes(&mean)[0],
-                    Lanes::Instances => row[place] = mean,
-                }
+        for (row, &v) in x.iter_mut().zip(&*total) {
+            let mean = s.mul(v, scale);
+            match plan.lanes {
+                Lanes::Parameters => lanes_mut::<S>(row)[place] = s.lanes(&mean)[0],
+                Lanes::Instances => row[place] = mean,
             }
         }
         let kind = net.update.normalization;
@@ -216,18 +214,17 @@ fn reduce<S: Simd>(
         }
         (fade[2 * t], fade[2 * t + 1]) = (of_tensor.factor, of_tensor.slope);
         if let Some(step) = tensors.get(t) {
-            let factor = if step.held { S::E::from_f64(0.0) } else { step.multiplier };
             for way in &mut inverse[2 * t..=2 * t + usize::from(net.config.attention)] {
-                *way = s.mul(*way, s.splat(factor));
+                *way = s.mul(*way, s.splat(step.multiplier));
             }
         }
-        if !is_held(tensors, t) {
-            rates = s.add(rates, total[at]);
-        }
+        rates = s.add(rates, total[at]);
         mean_rate[t] = s.mul(total[at], scale);
     }
     if net.config.relative_rate != RelativeRate::Tensor {
         let mean = s.mul(rates, s.constant(1.0 / present.parameters));
-        mean_rate[..plan.tensors.len()].fill(mean);
+        for t in (0..plan.tensors.len()).filter(|&t| !is_held(tensors, t)) {
+            mean_rate[t] = mean;
+        }
     }
 }

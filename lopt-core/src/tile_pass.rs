@@ -163,13 +163,7 @@ fn ask<S: Simd>(_: S, rows: &[Row<S>], cols: usize) {
 }
 
 #[inline(always)]
-pub(crate) fn add_columns<S: Simd>(
-    s: S,
-    row: &Row<S>,
-    total: S::V,
-    cols: usize,
-    tail: Option<S::V>,
-) -> S::V {
+fn add_columns<S: Simd>(s: S, row: &Row<S>, total: S::V, cols: usize, tail: Option<S::V>) -> S::V {
     let cols = cols.min(TILE);
     let mut total = total;
     let full = cols - usize::from(tail.is_some());

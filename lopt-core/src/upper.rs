@@ -116,6 +116,9 @@ pub(crate) fn forward<S: Simd>(
         let places = cols * plan.tensors_per_column();
         // held tensors, and lanes without one, stay as they are; with lanes of instances none does
         let stays = |place: usize| place >= used || is_held(tensors, first + place);
+        if (0..used).all(stays) {
+            continue;
+        }
         let to_hold = (0..places).any(stays).then(|| {
             let mut rows = [Row::<S>::zeroed(); 64];
             rows[..ht].copy_from_slice(hidden);

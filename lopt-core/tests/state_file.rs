@@ -163,7 +163,7 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
     let error = optimizer.from_bytes(&older).unwrap_err().to_string();
     assert_eq!(
         error,
-        "not usable as an optimizer state: format version 0, this program reads version 6"
+        "not usable as an optimizer state: format version 0, this program reads version 7"
     );
 }
 

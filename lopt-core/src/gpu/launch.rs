@@ -44,8 +44,6 @@ pub(super) struct Constant {
     pub chunks: Memory,
     pub weights: Memory,
     pub upper_weights: Memory,
-    /// Multiplier and whether it is held, of every tensor.
-    pub steps: Memory,
     /// Stands for buffers that a configuration does not have.
     pub nothing: Memory,
 }
@@ -62,20 +60,35 @@ pub(super) struct Work {
 /// Numbers of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scalars {
-    /// Of the tensors that are not held.
-    pub parameters: f32,
     pub momentum: f32,
     pub offset: f32,
     pub attended_offset: f32,
     pub max_log_rate: f32,
 }
 
+/// What each cohort of tensors has of its own, see `cohorts.rs`.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Hidden vector of the Global RNN.
+    pub global: Memory,
+    /// How tensors take part in its steps, [`STEP`](super::shape::STEP) floats each.
+    pub table: Vec<f32>,
+    /// The same on the device.
+    pub steps: Memory,
+    /// Parameters of its tensors.
+    pub parameters: f32,
+}
+
 impl DeviceOptimizer {
-    pub(super) fn parameter_pass(&self, grads: &Handle) {
+    /// Steps of a cohort before the one under way, which has been counted.
+    fn steps_before(&self, cohort: usize) -> u64 {
+        self.cohorts.steps(cohort).saturating_sub(1)
+    }
+
+    pub(super) fn parameter_pass(&self, cohort: usize, grads: &Handle) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        let at = &self.scalars;
-        // `steps` counts the one under way
-        let largest = self.config.log_largest(self.steps.saturating_sub(1)) as f32;
+        let (at, part) = (&self.scalars, &self.parts[cohort]);
+        let largest = self.config.log_largest(self.steps_before(cohort)) as f32;
         let (groups, threads) =
             (CubeCount::Static(self.groups, 1, 1), CubeDim::new_1d(LANES as u32));
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
@@ -91,10 +104,10 @@ impl DeviceOptimizer {
                 fixed.jobs.arg(),
                 state.rows.arg(),
                 work.squares.arg(),
-                fixed.steps.arg(),
+                part.steps.arg(),
                 work.out.arg(),
                 work.sums.arg(),
-                at.parameters,
+                part.parameters,
                 at.momentum,
                 at.max_log_rate,
                 largest,
@@ -105,10 +118,10 @@ impl DeviceOptimizer {
     }
 
     /// `moves`: false for the biases of the Parameter RNN alone, after hidden vectors were replaced.
-    pub(super) fn upper_pass(&self, moves: bool) {
+    pub(super) fn upper_pass(&self, cohort: usize, moves: bool) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        // `steps` counts the one under way
-        let clock = self.config.clock_reading(self.steps.saturating_sub(1)) as f32;
+        let part = &self.parts[cohort];
+        let clock = self.config.clock_reading(self.steps_before(cohort)) as f32;
         let least_square = self.config.least_gradient.powi(2) as f32;
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
@@ -121,11 +134,12 @@ impl DeviceOptimizer {
                 fixed.upper_weights.arg(),
                 fixed.tensors.arg(),
                 fixed.chunks.arg(),
-                fixed.steps.arg(),
+                part.steps.arg(),
+                part.global.arg(),
                 state.hidden.arg(),
                 state.rows.arg(),
                 work.scratch.arg(),
-                self.scalars.parameters,
+                part.parameters,
                 clock,
                 least_square,
                 self.shape,
@@ -135,16 +149,17 @@ impl DeviceOptimizer {
         }
     }
 
-    pub(super) fn move_points(&self, params: &Handle, moved: Move) {
+    pub(super) fn move_points(&self, cohort: usize, params: &Handle, moved: Move) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
+        let part = &self.parts[cohort];
         let params = || argument(params, self.layout.len());
         let (theta, mean) = match self.averaging {
             Some(_) => (state.inner.arg(), params()),
             None => (params(), fixed.nothing.arg()),
         };
-        // `steps` counts the one under way
-        let pace = self.config.log_pace(self.steps.saturating_sub(1)) as f32;
-        let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (self.steps as f32 + eta));
+        let pace = self.config.log_pace(self.steps_before(cohort)) as f32;
+        let number = self.cohorts.steps(cohort) as f32;
+        let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (number + eta));
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
@@ -155,7 +170,7 @@ impl DeviceOptimizer {
                 work.out.arg(),
                 fixed.jobs.arg(),
                 state.rows.arg(),
-                fixed.steps.arg(),
+                part.steps.arg(),
                 theta,
                 state.phi.arg(),
                 mean,
@@ -164,6 +179,7 @@ impl DeviceOptimizer {
                 self.scalars.attended_offset + pace,
                 weight,
                 moved,
+                self.averaging.is_some(),
                 self.shape,
             );
         }

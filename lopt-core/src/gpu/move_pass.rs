@@ -1,23 +1,22 @@
 //! Third launch: the parameters take their step (eq. 5 to 9, 18, 19), and their squares are added up
 //! for the next one.
 
-use super::shape::{LANES, Shape};
+use super::shape::{LANES, STEP, STEP_BEGINS, STEP_HELD, Shape};
 use super::tables::JOB;
 use cubecl::prelude::*;
 
-/// What moves beside the parameters.
+/// What moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Move {
-    /// Nothing moves; squares are added up.
-    Nothing,
-    /// The parameters.
+    /// Before a step: the points of tensors that begin, to where the parameters are.
+    Beginnings,
+    /// The parameters, and all points with them.
     Parameters,
-    /// The parameters and a running mean of them.
-    Averaged,
 }
 
-/// * `phi`: next attended point, of one element without attention; `mean`: running mean of the
-///   parameters, of one element without averaging.
+/// * `steps`: [`STEP`] floats per tensor.
+/// * `phi`: next attended point, of one element without attention; `mean`: with averaging the parameters
+///   as users have them, the running mean of `theta`; else of one element.
 /// * `squares`: sum of squares of every job, at the point where the next gradient is taken.
 #[cube(launch_unchecked)]
 pub(super) fn move_pass(
@@ -33,6 +32,7 @@ pub(super) fn move_pass(
     attended_offset: f32,
     weight: f32,
     #[comptime] moved: Move,
+    #[comptime] averaged: bool,
     #[comptime] s: Shape,
 ) {
     let lane = UNIT_POS as usize;
@@ -43,7 +43,9 @@ pub(super) fn move_pass(
     let first = jobs[entry + 3] as usize;
     let scalars = jobs[entry + 4] as usize;
     let row = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 1);
-    let held = steps[2 * tensor + 1] > 0.5;
+    let step = tensor * comptime!(STEP);
+    let held = steps[step + comptime!(STEP_HELD)] > 0.5;
+    let begins = steps[step + comptime!(STEP_BEGINS)] > 0.5;
     let mut fade = 1.0f32;
     if comptime!(s.fades) {
         fade = tensors[row + 2];
@@ -57,7 +59,18 @@ pub(super) fn move_pass(
         if comptime!(s.attention) {
             next = phi[at];
         }
-        if comptime!(moved != Move::Nothing) {
+        if comptime!(moved == Move::Beginnings) {
+            if begins {
+                if comptime!(averaged) {
+                    point = mean[at];
+                    theta[at] = point;
+                }
+                if comptime!(s.attention) {
+                    phi[at] = point;
+                }
+                next = point;
+            }
+        } else {
             let tile = first_tile + local / comptime!(LANES);
             let out_at = tile * comptime!(s.outs * LANES) + lane;
             if !held {
@@ -80,7 +93,7 @@ pub(super) fn move_pass(
                 if comptime!(!s.attention) {
                     next = point;
                 }
-                if comptime!(moved == Move::Averaged) {
+                if comptime!(averaged) {
                     let old = mean[at];
                     mean[at] = fma(weight, point - old, old);
                 }

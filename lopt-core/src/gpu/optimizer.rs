@@ -1,14 +1,15 @@
 //! The optimizer whose state and steps stay on a device.
 
 use super::copy::copy;
-use super::launch::{Constant, Memory, Scalars, Work};
+use super::launch::{Constant, Memory, Part, Scalars, Work};
 use super::move_pass::Move;
-use super::shape::{LANES, Shape, UPPER_THREADS};
+use super::shape::{LANES, STEP, Shape, UPPER_THREADS};
 use super::tables::{CHUNK, JOB, Tables};
 use super::weights::{UpperAt, of_parameters, of_upper};
 use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
-use crate::config::HierarchicalRnnConfig;
+use crate::cohorts::Cohorts;
+use crate::config::{HierarchicalRnnConfig, RelativeRate};
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -28,6 +29,13 @@ pub struct DeviceOptimizer {
     pub(super) shape: Shape,
     pub(super) averaging: Option<f32>,
     pub(super) steps: u64,
+    /// How tensors take part from now on, or empty; the same in the step of one cohort.
+    tensors: Vec<TensorStep<f32>>,
+    own: Vec<TensorStep<f32>>,
+    pub(super) cohorts: Cohorts,
+    pub(super) parts: Vec<Part>,
+    /// Sum of the initial log rates of every tensor, `[T]`.
+    pub(super) first_rates: Vec<f64>,
     pub(super) state: DeviceState,
     pub(super) upper_at: UpperAt,
     pub(super) groups: u32,
@@ -43,7 +51,7 @@ pub struct DeviceOptimizer {
 pub(super) struct DeviceState {
     /// As on the CPU.
     pub tiles: Memory,
-    /// Global RNN, then `[tensor][H_T]`.
+    /// `[tensor][H_T]`.
     pub hidden: Memory,
     /// [`Shape::tensor_row`] floats per tensor.
     pub rows: Memory,
@@ -69,18 +77,22 @@ impl DeviceOptimizer {
         let (upper_weights, upper_at) = of_upper(net);
         let state = DeviceState::of(client, host, shape)?;
         let update = &net.update;
-        let optimizer = Self {
+        let mut optimizer = Self {
             layout: host.layout().clone(),
             plan: plan.clone(),
             config: net.config,
             shape,
             averaging: host.averaging(),
-            steps: host.steps(),
+            steps: 0,
+            tensors: Vec::new(),
+            own: Vec::with_capacity(count),
+            cohorts: Cohorts::one(count),
+            parts: Vec::new(),
+            first_rates: Vec::new(),
             state,
             upper_at,
             groups: jobs as u32,
             scalars: Scalars {
-                parameters: plan.parameters as f32,
                 momentum: update.momentum,
                 offset: update.offset,
                 attended_offset: update.attended_offset,
@@ -93,7 +105,6 @@ impl DeviceOptimizer {
                 chunks: Memory::of(client, &tables.chunks),
                 weights: Memory::of(client, &of_parameters(net, shape)),
                 upper_weights: Memory::of(client, &upper_weights),
-                steps: Memory::of(client, &step_table(count, &[])),
                 nothing: Memory::zeros(client, 1),
             },
             work: Work {
@@ -104,13 +115,14 @@ impl DeviceOptimizer {
             },
             client: client.clone(),
         };
-        optimizer.upper_pass(false);
+        optimizer.take_cohorts(host);
         Ok(optimizer)
     }
 
     /// Moves the parameters, by gradients taken at [`attended`](Self::attended): three launches over
-    /// all tensors together, two more at the first step. Both buffers are flat, the tensors of the
-    /// layout one after another.
+    /// all tensors together, two more at the first step. Tensors whose gradients do not always come
+    /// together have three launches of their own, one more in their first step. Both buffers are flat,
+    /// the tensors of the layout one after another.
     ///
     /// # Errors
     ///
@@ -118,19 +130,85 @@ impl DeviceOptimizer {
     pub fn step(&mut self, params: &Handle, grads: &Handle) -> Result<(), DeviceError> {
         self.check(params, "params")?;
         self.check(grads, "grads")?;
+        for parent in self.cohorts.part(&self.tensors) {
+            let global = Memory::zeros(&self.client, self.shape.global_hidden);
+            let from = &self.parts[parent].global;
+            copy(&self.client, &from.handle, &global.handle, self.shape.global_hidden);
+            self.parts.push(Part::with(&self.client, global));
+        }
+        if !(0..self.cohorts.count()).any(|cohort| self.cohorts.takes_part(cohort)) {
+            return Ok(());
+        }
         if self.steps == 0 {
             self.begin(params);
         }
-        if self.shape.parameter_scale && !self.squares_known {
-            self.move_points(params, Move::Nothing);
-        }
         self.steps += 1;
-        self.parameter_pass(grads);
-        self.upper_pass(true);
-        let averaged = self.averaging.is_some();
-        self.move_points(params, if averaged { Move::Averaged } else { Move::Parameters });
-        self.squares_known = true;
+        for cohort in 0..self.cohorts.count() {
+            if self.cohorts.takes_part(cohort) {
+                self.step_cohort(cohort, params, grads);
+            }
+        }
         Ok(())
+    }
+
+    fn step_cohort(&mut self, cohort: usize, params: &Handle, grads: &Handle) {
+        let begins = self.cohorts.steps(cohort) == 0 && self.cohorts.count() > 1;
+        self.cohorts.steps_in(cohort, &self.tensors, &mut self.own);
+        self.set_table(cohort, begins);
+        self.cohorts.count_step(cohort);
+        if begins || (self.shape.parameter_scale && !self.squares_known) {
+            self.move_points(cohort, params, Move::Beginnings);
+        }
+        self.parameter_pass(cohort, grads);
+        self.upper_pass(cohort, true);
+        self.move_points(cohort, params, Move::Parameters);
+        self.squares_known = true;
+    }
+
+    /// Brings the table of `own` to the device, unless it is there.
+    fn set_table(&mut self, cohort: usize, begins: bool) {
+        let (whole, plan) = (TensorStep::whole(), &self.plan);
+        let own = |t: usize| self.own.get(t).unwrap_or(&whole);
+        let present = Present::of(plan, &self.own);
+        let sums = self.first_rates.iter().enumerate().filter(|(t, _)| !own(*t).held);
+        let mean = sums.map(|(_, sum)| sum).sum::<f64>() / present.parameters;
+        let rate = |t: usize| match self.config.relative_rate {
+            RelativeRate::Tensor => self.first_rates[t] / plan.tensors[t].elements,
+            _ => mean,
+        };
+        let float = |yes: bool| f32::from(u8::from(yes));
+        let row = |t: usize| {
+            let rate = if begins { rate(t) as f32 } else { 0.0 };
+            [own(t).multiplier, float(own(t).held), float(begins && !own(t).held), rate]
+        };
+        let table: Vec<f32> = (0..plan.tensors.len()).flat_map(row).collect();
+        let part = &mut self.parts[cohort];
+        part.parameters = present.parameters as f32;
+        if part.table != table {
+            part.steps = Memory::of(&self.client, &table);
+            part.table = table;
+        }
+    }
+
+    /// Takes the cohorts of an optimizer of the CPU, and writes the biases of the Parameter RNN.
+    pub(super) fn take_cohorts(&mut self, host: &HierarchicalRnn) {
+        let memory = host.memory();
+        let [_, _, _, first, _, _, _, log_rates, others] = memory.parts;
+        (self.steps, self.cohorts) = (memory.steps, memory.cohorts.clone());
+        let units = self.shape.global_hidden;
+        let first: Vec<f32> = first.chunks_exact(LANES).map(|row| row[0]).collect();
+        let globals = std::iter::once(&first[..]).chain(others.chunks_exact(units));
+        let part = |values: &[f32]| Part::with(&self.client, Memory::of(&self.client, values));
+        self.parts = globals.map(part).collect();
+        let sum =
+            |range: std::ops::Range<usize>| log_rates[range].iter().map(|&r| f64::from(r)).sum();
+        self.first_rates = self.layout.ranges().map(sum).collect();
+        self.squares_known = false;
+        for cohort in 0..self.cohorts.count() {
+            self.cohorts.steps_in(cohort, &[], &mut self.own);
+            self.set_table(cohort, false);
+            self.upper_pass(cohort, false);
+        }
     }
 
     /// Where the next gradient must be taken; `params` as the last step left them.
@@ -163,8 +241,8 @@ impl DeviceOptimizer {
         if !tensors.is_empty() && tensors.len() != count {
             return Err(DeviceError::Mismatch { what: "number of tensors" });
         }
-        self.constant.steps = Memory::of(&self.client, &step_table(count, tensors));
-        self.scalars.parameters = Present::of(&self.plan, tensors).parameters as f32;
+        self.tensors.clear();
+        self.tensors.extend_from_slice(tensors);
         Ok(())
     }
 
@@ -180,7 +258,7 @@ impl DeviceOptimizer {
         &self.config
     }
 
-    /// Steps since the last reset.
+    /// Steps since the last reset, those that no tensor took part in not counted.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
@@ -217,10 +295,11 @@ impl DeviceOptimizer {
     }
 }
 
-fn step_table(count: usize, tensors: &[TensorStep<f32>]) -> Vec<f32> {
-    let whole = TensorStep::whole();
-    let of = |t: usize| tensors.get(t).unwrap_or(&whole);
-    (0..count).flat_map(|t| [of(t).multiplier, f32::from(u8::from(of(t).held))]).collect()
+impl Part {
+    /// Without a table.
+    fn with(client: &Client, global: Memory) -> Self {
+        Self { global, table: Vec::new(), steps: Memory::zeros(client, STEP), parameters: 1.0 }
+    }
 }
 
 fn check_device(

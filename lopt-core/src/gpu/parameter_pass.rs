@@ -4,7 +4,7 @@
 use super::cell::{cell, direction, read};
 use super::functions::{ln, sigmoid};
 use super::inputs::inputs;
-use super::shape::{LANES, NONE, Shape};
+use super::shape::{LANES, NONE, STEP, STEP_BEGINS, STEP_HELD, STEP_RATE, Shape};
 use super::tables::JOB;
 use cubecl::prelude::*;
 
@@ -17,7 +17,7 @@ const FIXED_RMS_GAIN: f32 = 0.07;
 
 /// * `tiles`: the state, `[tile][field][LANES]`; `grads`: flat.
 /// * `tensors`: [`Shape::tensor_row`] floats per tensor; `squares`: sum of squares of every job.
-/// * `steps`: multiplier and whether it is held, of every tensor.
+/// * `steps`: [`STEP`] floats per tensor.
 /// * `out`: direction, attended direction, log rate, `[tile][row][LANES]`; `sums`: `[job][sum]`.
 #[cube(launch_unchecked)]
 pub(super) fn parameter_pass(
@@ -60,8 +60,11 @@ pub(super) fn parameter_pass(
         bias[i] = tensors[row + i];
         i += comptime!(LANES);
     }
-    let mean_rate = tensors[row + comptime!(3 * s.hidden)];
-    let held = steps[2 * tensor + 1] > 0.5;
+    let step = tensor * comptime!(STEP);
+    let held = steps[step + comptime!(STEP_HELD)] > 0.5;
+    let begins = steps[step + comptime!(STEP_BEGINS)] > 0.5;
+    let known = tensors[row + comptime!(3 * s.hidden)];
+    let mean_rate = select(begins, steps[step + comptime!(STEP_RATE)], known);
 
     let mut log_scale = 0.0f32;
     let mut most = max_log_rate;
@@ -74,7 +77,8 @@ pub(super) fn parameter_pass(
         let mut j = lane;
         while j < squares.len() {
             let square = squares[j];
-            let counts = steps[2 * jobs[j * comptime!(JOB)] as usize + 1] < 0.5;
+            let of_job = jobs[j * comptime!(JOB)] as usize * comptime!(STEP);
+            let counts = steps[of_job + comptime!(STEP_HELD)] < 0.5;
             all += select(counts, square, 0.0f32);
             own += select(j >= first && j < end, square, 0.0f32);
             j += comptime!(LANES);

@@ -23,14 +23,14 @@ impl DeviceState {
         shape: Shape,
     ) -> Result<Self, DeviceError> {
         let (_, plan) = host.parts();
-        let [tiles, _, tensor, global, mean_rate, attended, inner, _] = host.memory().parts;
+        let [tiles, _, tensor, _, mean_rate, attended, inner, ..] = host.memory().parts;
         if tiles.len() != plan.tiles * shape.fields * LANES {
             return Err(DeviceError::CompactState);
         }
         let count = plan.tensors.len();
-        let mut hidden: Vec<f32> = (0..shape.global_hidden).map(|j| global[j * LANES]).collect();
         let ht = shape.tensor_hidden;
-        hidden.extend((0..count).flat_map(|t| (0..ht).map(move |j| tensor[hidden_at(t, ht, j)])));
+        let of_tensor = |t: usize| (0..ht).map(move |j| tensor[hidden_at(t, ht, j)]);
+        let hidden: Vec<f32> = (0..count).flat_map(of_tensor).collect();
         let mut rows = vec![0.0_f32; count * shape.tensor_row()];
         for (t, row) in rows.chunks_exact_mut(shape.tensor_row()).enumerate() {
             row[3 * shape.hidden] = mean_rate[t * WIDTH];
@@ -84,9 +84,7 @@ impl DeviceOptimizer {
     pub fn upload_state(&mut self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
         self.check_same(host)?;
         self.state = DeviceState::of(&self.client, host, self.shape)?;
-        self.steps = host.steps();
-        self.squares_known = false;
-        self.upper_pass(false);
+        self.take_cohorts(host);
         Ok(())
     }
 
@@ -106,13 +104,21 @@ impl DeviceOptimizer {
             return Err(DeviceError::CompactState);
         }
         parts[0] = tiles;
-        for (j, row) in parts[3].chunks_exact_mut(LANES).enumerate() {
-            row[..WIDTH].fill(hidden[j]);
+        parts[8].clear();
+        for (cohort, part) in self.parts.iter().enumerate() {
+            let global = self.read(&part.global.handle, part.global.len)?;
+            if cohort > 0 {
+                parts[8].extend(global);
+                continue;
+            }
+            for (row, value) in parts[3].chunks_exact_mut(LANES).zip(global) {
+                row[..WIDTH].fill(value);
+            }
         }
         let (ht, width) = (self.shape.tensor_hidden, self.shape.tensor_row());
         for t in 0..self.layout.tensor_count() {
             for j in 0..ht {
-                parts[2][hidden_at(t, ht, j)] = hidden[self.shape.global_hidden + t * ht + j];
+                parts[2][hidden_at(t, ht, j)] = hidden[t * ht + j];
             }
             parts[4][t * WIDTH..(t + 1) * WIDTH].fill(rows[t * width + 3 * self.shape.hidden]);
         }
@@ -121,7 +127,7 @@ impl DeviceOptimizer {
                 parts[part] = self.read(&point.handle, point.len)?;
             }
         }
-        host.restore(self.steps, 0, &parts);
+        host.restore(self.steps, self.cohorts.clone(), 0, &parts);
         Ok(())
     }
 

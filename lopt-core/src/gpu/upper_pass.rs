@@ -2,14 +2,15 @@
 //! RNN take their step, and what the other passes want of every tensor is written down.
 
 use super::functions::{sigmoid, tanh};
-use super::shape::{Length, Relative, Shape, UPPER_THREADS};
+use super::shape::{Length, Relative, STEP, STEP_HELD, Shape, UPPER_THREADS};
 use super::tables::{CHUNK, TENSOR};
 use super::weights::UpperAt;
 use cubecl::prelude::*;
 
 const LENGTH_EPSILON: f32 = 1e-16;
 
-/// * `hidden`: Global RNN, then `[tensor][H_T]`; `rows`: [`Shape::tensor_row`] floats per tensor.
+/// * `global`: hidden vector of the Global RNN of the cohort; `hidden`: `[tensor][H_T]`.
+/// * `steps`: [`STEP`] floats per tensor; `rows`: [`Shape::tensor_row`] floats per tensor.
 /// * `scratch`: `[chunk][sum]`, then [`Shape::scratch_row`] floats per tensor.
 /// * `least_square`: square of `least_gradient`, see `fade.rs`.
 /// * `moves`: false to write nothing but the biases, from the hidden vectors as they are.
@@ -20,6 +21,7 @@ pub(super) fn upper_pass(
     tensors: &[u32],
     chunks: &[u32],
     steps: &[f32],
+    global: &mut [f32],
     hidden: &mut [f32],
     rows: &mut [f32],
     scratch: &mut [f32],
@@ -40,12 +42,12 @@ pub(super) fn upper_pass(
         add_chunks(tensors, steps, rows, scratch, own, least_square, thread, s);
         sync_storage();
         mean_rates(tensors, steps, rows, scratch, own, parameters, thread, s);
-        tensor_rnn(weights, steps, hidden, scratch, own, count, thread, s, at);
+        tensor_rnn(weights, steps, global, hidden, scratch, own, count, thread, s, at);
         sync_storage();
-        global_rnn(weights, steps, hidden, count, clock, thread, s, at);
+        global_rnn(weights, steps, global, hidden, count, clock, thread, s, at);
         sync_storage();
     }
-    parameter_biases(weights, hidden, rows, count, thread, s, at);
+    parameter_biases(weights, steps, global, hidden, rows, count, thread, s, at);
 }
 
 /// `[job][sum]` to `[chunk][sum]`.
@@ -116,7 +118,11 @@ fn add_chunks(
                 inverse = elements / f32::sqrt(total + LENGTH_EPSILON);
             }
             let way = sum - comptime!(s.tensor_inputs());
-            let factor = select(steps[2 * tensor + 1] > 0.5, 0.0f32, steps[2 * tensor]);
+            let factor = select(
+                steps[comptime!(STEP) * tensor + comptime!(STEP_HELD)] > 0.5,
+                0.0f32,
+                steps[comptime!(STEP) * tensor],
+            );
             let at = tensor * comptime!(s.tensor_row()) + comptime!(3 * s.hidden + 1) + way;
             rows[at] = inverse * factor;
         }
@@ -145,7 +151,7 @@ fn mean_rates(
         let mut t = thread;
         while t < count {
             let rates = scratch[own + t * comptime!(s.scratch_row()) + last];
-            sum += select(steps[2 * t + 1] < 0.5, rates, 0.0f32);
+            sum += select(steps[comptime!(STEP) * t + comptime!(STEP_HELD)] < 0.5, rates, 0.0f32);
             t += comptime!(UPPER_THREADS);
         }
         partial[thread] = sum;
@@ -161,7 +167,9 @@ fn mean_rates(
             let sum = scratch[own + t * comptime!(s.scratch_row()) + last];
             mean = sum / f32::cast_from(tensors[t * comptime!(TENSOR)]);
         }
-        rows[t * comptime!(s.tensor_row()) + comptime!(3 * s.hidden)] = mean;
+        if steps[comptime!(STEP) * t + comptime!(STEP_HELD)] < 0.5 {
+            rows[t * comptime!(s.tensor_row()) + comptime!(3 * s.hidden)] = mean;
+        }
         t += comptime!(UPPER_THREADS);
     }
 }
@@ -171,6 +179,7 @@ fn mean_rates(
 fn tensor_rnn(
     weights: &[f32],
     steps: &[f32],
+    global: &mut [f32],
     hidden: &mut [f32],
     scratch: &mut [f32],
     own: usize,
@@ -186,7 +195,7 @@ fn tensor_rnn(
         let mut y = weights[comptime!(at.tensor_bias) + thread];
         for i in 0..comptime!(s.global_hidden) {
             let weight = weights[comptime!(at.global_to_tensor) + i * 3 * n + thread];
-            y = fma(hidden[i], weight, y);
+            y = fma(global[i], weight, y);
         }
         bias[thread] = y;
     }
@@ -197,7 +206,7 @@ fn tensor_rnn(
         let tensor = item / comptime!(2 * s.tensor_hidden);
         let j = item % comptime!(2 * s.tensor_hidden);
         let row = own + tensor * comptime!(s.scratch_row());
-        let h = comptime!(s.global_hidden) + tensor * n;
+        let h = tensor * n;
         let mut y = bias[j];
         for i in 0..inputs {
             y = fma(scratch[row + i], weights[comptime!(at.tensor) + i * 2 * n + j], y);
@@ -218,7 +227,7 @@ fn tensor_rnn(
         let tensor = item / comptime!(s.tensor_hidden);
         let j = item % comptime!(s.tensor_hidden);
         let row = own + tensor * comptime!(s.scratch_row());
-        let h = comptime!(s.global_hidden) + tensor * n;
+        let h = tensor * n;
         // inputs and gated hidden vector lie side by side
         let mut y = bias[comptime!(2 * s.tensor_hidden) + j];
         for i in 0..comptime!(s.tensor_inputs() + s.tensor_hidden) {
@@ -226,7 +235,7 @@ fn tensor_rnn(
         }
         let candidate = tanh(y);
         let update = scratch[row + inputs + n + j];
-        if steps[2 * tensor + 1] < 0.5 {
+        if steps[comptime!(STEP) * tensor + comptime!(STEP_HELD)] < 0.5 {
             hidden[h + j] = fma(update, hidden[h + j] - candidate, candidate);
         }
         item += comptime!(UPPER_THREADS);
@@ -238,6 +247,7 @@ fn tensor_rnn(
 fn global_rnn(
     weights: &[f32],
     steps: &[f32],
+    global: &mut [f32],
     hidden: &mut [f32],
     count: usize,
     clock: f32,
@@ -251,12 +261,12 @@ fn global_rnn(
     let mut x = Shared::<[f32]>::new_slice(comptime!(s.global_inputs + s.global_hidden));
     let mut gates = Shared::<[f32]>::new_slice(comptime!(2 * s.global_hidden));
     if thread < tensor {
-        let first = comptime!(s.global_hidden) + thread;
+        let first = thread;
         if comptime!(s.mean_of_tensors) {
             let mut sum = 0.0f32;
             let mut present = 0.0f32;
             for t in 0..count {
-                let counts = steps[2 * t + 1] < 0.5;
+                let counts = steps[comptime!(STEP) * t + comptime!(STEP_HELD)] < 0.5;
                 sum += select(counts, hidden[first + t * tensor], 0.0f32);
                 present += select(counts, 1.0f32, 0.0f32);
             }
@@ -264,7 +274,7 @@ fn global_rnn(
         } else {
             let mut last = count - 1;
             for t in 0..count {
-                if steps[2 * t + 1] < 0.5 {
+                if steps[comptime!(STEP) * t + comptime!(STEP_HELD)] < 0.5 {
                     last = t;
                 }
             }
@@ -274,7 +284,7 @@ fn global_rnn(
         x[thread] = clock;
     }
     if thread < n {
-        x[inputs + thread] = hidden[thread];
+        x[inputs + thread] = global[thread];
     }
     sync_cube();
     if thread < comptime!(2 * s.global_hidden) {
@@ -295,7 +305,7 @@ fn global_rnn(
             y = fma(gates[i] * x[inputs + i], weight, y);
         }
         let candidate = tanh(y);
-        hidden[thread] = fma(gates[n + thread], x[inputs + thread] - candidate, candidate);
+        global[thread] = fma(gates[n + thread], x[inputs + thread] - candidate, candidate);
     }
 }
 
@@ -303,6 +313,8 @@ fn global_rnn(
 #[cube]
 fn parameter_biases(
     weights: &[f32],
+    steps: &[f32],
+    global: &mut [f32],
     hidden: &mut [f32],
     rows: &mut [f32],
     count: usize,
@@ -315,7 +327,7 @@ fn parameter_biases(
     if thread < n {
         let mut y = weights[comptime!(at.parameter_bias) + thread];
         for i in 0..comptime!(s.global_hidden) {
-            y = fma(hidden[i], weights[comptime!(at.global_to_parameter) + i * n + thread], y);
+            y = fma(global[i], weights[comptime!(at.global_to_parameter) + i * n + thread], y);
         }
         from_global[thread] = y;
     }
@@ -324,13 +336,16 @@ fn parameter_biases(
     while item < count * n {
         let tensor = item / comptime!(3 * s.hidden);
         let j = item % comptime!(3 * s.hidden);
-        let h = comptime!(s.global_hidden) + tensor * comptime!(s.tensor_hidden);
+        let h = tensor * comptime!(s.tensor_hidden);
         let mut y = from_global[j];
         for i in 0..comptime!(s.tensor_hidden) {
             let weight = weights[comptime!(at.tensor_to_parameter) + i * n + j];
             y = fma(hidden[h + i], weight, y);
         }
-        rows[tensor * comptime!(s.tensor_row()) + j] = y;
+        // those that are held are of other cohorts, with biases from those
+        if steps[comptime!(STEP) * tensor + comptime!(STEP_HELD)] < 0.5 {
+            rows[tensor * comptime!(s.tensor_row()) + j] = y;
+        }
         item += comptime!(UPPER_THREADS);
     }
 }

@@ -1,4 +1,7 @@
 //! The Adam that takes over.
+//!
+//! Its averages begin at zero, which is made good by the number of steps that they have seen: those of
+//! the tensor they belong to.
 
 use crate::baselines::{AdamRule, Pace};
 use crate::layout::Layout;
@@ -9,15 +12,16 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub(crate) struct Fallback {
     pub(super) rate: f64,
-    pub(super) steps: u64,
+    /// Steps of every tensor, `[T]`.
+    pub(super) steps: Vec<u64>,
     pub(super) averages: Vec<f32>,
     pub(super) mean_squares: Vec<f32>,
 }
 
 impl Fallback {
-    pub(super) fn new(rate: f64, parameters: usize) -> Self {
-        let zeros = vec![0.0; parameters];
-        Self { rate, steps: 0, averages: zeros.clone(), mean_squares: zeros }
+    pub(super) fn new(rate: f64, layout: &Layout) -> Self {
+        let (zeros, steps) = (vec![0.0; layout.len()], vec![0; layout.tensor_count()]);
+        Self { rate, steps, averages: zeros.clone(), mean_squares: zeros }
     }
 
     /// One step; tensors that are held stay as they are.
@@ -28,11 +32,11 @@ impl Fallback {
         params: &mut [f32],
         grads: &[f32],
     ) {
-        self.steps += 1;
-        let ranges = layout.ranges().zip(tensors).filter(|(_, how)| !how.held);
-        for (range, how) in ranges {
+        let ranges = layout.ranges().zip(tensors).zip(&mut self.steps);
+        for ((range, how), number) in ranges.filter(|((_, how), _)| !how.held) {
             let learning_rate = self.rate * f64::from(how.multiplier);
-            let pace = Pace { number: self.steps, learning_rate };
+            *number = number.saturating_add(1);
+            let pace = Pace { number: *number, learning_rate };
             let state = [&mut self.averages[range.clone()], &mut self.mean_squares[range.clone()]];
             let (params, grads) = (&mut params[range.clone()], &grads[range]);
             AdamRule::DEFAULT.update_decayed(pace, 1.0, params, grads, state);
@@ -41,14 +45,14 @@ impl Fallback {
 
     /// Root mean square of the last step of every tensor.
     pub(crate) fn step_sizes(&self, layout: &Layout, tensors: &[TensorStep<f32>]) -> Vec<f32> {
-        let size = |(range, how): (Range<usize>, &TensorStep<f32>)| {
+        let size = |((range, how), number): ((Range<usize>, &TensorStep<f32>), &u64)| {
             let learning_rate = self.rate * f64::from(how.multiplier);
-            let pace = Pace { number: self.steps.max(1), learning_rate };
+            let pace = Pace { number: (*number).max(1), learning_rate };
             let (m, v) = (&self.averages[range.clone()], &self.mean_squares[range.clone()]);
             let steps = m.iter().zip(v).map(|(&m, &v)| AdamRule::DEFAULT.step_of(pace, m, v));
             let squares: f64 = steps.map(|step| f64::from(step).powi(2)).sum();
             if how.held { 0.0 } else { (squares / range.len() as f64).sqrt() as f32 }
         };
-        layout.ranges().zip(tensors).map(size).collect()
+        layout.ranges().zip(tensors).zip(&self.steps).map(size).collect()
     }
 }

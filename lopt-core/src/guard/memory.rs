@@ -12,16 +12,24 @@ pub(crate) struct GuardNumbers {
     cuts: u32,
     watch: [u64; 4],
     losses: [f64; 10],
-    first_size: f64,
+    /// Per tensor, or empty before the first step.
+    first_squares: Vec<Option<f64>>,
     snapshot_at: u64,
-    /// Rate and steps of the Adam that took over.
-    fallback: Option<(f64, u64)>,
+    /// Rate, and steps of every tensor, of the Adam that took over.
+    fallback: Option<(f64, Vec<u64>)>,
 }
 
 impl GuardNumbers {
     /// Whether there is a point to go back to.
     pub(crate) fn has_begun(&self) -> bool {
         self.steps > 0
+    }
+
+    /// Whether what is kept per tensor is for a model of so many.
+    pub(crate) fn fits(&self, tensors: usize) -> bool {
+        let squares = if self.has_begun() { tensors } else { 0 };
+        self.first_squares.len() == squares
+            && self.fallback.as_ref().is_none_or(|(_, steps)| steps.len() == tensors)
     }
 
     /// Whether Adam has taken over.
@@ -44,9 +52,9 @@ impl Guard {
             cuts: self.cuts,
             watch,
             losses,
-            first_size: self.first_size,
+            first_squares: self.first_squares.clone(),
             snapshot_at: self.snapshot_at,
-            fallback: self.fallback.as_ref().map(|adam| (adam.rate, adam.steps)),
+            fallback: self.fallback.as_ref().map(|adam| (adam.rate, adam.steps.clone())),
         };
         let [newer, older] = &self.snapshot;
         let adam = self.fallback.as_ref();
@@ -65,10 +73,10 @@ impl Guard {
             skipped_in_row: numbers.skipped_in_row,
             cuts: numbers.cuts,
             watch: LossWatch::from_numbers(numbers.watch, numbers.losses),
-            first_size: numbers.first_size,
+            first_squares: numbers.first_squares.clone(),
             snapshot_at: numbers.snapshot_at,
             snapshot: [newer, older],
-            fallback: numbers.fallback.map(|(rate, steps)| Fallback {
+            fallback: numbers.fallback.clone().map(|(rate, steps)| Fallback {
                 rate,
                 steps,
                 averages,

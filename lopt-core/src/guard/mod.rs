@@ -108,8 +108,8 @@ pub(crate) struct Guard {
     skipped_in_row: u32,
     cuts: u32,
     watch: LossWatch,
-    /// Root mean square of the parameters before the first step.
-    first_size: f64,
+    /// Sum of the squares of every tensor's parameters before its first step, `[T]`.
+    first_squares: Vec<Option<f64>>,
     /// Step of the last snapshot.
     snapshot_at: u64,
     /// `[P]` each: where to go back to; the second one, older, only where there is no loss.
@@ -128,7 +128,7 @@ impl Guard {
             skipped_in_row: 0,
             cuts: 0,
             watch: LossWatch::default(),
-            first_size: 0.0,
+            first_squares: Vec::new(),
             snapshot_at: 0,
             snapshot: [Vec::new(), Vec::new()],
             fallback: None,
@@ -175,9 +175,10 @@ impl Guard {
     ) -> Verdict {
         self.steps += 1;
         if self.steps == 1 {
-            self.first_size = size(layout, params, &counts);
             self.snapshot[0] = params.to_vec();
+            self.first_squares = vec![None; layout.tensor_count()];
         }
+        self.note_beginnings(layout, params, &counts);
         let wrong = match (gradient, loss) {
             (Err(what), _) => Some(Reason::Gradient { what }),
             (Ok(()), Some(value)) if !value.is_finite() => Some(Reason::Loss { value }),
@@ -190,7 +191,7 @@ impl Guard {
                 self.events.push(GuardEvent::Skipped { step: self.steps, reason });
                 return Verdict::Skip;
             }
-            return self.go_back(reason);
+            return self.go_back(layout, reason);
         }
         self.skipped_in_row = 0;
         if self.fallback.is_some() {
@@ -198,7 +199,7 @@ impl Guard {
         }
         match loss {
             Some(loss) => match self.watch.take(f64::from(loss)) {
-                Err(reason) => return self.go_back(reason),
+                Err(reason) => return self.go_back(layout, reason),
                 Ok(better) => {
                     let due = self.snapshot_at.saturating_add(self.config.snapshot_every);
                     if better && self.steps >= due {
@@ -208,16 +209,41 @@ impl Guard {
                 }
             },
             None if self.watch.seen == 0 && self.steps.is_multiple_of(EVERY_WITHOUT_LOSS) => {
-                return self.judge_size(params, size(layout, params, counts));
+                return self.judge_size(layout, params, counts);
             }
             None => {}
         }
         Verdict::Step
     }
 
-    /// Without a loss: by the size of the parameters.
-    fn judge_size(&mut self, params: &[f32], size: f64) -> Verdict {
-        let limit = self.config.most_growth * self.first_size.max(1.0);
+    /// Of the tensors that take part for the first time: how large they are, and that there is
+    /// nothing older to go back to.
+    fn note_beginnings(&mut self, layout: &Layout, params: &[f32], counts: impl Fn(usize) -> bool) {
+        let tensors = layout.ranges().zip(&mut self.first_squares).enumerate();
+        for (_, (range, first)) in tensors.filter(|(t, (_, first))| first.is_none() && counts(*t)) {
+            *first = Some(sum_of_squares(&params[range.clone()]));
+            for snapshot in self.snapshot.iter_mut().filter(|snapshot| !snapshot.is_empty()) {
+                snapshot[range.clone()].copy_from_slice(&params[range.clone()]);
+            }
+        }
+    }
+
+    /// Without a loss: by the size of the parameters of the tensors that take part.
+    fn judge_size(
+        &mut self,
+        layout: &Layout,
+        params: &[f32],
+        counts: impl Fn(usize) -> bool,
+    ) -> Verdict {
+        let tensors = layout.ranges().zip(&self.first_squares).enumerate();
+        let (mut first, mut parameters) = (0.0, 0);
+        for (_, (range, squares)) in tensors.filter(|(t, _)| counts(*t)) {
+            first += squares.unwrap_or_default();
+            parameters += range.len();
+        }
+        let first_size = (first / parameters.max(1) as f64).sqrt();
+        let size = size(layout, params, counts);
+        let limit = self.config.most_growth * first_size.max(1.0);
         // a NaN is no size to stay below
         if size < limit {
             let every = self.config.snapshot_every.saturating_mul(10);
@@ -229,10 +255,10 @@ impl Guard {
             }
             return Verdict::Step;
         }
-        self.go_back(Reason::Grown { size, limit })
+        self.go_back(layout, Reason::Grown { size, limit })
     }
 
-    fn go_back(&mut self, reason: Reason) -> Verdict {
+    fn go_back(&mut self, layout: &Layout, reason: Reason) -> Verdict {
         // weights that have won nothing get no second try
         let last = self.watch.has_won_nothing() || self.cuts >= self.config.cuts;
         self.cuts = if last { self.config.cuts.saturating_add(1) } else { self.cuts + 1 };
@@ -241,7 +267,7 @@ impl Guard {
         let step = self.steps;
         self.events.push(if last {
             let rate = self.config.fallback_rate;
-            self.fallback = Some(Fallback::new(rate, self.snapshot[0].len()));
+            self.fallback = Some(Fallback::new(rate, layout));
             GuardEvent::TookOver { step, rate, reason }
         } else {
             GuardEvent::CutBack { step, multiplier: self.multiplier(), reason }
@@ -250,11 +276,13 @@ impl Guard {
     }
 
     /// Where the model was when all was well. Without a loss the newer snapshot may already be on
-    /// the way to disaster.
-    pub(crate) fn restore(&self, params: &mut [f32]) {
+    /// the way to disaster. Tensors that never took part are left alone.
+    pub(crate) fn restore(&self, layout: &Layout, params: &mut [f32]) {
         let [newer, older] = &self.snapshot;
         let from = if self.watch.start == 0.0 && !older.is_empty() { older } else { newer };
-        params.copy_from_slice(from);
+        for (range, _) in layout.ranges().zip(&self.first_squares).filter(|(_, s)| s.is_some()) {
+            params[range.clone()].copy_from_slice(&from[range]);
+        }
     }
 }
 

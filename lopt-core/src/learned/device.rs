@@ -10,7 +10,7 @@ use crate::tensor_step::TensorStep;
 /// A [`LearnedOptimizer`] without guard, decay and clipping whose networks run on a device.
 ///
 /// Parameters and gradients are flat buffers there, `[P]`. A step reads nothing back; when a
-/// schedule, a group or a missing gradient changes the factors of tensors, two floats per tensor go
+/// schedule, a group or a missing gradient changes the factors of tensors, four floats per tensor go
 /// up.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct DeviceLearnedOptimizer {
@@ -19,8 +19,7 @@ pub struct DeviceLearnedOptimizer {
     device: DeviceOptimizer,
     multiplier: f32,
     taken: u64,
-    /// What the device has, and the same for the next step.
-    known: Vec<TensorStep<f32>>,
+    /// Those of the next step.
     tensors: Vec<TensorStep<f32>>,
 }
 
@@ -53,7 +52,6 @@ impl LearnedOptimizerConfig {
             device,
             multiplier: 1.0,
             taken: 0,
-            known: vec![TensorStep::whole(); host.settings.len()],
             tensors: Vec::with_capacity(host.settings.len()),
             settings: host.settings,
         })
@@ -84,10 +82,7 @@ impl DeviceLearnedOptimizer {
             multiplier: all * own.multiplier,
             held: own.frozen || has_gradient.get(t).is_some_and(|&has| !has),
         }));
-        if self.tensors != self.known {
-            self.device.set_tensor_steps(&self.tensors)?;
-            self.known.clone_from(&self.tensors);
-        }
+        self.device.set_tensor_steps(&self.tensors)?;
         self.device.step(params, grads)?;
         self.taken += 1;
         Ok(())

@@ -53,7 +53,6 @@ impl ParameterGroup {
 /// Settings of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TensorSettings {
-    pub elements: usize,
     pub multiplier: f32,
     pub weight_decay: f32,
     pub frozen: bool,
@@ -83,15 +82,11 @@ pub(crate) fn resolve(
     }
     let settings = |tensor: &TensorShape| match groups.iter().find(|g| g.matches(&tensor.name)) {
         Some(group) => TensorSettings {
-            elements: tensor.len(),
             multiplier: group.multiplier,
             weight_decay: group.weight_decay.unwrap_or(weight_decay),
             frozen: group.frozen,
         },
-        None => {
-            let elements = tensor.len();
-            TensorSettings { elements, multiplier: 1.0, weight_decay, frozen: false }
-        }
+        None => TensorSettings { multiplier: 1.0, weight_decay, frozen: false },
     };
     Ok(tensors.iter().map(settings).collect())
 }

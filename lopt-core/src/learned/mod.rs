@@ -75,9 +75,12 @@ pub struct Given<'a> {
     /// The loss where the gradient was taken; the guard sees more with it.
     pub loss: Option<f32>,
     /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
-    /// and its state; its values in the gradient are not looked at, and the others train with the
-    /// same bits as if it were not there (except with a compact state, which is rounded by a hash of
-    /// the place in the model).
+    /// and its state, its values in the gradient are not looked at, and it takes no step. Tensors
+    /// whose gradients have always come together train with the same bits as if there were no others
+    /// (except with a compact state, which is rounded by a hash of the place in the model, and with a
+    /// clipping norm, which is that of all): one that joins late trains as in a new optimizer, and one
+    /// that comes back goes on where it was. Up to its first gradient a tensor may be written to,
+    /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
     pub has_gradient: &'a [bool],
 }
 
@@ -174,7 +177,11 @@ impl LearnedOptimizer {
     pub fn effective_step(&self) -> Vec<f32> {
         match self.guard.as_ref().and_then(Guard::fallback) {
             Some(adam) => adam.step_sizes(self.rnn.layout(), &self.tensors),
-            None => self.rnn.step_sizes(),
+            None => {
+                let held = |t: usize| self.tensors.get(t).is_some_and(|how| how.held);
+                let sizes = self.rnn.step_sizes().into_iter().enumerate();
+                sizes.map(|(t, size)| if held(t) { 0.0 } else { size }).collect()
+            }
         }
     }
 
@@ -252,7 +259,7 @@ impl LearnedOptimizer {
                     Verdict::Step => {}
                     Verdict::Skip => return Ok(()),
                     Verdict::Restart => {
-                        guard.restore(params);
+                        guard.restore(self.rnn.layout(), params);
                         self.rnn.reset();
                         return Ok(());
                     }
@@ -310,19 +317,18 @@ impl LearnedOptimizer {
         if self.settings.iter().all(|own| own.weight_decay == 0.0) {
             return;
         }
-        // the Adam that took over has no pace
-        let (pace, theta) = match self.guard.as_ref().and_then(Guard::fallback) {
-            Some(_) => (1.0, params),
-            None => (self.rnn.pace(), self.rnn.iterate_mut(params)),
-        };
-        let mut rest = theta;
-        for (own, how) in self.settings.iter().zip(&self.tensors) {
-            let (tensor, after) = rest.split_at_mut(own.elements);
-            if own.weight_decay > 0.0 && !how.held {
-                let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
-                tensor.iter_mut().for_each(|x| *x *= keep);
+        let has_fallen_back = self.has_fallen_back();
+        for (t, (own, how)) in self.settings.iter().zip(&self.tensors).enumerate() {
+            if own.weight_decay == 0.0 || how.held {
+                continue;
             }
-            rest = after;
+            // the Adam that took over has no pace
+            let (pace, theta) = match has_fallen_back {
+                true => (1.0, &mut params[self.rnn.layout().range(t)]),
+                false => (self.rnn.pace(t), self.rnn.iterate_mut(params, t)),
+            };
+            let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
+            theta.iter_mut().for_each(|x| *x *= keep);
         }
     }
 }

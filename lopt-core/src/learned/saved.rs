@@ -7,6 +7,7 @@
 //! clipping and weight decay are the caller's and not in the file, as in other optimizers.
 
 use super::{LearnedOptimizer, StateError};
+use crate::cohorts::Cohorts;
 use crate::config::HierarchicalRnnConfig;
 use crate::guard::GuardNumbers;
 use crate::layout::TensorShape;
@@ -15,7 +16,7 @@ use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
@@ -30,6 +31,9 @@ struct Header {
     taken: u64,
     multiplier: f32,
     rnn_steps: u64,
+    /// Cohort of every tensor, and steps of every cohort (`cohorts.rs`).
+    cohorts: Vec<u32>,
+    cohort_steps: Vec<u64>,
     compact_steps: u64,
     guard: Option<GuardNumbers>,
     /// Lengths of the vectors: parameters, those of the networks, those of the guard.
@@ -104,6 +108,8 @@ impl LearnedOptimizer {
             taken: self.taken,
             multiplier: self.multiplier,
             rnn_steps: memory.steps,
+            cohorts: memory.cohorts.memory().0.to_vec(),
+            cohort_steps: memory.cohorts.memory().1.to_vec(),
             compact_steps: memory.compact_steps,
             guard: guard.as_ref().map(|(numbers, _)| numbers.clone()),
             lengths: parts.iter().map(|part| part.len() as u64).collect(),
@@ -135,7 +141,8 @@ impl LearnedOptimizer {
         if !super::is_multiplier(header.multiplier) {
             return Err(StateError::Contents);
         }
-        let lengths = self.expected_lengths(&header)?;
+        let cohorts = self.expected_cohorts(&header)?;
+        let lengths = self.expected_lengths(&header, cohorts.count())?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);
         }
@@ -147,7 +154,7 @@ impl LearnedOptimizer {
             guard
                 .restore_memory(numbers, std::array::from_fn(|_| parts.next().unwrap_or_default()));
         }
-        self.rnn.restore(header.rnn_steps, header.compact_steps, &networks);
+        self.rnn.restore(header.rnn_steps, cohorts, header.compact_steps, &networks);
         (self.taken, self.multiplier) = (header.taken, header.multiplier);
         Ok(params)
     }
@@ -155,7 +162,8 @@ impl LearnedOptimizer {
     /// No state of this optimizer has more bytes.
     fn most_bytes(&self) -> u64 {
         let networks: usize = self.rnn.memory().parts.iter().map(|part| part.len()).sum();
-        4 * (networks + 5 * self.layout().len()) as u64 + MOST_BESIDE
+        let globals = self.settings.len() * self.rnn.config().global_hidden;
+        4 * (networks + globals + 5 * self.layout().len()) as u64 + MOST_BESIDE
     }
 
     /// What the file was saved for, against what is here.
@@ -194,12 +202,23 @@ impl LearnedOptimizer {
         }
     }
 
+    /// The cohorts of tensors, if they are possible ones.
+    fn expected_cohorts(&self, header: &Header) -> Result<Cohorts, StateError> {
+        let Header { cohorts, cohort_steps, rnn_steps, .. } = header;
+        let counted = cohorts.len() == self.settings.len()
+            && cohort_steps.iter().all(|steps| steps <= rnn_steps);
+        let cohorts = counted.then(|| Cohorts::restored(cohorts, cohort_steps)).flatten();
+        cohorts.ok_or(StateError::Contents)
+    }
+
     /// Lengths of the vectors, if they are possible ones.
-    fn expected_lengths(&self, header: &Header) -> Result<Vec<usize>, StateError> {
+    fn expected_lengths(&self, header: &Header, cohorts: usize) -> Result<Vec<usize>, StateError> {
         let parameters = self.layout().len();
         let mut lengths = vec![parameters];
         lengths.extend(self.rnn.memory().parts.iter().map(|part| part.len()));
+        // the last one has a part for every cohort beyond the first
         let fixed = lengths.len();
+        lengths[fixed - 1] = (cohorts - 1) * self.rnn.config().global_hidden;
         if header.guard.is_some() {
             // a guard keeps what it has come to need
             for &given in header.lengths.get(fixed..).unwrap_or_default() {
@@ -216,7 +235,8 @@ impl LearnedOptimizer {
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
         // only a compact state counts steps of its own
         let foreign = !self.compact && header.compact_steps != 0;
-        if !same || foreign || (adam && !has_adam) || (begun && !has_snapshot) {
+        let fits = header.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));
+        if !same || foreign || !fits || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }
         Ok(lengths)

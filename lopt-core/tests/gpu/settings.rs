@@ -1,9 +1,9 @@
 //! The optimizer as one uses it, with its steps on a device, against the one of the CPU.
 
-use crate::pair::{client, difference, gradients, layout, parameters};
+use crate::pair::{client, difference, fields, gradients, layout, parameters};
 use lopt_core::gpu::{DeviceError, DeviceLearnedOptimizer};
 use lopt_core::{
-    Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, Schedule,
+    Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, Schedule, Weights,
 };
 
 fn config() -> LearnedOptimizerConfig {
@@ -102,4 +102,51 @@ fn settings_of_the_host_are_refused_with_a_sentence() {
     assert!(matches!(error, DeviceError::CompactState), "{error}");
     let none = config().with_group(ParameterGroup::new("nothing"));
     assert!(refused(none).starts_with("no tensor matches the group `nothing`"));
+}
+
+#[test]
+fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
+    let start = parameters(&model(), 8);
+    let paper = Weights::embedded("paper").unwrap();
+    let plain = LearnedOptimizerConfig::new().with_guard(None);
+    let configs = [
+        ("averaged", plain.clone()),
+        ("not averaged", plain.clone().with_averaging(None)),
+        ("attention, averaged", plain.with_weights(paper)),
+    ];
+    for (name, config) in configs {
+        let mut host = config.init(&model()).unwrap();
+        let mut device = config.init_on_device(&client(), &model()).unwrap();
+        let (mut theta, mut params) = (start.clone(), device.bare().upload(&start).unwrap());
+        for step in 0..40 {
+            let has = match step {
+                // nobody, then all but the second tensor, then all, then the second alone
+                3 => [false; 4],
+                0..25 => [true, false, true, true],
+                25..32 => [true; 4],
+                _ => [false, true, false, false],
+            };
+            if step == 20 {
+                // written to before its first gradient
+                theta = device.bare().download(&params).unwrap();
+                theta[70..200].iter_mut().for_each(|x| *x += 1.0);
+                params = device.bare().upload(&theta).unwrap();
+            }
+            let grads = gradients(&model(), 8, step);
+            let given = Given { loss: None, has_gradient: &has };
+            host.step_given(&mut theta, &grads, given).unwrap();
+            let grads = device.bare().upload(&grads).unwrap();
+            device.step(&params, &grads, &has).unwrap();
+            let worst = difference(&device.bare().download(&params).unwrap(), &theta);
+            assert!(worst < 1e-5, "{name}, step {step}: {worst}");
+        }
+        let back = device.to_host().unwrap();
+        assert_eq!(back.rnn().own_steps(), host.rnn().own_steps());
+        assert_eq!(back.rnn().own_steps(), [31, 15, 31, 31]);
+        assert_eq!(back.rnn().steps(), 39);
+        let (there, here) = (fields(back.rnn()), fields(host.rnn()));
+        for (field, (a, b)) in there.iter().zip(&here).enumerate() {
+            assert!(difference(a, b) < 1e-5, "{name}, field {field}: {}", difference(a, b));
+        }
+    }
 }

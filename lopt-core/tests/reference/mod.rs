@@ -66,7 +66,11 @@ impl<'a, N: Number> Reference<'a, N> {
 
     /// One step; `grads` is flat, taken at the attended parameters.
     pub(crate) fn step(&self, state: &State<N>, grads: &[N]) -> State<N> {
-        let problem_mean = mean(state.elements().map(|e| e.log_rate));
+        self.step_beside(state, grads, mean(state.elements().map(|e| e.log_rate)))
+    }
+
+    /// One step with a mean log rate that may be that of more tensors.
+    pub(crate) fn step_beside(&self, state: &State<N>, grads: &[N], problem_mean: N) -> State<N> {
         let problem_square = mean(state.elements().map(|e| e.attended * e.attended));
         let mut rest = grads;
         let mut tensors = Vec::new();
