@@ -15,7 +15,7 @@ use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
@@ -155,7 +155,7 @@ impl LearnedOptimizer {
     /// No state of this optimizer has more bytes.
     fn most_bytes(&self) -> u64 {
         let networks: usize = self.rnn.memory().parts.iter().map(|part| part.len()).sum();
-        4 * (networks + 5 * self.layout().len()) as u64 + MOST_BESIDE
+        4 * (networks + 4 * self.layout().len()) as u64 + MOST_BESIDE
     }
 
     /// What the file was saved for, against what is here.
@@ -211,12 +211,13 @@ impl LearnedOptimizer {
         }
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
         let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
-        let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
+        let has_adam = lengths[fixed..].iter().skip(1).all(|&n| n == parameters);
         let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
         // only a compact state counts steps of its own
         let foreign = !self.compact && header.compact_steps != 0;
-        if !same || foreign || (adam && !has_adam) || (begun && !has_snapshot) {
+        let fits = header.guard.as_ref().is_none_or(GuardNumbers::fit);
+        if !same || foreign || !fits || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }
         Ok(lengths)
