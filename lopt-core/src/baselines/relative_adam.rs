@@ -282,7 +282,7 @@ mod tests {
     fn reset_makes_a_first_step() {
         let layout = Layout::single(3).unwrap();
         let mut optimizer = RelativeAdam::new(&layout);
-        let mut run = |optimizer: &mut RelativeAdam| {
+        let run = |optimizer: &mut RelativeAdam| {
             let mut params = [0.3, -0.2, 0.1];
             (0..4).for_each(|_| optimizer.step(&mut params, &[1.0, -3.0, 0.5]).unwrap());
             params
