@@ -23,8 +23,7 @@ use crate::weights_source::WeightsSource;
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads);
     let source = WeightsSource::load(Some(&args.weights))?;
-    let json = args.json.as_deref();
-    json.map_or(Ok(()), check_writable)?;
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     if let Some(name) = &args.ensemble {
         return run_ensemble(args, name, &source, threads, out);
     }
@@ -57,7 +56,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let names = (learned.label.as_str(), suite);
     let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
-    write_json(json, &record, out)
+    write_json(args.json.as_deref(), &record, out)
 }
 
 /// Weights on a half of the field suite.
