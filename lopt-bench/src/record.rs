@@ -235,7 +235,10 @@ impl Record {
         let twice = rows.iter().map(Row::key).position(|key| !keys.insert(key));
         match twice {
             // after the header, and counted from 1
-            Some(place) => Err(RecordError::Line { line: place + 2, reason: TWICE.to_owned() }),
+            Some(place) => Err(RecordError::Line {
+                line: place + 2,
+                reason: "it says what a line before it says".to_owned(),
+            }),
             None => Ok(Self { header, rows }),
         }
     }
@@ -274,8 +277,6 @@ impl Record {
         })
     }
 }
-
-const TWICE: &str = "it says what a line before it says";
 
 /// The lines of a file that grows, with their numbers from 1. A last one without an end was being written
 /// when the process died, and is left out.
@@ -394,7 +395,7 @@ pub(crate) mod tests {
         assert!(broken.starts_with("line 2: "), "{broken}");
         let row = line(&Row::Run(run("a", "lopt", 3, Some(0.125)))).unwrap();
         let twice = Record::parse(&format!("{text}{row}{row}")).unwrap_err().to_string();
-        assert_eq!(twice, format!("line 3: {TWICE}"));
+        assert_eq!(twice, "line 3: it says what a line before it says");
     }
 
     #[test]

@@ -46,43 +46,12 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn numbers_of_nothing_are_refused() {
-    let evaluate = ["evaluate", "recommended", "--suite", "quick"];
-    let ensemble = ["evaluate", "recommended", "--ensemble", "paper"];
-    let train = ["train", "--config", RECIPE, "--out", "/nowhere"];
-    let set_rate = ["weights", "set-rate", "recommended", "--out", "/nowhere/w"];
-    let flags: [(&[&str], &str); 14] = [
-        (&["race"], "--steps"),
-        (&["race"], "--seeds"),
-        (&["race"], "--batch"),
-        (&["race"], "--threads"),
-        (&["bench", "fig3"], "--threads"),
-        (&evaluate, "--steps"),
-        (&evaluate, "--seeds"),
-        (&evaluate, "--threads"),
-        (&evaluate, "--rates"),
-        (&ensemble, "--most-parameters"),
-        (&train, "--updates"),
-        (&train, "--threads"),
-        (&[&train[..], &["--distributed", "async"]].concat(), "--patience"),
-        (&set_rate, "--rate"),
-    ];
-    let absurd =
-        ["-1", "-0.5", "nan", "inf", "-inf", "1e999", "99999999999999999999", "", "many", "1,,2"];
-    for (command, flag) in flags {
-        for value in absurd {
-            let given = format!("{flag}={value}");
-            refuses(&[command, &[given.as_str()]].concat(), 2, &[flag]);
-            if value.starts_with('-') && value != "-inf" {
-                refuses(&[command, &[flag, value]].concat(), 2, &[flag, value, "invalid value"]);
-            }
-        }
-        if flag != "--patience" {
-            refuses(&[command, &[flag, "0"]].concat(), 2, &[flag]);
-        }
+    for flag in ["--steps", "--seeds", "--batch", "--threads"] {
+        refuses(&["race", flag, "0"], 2, &[flag, "from 1 to"]);
     }
-    for flag in ["--seeds", "--threads", "--steps"] {
-        refuses(&["race", flag, "1000000000000"], 2, &[flag, "from 1 to"]);
-    }
+    refuses(&["race", "--steps", "-1"], 2, &["--steps", "'-1'", "from 1 to"]);
+    refuses(&["race", "--seeds", "1000000000000"], 2, &["--seeds", "from 1 to"]);
+    refuses(&["race", "--steps", "many"], 2, &["--steps", "many"]);
 }
 
 #[cfg(unix)]
@@ -139,7 +108,7 @@ fn sentences_say_what_there_is() {
     refuses(&["evaluate", "recommended", "--suite", "quik"], 2, &["did you mean quick?"]);
     refuses(&["evaluate", "recommended", "--suite", "zzzzzzzz"], 2, &["validation", "field-test"]);
     refuses(&["evaluate", "recommended", "--ensemble", "zzzzzzzz"], 2, &["uncertain", "large"]);
-    let only = ["evaluate", "recommended", "--suite", "test", "--only", "mlp-relu-digit"];
+    let only = ["evaluate", "recommended", "--suite", "quick", "--only", "mlp-relu-digit"];
     refuses(&only, 2, &["no task is called", "did you mean"]);
     let none = ["evaluate", "recommended", "--ensemble", "paper", "--most-parameters", "1"];
     refuses(&none, 2, &["no problem of at most 1"]);

@@ -26,8 +26,7 @@ use crate::weights_source::WeightsSource;
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
 pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads);
-    let json = args.json.as_deref();
-    json.map_or(Ok(()), check_writable)?;
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let suite = args.suite.as_deref().unwrap_or_default();
     if let Some(suite) = FieldSuite::named(suite) {
         return run_field(args, suite, &judged(&args.weights)?, threads, out);
@@ -61,7 +60,7 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let names = (learned.label.as_str(), suite);
     let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
     write!(out, "{}", evaluation::render(&record))?;
-    write_json(json, &record, out)
+    write_json(args.json.as_deref(), &record, out)
 }
 
 /// Weights, or an optimizer designed by hand, where needed with its rate, such as `adamw@1e-3`.

@@ -112,3 +112,65 @@ fn sentence(error: &clap::Error) -> String {
         None => format!("{complaint} (see `lopt --help`)"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the command line is refused for; none if it is understood.
+    fn refusal(words: &[&str]) -> Option<String> {
+        let words = std::iter::once("lopt").chain(words.iter().copied());
+        patient(Cli::command()).try_get_matches_from(words).err().map(|error| sentence(&error))
+    }
+
+    #[test]
+    fn absurd_numbers_are_refused_by_every_flag() {
+        let evaluate = ["evaluate", "w", "--suite", "quick"];
+        let train = ["train", "--out", "x"];
+        let flags: [(&[&str], &str); 14] = [
+            (&["race"], "--steps"),
+            (&["race"], "--seeds"),
+            (&["race"], "--batch"),
+            (&["race"], "--threads"),
+            (&["bench", "fig3"], "--threads"),
+            (&evaluate, "--steps"),
+            (&evaluate, "--seeds"),
+            (&evaluate, "--threads"),
+            (&evaluate, "--rates"),
+            (&["evaluate", "w", "--ensemble", "paper"], "--most-parameters"),
+            (&train, "--updates"),
+            (&train, "--threads"),
+            (&["train", "--out", "x", "--distributed", "async"], "--patience"),
+            (&["weights", "set-rate", "w", "--out", "x"], "--rate"),
+        ];
+        let absurd = [
+            "nan",
+            "inf",
+            "-inf",
+            "1e999",
+            "99999999999999999999",
+            "",
+            "many",
+            "1,,2",
+            "-1",
+            "-0.5",
+        ];
+        for (command, flag) in flags {
+            assert_eq!(refusal(&[command, &[flag, "1"]].concat()), None, "{command:?} {flag}");
+            // a rate may be large
+            let numbers = absurd
+                .iter()
+                .filter(|value| !(flag.starts_with("--rate") && value.starts_with("999")));
+            for value in numbers {
+                let given = format!("{flag}={value}");
+                let words = [command, &[given.as_str()]].concat();
+                let sentence = refusal(&words).unwrap_or_else(|| panic!("{words:?} is understood"));
+                assert!(sentence.contains(flag) && sentence.lines().count() == 1, "{sentence}");
+            }
+            for value in ["-1", "-0.5"] {
+                let sentence = refusal(&[command, &[flag, value]].concat()).unwrap();
+                assert!(sentence.starts_with("invalid value '-"), "{sentence}");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! `lopt race`.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::Write;
 use std::slice;
 
@@ -50,21 +50,20 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 fn command(args: &RaceArgs, workload: &Workload) -> String {
     let (problem, steps, seeds) = (quoted(&args.problem), workload.steps, workload.seeds);
     let mut text = format!("lopt race {problem} --steps {steps} --seeds {seeds}");
-    // Writing to a string cannot fail.
     if let Some(batch) = workload.batch {
-        let _ = write!(text, " --batch {batch}");
+        text += &format!(" --batch {batch}");
     }
     if let Some(data) = &args.data {
-        let _ = write!(text, " --data {}", quoted(&data.display()));
+        text += &format!(" --data {}", quoted(data.display()));
     }
     if let Some(weights) = &args.weights {
-        let _ = write!(text, " --weights {}", quoted(&weights.display()));
+        text += &format!(" --weights {}", quoted(weights.display()));
     }
     if args.guard {
         text.push_str(" --guard");
     }
     if !args.only.is_empty() {
-        let _ = write!(text, " --only {}", quoted(&args.only.join(",")));
+        text += &format!(" --only {}", quoted(args.only.join(",")));
     }
     text
 }
