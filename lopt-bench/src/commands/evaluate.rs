@@ -7,7 +7,7 @@ use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tas
 
 use crate::args::EvaluateArgs;
 use crate::baseline::Baseline;
-use crate::contender::Contenders;
+use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::evaluate::baselines::TaskBaselines;
 use crate::evaluate::cache::cached;
@@ -15,11 +15,11 @@ use crate::evaluate::ensemble::{self, Effort};
 use crate::evaluate::learned_runs::{LearnedRun, run_task};
 use crate::evaluate::record::record;
 use crate::field::experiment::Plan;
-use crate::field::learned::Judged;
 use crate::output::{check_writable, write_json};
 use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
+use crate::setting::Setting;
 use crate::suggest::unknown;
 use crate::weights_source::WeightsSource;
 
@@ -64,24 +64,27 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
 }
 
 /// Weights, or an optimizer designed by hand, where needed with its rate, such as `adamw@1e-3`.
-fn judged(asked: &Path) -> Result<Judged, CliError> {
+fn judged(asked: &Path) -> Result<Contender, CliError> {
     let name = asked.to_string_lossy();
     let base = name.split_once('@').map_or(&*name, |(base, _)| base);
     if Baseline::named(base).is_none() || asked.exists() {
-        return Ok(Judged::Weights(WeightsSource::load(Some(asked))?));
+        let learned = WeightsSource::load(Some(asked))?.learned();
+        return Ok(Contender::new(&name, vec![Setting::Learned(learned)]));
     }
-    let mut settings = Contenders::default().named(&name)?.settings;
-    match (settings.pop(), settings.is_empty()) {
-        (Some(setting), true) => Ok(Judged::Designed(name.into_owned(), setting)),
-        _ => Err(CliError::Usage(format!("`{name}` needs a learning rate, such as {name}@1e-3"))),
+    let contender = Contenders::default().named(&name)?;
+    if contender.tuned() {
+        return Err(CliError::Usage(format!(
+            "`{name}` needs a learning rate, such as {name}@1e-3"
+        )));
     }
+    Ok(contender)
 }
 
 /// An optimizer on a half of the field suite.
 fn run_field(
     args: &EvaluateArgs,
     suite: FieldSuite,
-    judged: &Judged,
+    judged: &Contender,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {

@@ -13,13 +13,12 @@ use crate::args::BenchArgs;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
-use crate::field::learned::Judged;
 use crate::output::{OutputFolder, json_text};
 use crate::parallel::{parallel, threads};
 use crate::progress::Progress;
 use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint, trained_key};
 use crate::runs::{jobs, run_all};
-use crate::setting::LearnedWeights;
+use crate::setting::{LearnedWeights, Setting};
 use crate::speed::machine::Machine;
 use crate::speed::overhead::curve::{Curve, Effort};
 use crate::speed::overhead::report::OverheadRecord;
@@ -73,7 +72,7 @@ pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Recor
     match definition.kind {
         Kind::Field => {
             let plan = field_plan(definition, args)?;
-            put_rows(&plan, &Judged::Weights(WeightsSource::load(None)?), &log)?;
+            put_rows(&plan, &Setting::Learned(WeightsSource::load(None)?.learned()), &log)?;
         }
         Kind::Races => {
             let trained = train(definition, scale, &folder, &log, threads(args.threads))?;

@@ -11,14 +11,16 @@ use lopt_problems::{FieldSuite, FieldTask, field_tasks};
 
 use super::baselines::baselines;
 use super::figures::FieldFigures;
-use super::learned::{Judged, run_factor};
+use super::learned::run_factor;
 use super::score::{JobFacts, JobRuns};
 use super::{FACTORS, GUARDED, LEARNED, factor_text};
+use crate::contender::Contender;
 use crate::error::CliError;
 use crate::experiment::log::{Log, Timing};
 use crate::output::say;
 use crate::parallel::parallel;
 use crate::record::{Record, Row, RunRow, TimedRun};
+use crate::setting::Setting;
 
 /// What is run, and how.
 #[derive(Debug, Clone)]
@@ -105,7 +107,7 @@ impl Plan {
     pub fn learned(
         &self,
         task: &FieldTask,
-        judged: &Judged,
+        judged: &Setting,
         begun: usize,
         ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
     ) -> Result<(), CliError> {
@@ -133,7 +135,7 @@ impl Plan {
     pub fn evaluate(
         &self,
         suite: FieldSuite,
-        judged: &Judged,
+        judged: &Contender,
         baselines_only: bool,
     ) -> Result<FieldFigures, CliError> {
         let mut scores = Vec::new();
@@ -141,7 +143,7 @@ impl Plan {
             let (facts, runs) = self.baselines(*suite, task)?;
             let runs = Mutex::new(runs);
             if !baselines_only {
-                self.learned(task, judged, 0, |_, run| {
+                self.learned(task, &judged.settings[0], 0, |_, run| {
                     runs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
                     Ok(())
                 })?;
@@ -150,7 +152,7 @@ impl Plan {
             scores.extend(JobRuns::new(&facts, &runs).score());
             say(format_args!("evaluate: {} of {} jobs, {}", done + 1, self.tasks.len(), task.name));
         }
-        Ok(FieldFigures::new(suite.name(), judged.label(), scores, self.skipped.clone()))
+        Ok(FieldFigures::new(suite.name(), &judged.name, scores, self.skipped.clone()))
     }
 }
 
@@ -165,7 +167,7 @@ pub const FACTOR_SEEDS: usize = 1;
 /// # Errors
 ///
 /// As [`Plan::baselines`] and [`Plan::learned`]; if the record cannot be written.
-pub fn put_rows(plan: &Plan, judged: &Judged, log: &Log) -> Result<(), CliError> {
+pub fn put_rows(plan: &Plan, judged: &Setting, log: &Log) -> Result<(), CliError> {
     let put =
         |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
     let begun = log.begun.len();

@@ -9,31 +9,11 @@ use super::run::run;
 use super::{GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
 use crate::record::{RunRow, TimedRun};
-use crate::setting::Setting;
-use crate::weights_source::WeightsSource;
-
-/// What is judged.
-#[derive(Debug, Clone)]
-pub enum Judged {
-    /// A learned optimizer.
-    Weights(WeightsSource),
-    /// One designed by hand, by its name; it has no guard.
-    Designed(String, Setting),
-}
-
-impl Judged {
-    /// Name in the figures.
-    pub fn label(&self) -> &str {
-        match self {
-            Self::Weights(source) => &source.label,
-            Self::Designed(name, _) => name,
-        }
-    }
-}
+use crate::setting::{LearnedWeights, Setting};
 
 /// Both runs of a factor: without the guard, and with it.
 ///
-/// As long as the guard has nothing to do, the guarded run is the other one bit for bit, so that where
+/// Optimizers designed by hand have none, and both are one run. As long as the guard has nothing to do, the guarded run is the other one bit for bit, so that where
 /// it stayed quiet the other is not run again, but for factor 1, where the processor time of the
 /// unguarded step counts.
 ///
@@ -43,21 +23,25 @@ impl Judged {
 pub fn run_factor(
     task: &FieldTask,
     steps: usize,
-    judged: &Judged,
+    judged: &Setting,
     factor: f64,
     seed: usize,
 ) -> Result<[TimedRun; 2], CliError> {
     let row = |contender: &str| RunRow::new(task.name, contender, factor_text(factor), seed);
     let layout = task.job.layout();
-    let weights = match judged {
-        Judged::Weights(source) => &source.weights,
-        Judged::Designed(_, setting) => {
-            let mut optimizer = setting.times(factor).build(&layout, steps)?;
-            let without = run(task, steps, row(LEARNED), &mut *optimizer, false);
-            let mut with = without.clone();
-            with.run.contender = GUARDED.to_owned();
-            return Ok([without, with]);
-        }
+    let hierarchical = match judged {
+        Setting::Learned(learned) => match &learned.weights {
+            LearnedWeights::Hierarchical(weights) => Some(weights),
+            LearnedWeights::L2l(_) => None,
+        },
+        Setting::Baseline { .. } => None,
+    };
+    let Some(weights) = hierarchical else {
+        let mut optimizer = judged.times(factor).build(&layout, steps)?;
+        let without = run(task, steps, row(LEARNED), &mut *optimizer, false);
+        let mut with = without.clone();
+        with.run.contender = GUARDED.to_owned();
+        return Ok([without, with]);
     };
     let build = |guard: Option<GuardConfig>| {
         let config = LearnedOptimizerConfig::new().with_weights((**weights).clone());
