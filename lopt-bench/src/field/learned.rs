@@ -9,13 +9,13 @@ use super::run::run;
 use super::{GUARDED, LEARNED, factor_text};
 use crate::error::CliError;
 use crate::record::{RunRow, TimedRun};
-use crate::setting::{LearnedWeights, Setting};
+use crate::setting::{Learned, LearnedWeights, Setting};
 
 /// Both runs of a factor: without the guard, and with it.
 ///
-/// Optimizers designed by hand have none, and both are one run. As long as the guard has nothing to do, the guarded run is the other one bit for bit, so that where
+/// As long as the guard has nothing to do, the guarded run is the other one bit for bit, so that where
 /// it stayed quiet the other is not run again, but for factor 1, where the processor time of the
-/// unguarded step counts.
+/// unguarded step counts. Optimizers designed by hand have no guard, and run once.
 ///
 /// # Errors
 ///
@@ -29,14 +29,8 @@ pub fn run_factor(
 ) -> Result<[TimedRun; 2], CliError> {
     let row = |contender: &str| RunRow::new(task.name, contender, factor_text(factor), seed);
     let layout = task.job.layout();
-    let hierarchical = match judged {
-        Setting::Learned(learned) => match &learned.weights {
-            LearnedWeights::Hierarchical(weights) => Some(weights),
-            LearnedWeights::L2l(_) => None,
-        },
-        Setting::Baseline { .. } => None,
-    };
-    let Some(weights) = hierarchical else {
+    let Setting::Learned(Learned { weights: LearnedWeights::Hierarchical(weights), .. }) = judged
+    else {
         let mut optimizer = judged.times(factor).build(&layout, steps)?;
         let without = run(task, steps, row(LEARNED), &mut *optimizer, false);
         let mut with = without.clone();
