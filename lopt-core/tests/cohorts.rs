@@ -202,12 +202,9 @@ fn the_adam_that_takes_over_corrects_by_the_tensors_own_steps() {
     let guard = GuardConfig::default();
     let mut optimizer = LearnedOptimizerConfig::new().init(&layout).unwrap();
     let mut params = vec![1.0; 16];
-    step(&mut optimizer, &mut params, BOTH);
-    // every restore makes the guard more careful, the third hands over to Adam
-    for _ in 0..3 {
-        params.fill(f32::NAN);
+    // a loss that is never finite: the steps are cut, then Adam takes over
+    for _ in 0..2 * guard.most_skipped {
         optimizer.step_with_loss(&mut params, &[1.0; 16], f32::NAN).unwrap();
-        assert_eq!(params, [1.0; 16]);
     }
     assert!(optimizer.has_fallen_back());
     steps(&mut optimizer, &mut params, A, 100);

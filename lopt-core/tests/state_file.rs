@@ -59,14 +59,14 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
         let mut params = vec![1.0; 97];
         let mut saved = Vec::new();
         for n in 0..200 {
-            if [0, 1, 30, 111, 131].contains(&n) {
+            if [0, 1, 30, 131].contains(&n) {
                 saved.push(whole.to_bytes(&params).unwrap());
             }
             step(&mut whole, &mut params);
         }
         let end = whole.to_bytes(&params).unwrap();
         assert_eq!(whole.has_fallen_back(), name == "fallen back");
-        for (at, bytes) in [0, 1, 30, 111, 131].into_iter().zip(saved) {
+        for (at, bytes) in [0, 1, 30, 131].into_iter().zip(saved) {
             let mut again = config.init(&layout()).unwrap();
             let mut params = again.from_bytes(&bytes).unwrap();
             (at..200).for_each(|_| step(&mut again, &mut params));

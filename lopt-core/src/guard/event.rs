@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Something the guard did that a user should know of. Without any event a run is, bit for bit, the
-/// one without the guard.
+/// Something the guard did that a user should know of.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum GuardEvent {
@@ -14,55 +13,23 @@ pub enum GuardEvent {
         /// What could not be used.
         reason: Reason,
     },
-    /// The run looks lost: some of the next gradients are taken at the best point so far, to see
-    /// whether it is any better there. If it is not, the run goes on from where it was.
-    Compared {
+    /// The model went back to where it was best, the networks begin anew with shorter steps.
+    CutBack {
         /// Steps asked for so far, this one included.
         step: u64,
-        /// What looks wrong.
-        reason: Reason,
-    },
-    /// The model went back to the best point so far, and the optimizer begins anew from there.
-    Restored {
-        /// Steps asked for so far, this one included.
-        step: u64,
-        /// Who makes the steps from now on.
-        stage: Stage,
+        /// Factor of the step length from now on.
+        multiplier: f32,
         /// What was wrong.
         reason: Reason,
     },
-    /// Nothing was wrong for long: an earlier measure is taken back.
-    Eased {
+    /// The model went back to where it was best, and Adam goes on from there, for good.
+    TookOver {
         /// Steps asked for so far, this one included.
         step: u64,
-        /// Who makes the steps from now on.
-        stage: Stage,
-    },
-    /// All gradients since the beginning were so small that the steps were faded out
-    /// (`docs/update-rule.md`): multiply the loss by a constant.
-    NothingMoves {
-        /// Steps asked for so far, this one included.
-        step: u64,
-        /// Largest entry of the last gradient, without its sign.
-        largest: f32,
-        /// Root mean square of a gradient at which steps are a quarter as long.
-        least: f32,
-    },
-}
-
-/// Who makes the steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Stage {
-    /// The networks.
-    Networks {
-        /// Factor of their steps: 1, or [`GuardConfig::cut`](super::GuardConfig::cut).
-        multiplier: f32,
-    },
-    /// Adam with its usual betas.
-    Adam {
-        /// Learning rate.
+        /// Adam's learning rate.
         rate: f64,
+        /// What was wrong.
+        reason: Reason,
     },
 }
 
@@ -80,27 +47,18 @@ pub enum Reason {
         /// As given.
         value: f32,
     },
-    /// A parameter is infinite or not a number.
-    Parameters,
-    /// The losses are higher than at the beginning, and nothing had been won.
+    /// The averaged loss has stayed above where it began.
     AboveStart {
-        /// Median of the last losses.
+        /// Averaged loss.
         loss: f64,
-        /// What it was at the beginning.
+        /// Mean of the first losses.
         start: f64,
     },
-    /// More than half of what had been won is lost.
+    /// The averaged loss has lost more than half of what had been won.
     LostHalf {
-        /// Median of the last losses.
+        /// Averaged loss.
         loss: f64,
-        /// What it was where it was lowest.
-        best: f64,
-    },
-    /// In a comparison, the best point so far was better time and again.
-    Beaten {
-        /// Last loss where the model was.
-        loss: f64,
-        /// Last loss at the best point.
+        /// Lowest averaged loss.
         best: f64,
     },
     /// Without a loss: the parameters have grown beyond all measure.
@@ -117,15 +75,11 @@ impl fmt::Display for Reason {
         match self {
             Self::Gradient { what } => write!(f, "{what}"),
             Self::Loss { value } => write!(f, "the loss is {value}"),
-            Self::Parameters => write!(f, "a parameter is not finite"),
             Self::AboveStart { loss, start } => {
-                write!(f, "the median loss {loss:.4e} is above its beginning {start:.4e}")
+                write!(f, "the averaged loss {loss:.4e} stays above its beginning {start:.4e}")
             }
             Self::LostHalf { loss, best } => {
-                write!(f, "the median loss {loss:.4e} is far above its lowest {best:.4e}")
-            }
-            Self::Beaten { loss, best } => {
-                write!(f, "the loss is {loss:.4e}, and {best:.4e} at the best point")
+                write!(f, "the averaged loss {loss:.4e} stays far above its lowest {best:.4e}")
             }
             Self::Grown { size, limit } => {
                 write!(f, "the parameters have a root mean square of {size:.1e}, limit {limit:.1e}")
@@ -134,34 +88,16 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Networks { multiplier: 1.0 } => write!(f, "the networks make full steps"),
-            Self::Networks { multiplier } => {
-                write!(f, "the networks make {multiplier} of their steps")
-            }
-            Self::Adam { rate } => write!(f, "Adam({rate:.0e}) takes over"),
-        }
-    }
-}
-
 impl fmt::Display for GuardEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skipped { step, reason } => write!(f, "step {step} left out: {reason}"),
-            Self::Compared { step, reason } => {
-                write!(f, "step {step}: compares with the best point so far: {reason}")
+            Self::CutBack { step, multiplier, reason } => {
+                write!(f, "step {step}: steps cut to {multiplier} of their length: {reason}")
             }
-            Self::Restored { step, stage, reason } => {
-                write!(f, "step {step}: back at the best point, {stage}: {reason}")
+            Self::TookOver { step, rate, reason } => {
+                write!(f, "step {step}: Adam({rate:.0e}) takes over: {reason}")
             }
-            Self::Eased { step, stage } => write!(f, "step {step}: all is quiet, {stage}"),
-            Self::NothingMoves { step, largest, least } => write!(
-                f,
-                "step {step}: nothing moves, as no gradient entry was above {largest:.1e} and steps \
-                 fade out below {least:.0e}: multiply the loss by a constant"
-            ),
         }
     }
 }

@@ -4,11 +4,9 @@
 
 mod clipping;
 mod config;
-mod decide;
 #[cfg(feature = "cubecl")]
 mod device;
 mod groups;
-mod listener;
 mod saved;
 mod state_error;
 
@@ -19,7 +17,7 @@ pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
 
-use crate::guard::{Decision, Guard, GuardEvent};
+use crate::guard::{Guard, GuardEvent, Verdict};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
@@ -28,7 +26,8 @@ use crate::simd::Level;
 use crate::tensor_step::TensorStep;
 use crate::weights::{Weights, WeightsError};
 use groups::TensorSettings;
-use listener::Listener;
+use std::fmt;
+use std::sync::Arc;
 
 /// A learned optimizer with everything that users have with AdamW, and a guard.
 ///
@@ -83,15 +82,6 @@ pub struct Given<'a> {
     /// that comes back goes on where it was. Up to its first gradient a tensor may be written to,
     /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
     pub has_gradient: &'a [bool],
-    /// What the guard of another replica decided about this step, see [`Decision`]; the guard here
-    /// then does the same. `None`: it decides for itself.
-    pub decision: Option<Decision>,
-}
-
-impl Given<'_> {
-    fn has(&self, t: usize) -> bool {
-        self.has_gradient.get(t).is_none_or(|&has| has)
-    }
 }
 
 impl LearnedOptimizer {
@@ -149,7 +139,7 @@ impl LearnedOptimizer {
             multiplier: 1.0,
             compact: config.compact_state,
             guard: config.guard.map(Guard::new),
-            listener: Listener::none(),
+            listener: Listener(None),
             observed: None,
             taken: 0,
             clipped: Vec::new(),
@@ -160,7 +150,7 @@ impl LearnedOptimizer {
     /// Calls a function at every event of the guard. Events also go to `tracing`, as warnings.
     #[must_use]
     pub fn on_event(mut self, listener: impl Fn(&GuardEvent) + Send + Sync + 'static) -> Self {
-        self.listener = Listener::new(listener);
+        self.listener = Listener(Some(Arc::new(listener)));
         self
     }
 
@@ -201,8 +191,7 @@ impl LearnedOptimizer {
         self.taken
     }
 
-    /// Steps that the guard left out: a gradient or a loss was not finite, a gradient too long, or it
-    /// was taken at the best point so far, to compare.
+    /// Steps that the guard left out as a gradient or a loss was not finite, or a gradient too long.
     #[must_use]
     pub fn skipped_steps(&self) -> u64 {
         self.guard.as_ref().map_or(0, Guard::skipped)
@@ -253,23 +242,32 @@ impl LearnedOptimizer {
         given: Given<'_>,
     ) -> Result<(), StepError> {
         let loss = self.observed.take().or(given.loss);
-        self.check_lengths(params, grads, given)?;
-        let usable = self.check_and_clip(grads, given);
-        let decision = match (&self.guard, given.decision) {
-            (Some(_), Some(shared)) if !shared.takes_step() => shared,
-            (Some(_), Some(shared)) => usable.map(|_| shared)?,
-            (Some(_), None) => self.judge(params, usable, Given { loss, ..given }),
-            (None, _) => usable.map(|_| Decision::STEP)?,
-        };
-        let counts = |t: usize| !self.settings[t].frozen && given.has(t);
-        let layout = self.rnn.layout();
-        if self.guard.as_mut().is_some_and(|guard| guard.apply(decision, layout, params, counts)) {
-            self.rnn.reset();
+        check_lengths(self.rnn.layout(), params, grads)?;
+        let (expected, got) = (self.settings.len(), given.has_gradient.len());
+        if got != 0 && got != expected {
+            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
         }
-        if !decision.takes_step() {
-            return Ok(());
+        let has_gradient = |t: usize| given.has_gradient.get(t).is_none_or(|&has| has);
+        let usable = self.check_and_clip(grads, has_gradient);
+        match &mut self.guard {
+            Some(guard) => {
+                let usable = usable.map_err(|error| error.to_string());
+                let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+                let verdict = guard.judge(self.rnn.layout(), params, counts, usable, loss);
+                self.listener.tell(guard.take_events());
+                match verdict {
+                    Verdict::Step => {}
+                    Verdict::Skip => return Ok(()),
+                    Verdict::Restart => {
+                        guard.restore(self.rnn.layout(), params);
+                        self.rnn.reset();
+                        return Ok(());
+                    }
+                }
+            }
+            None => usable?,
         }
-        self.prepare(given);
+        self.prepare(has_gradient);
         self.decay(params);
         let grads = if self.clipping.is_off() { grads } else { &self.clipped };
         self.taken += 1;
@@ -283,26 +281,15 @@ impl LearnedOptimizer {
         Ok(())
     }
 
-    fn check_lengths(
-        &self,
-        params: &[f32],
-        grads: &[f32],
-        given: Given<'_>,
-    ) -> Result<(), StepError> {
-        check_lengths(self.rnn.layout(), params, grads)?;
-        let (expected, got) = (self.settings.len(), given.has_gradient.len());
-        if got != 0 && got != expected {
-            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
-        }
-        Ok(())
-    }
-
     /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
-    /// be limited; the largest entry of them, without its sign. What is long only before that does
-    /// no harm; frozen tensors are not looked at.
-    fn check_and_clip(&mut self, grads: &[f32], given: Given<'_>) -> Result<f32, StepError> {
+    /// be limited. What is long only before that does no harm; frozen tensors are not looked at.
+    fn check_and_clip(
+        &mut self,
+        grads: &[f32],
+        has_gradient: impl Fn(usize) -> bool,
+    ) -> Result<(), StepError> {
         let layout = self.rnn.layout();
-        let counts = |t: usize| !self.settings[t].frozen && given.has(t);
+        let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
         check_present(layout, grads, counts)?;
         if self.clipping.is_off() {
             return check_norms(layout, grads, counts);
@@ -312,7 +299,7 @@ impl LearnedOptimizer {
     }
 
     /// How every tensor takes part in the next step.
-    fn prepare(&mut self, given: Given<'_>) {
+    fn prepare(&mut self, has_gradient: impl Fn(usize) -> bool) {
         let cut = match &self.guard {
             Some(guard) if guard.fallback().is_none() => guard.multiplier(),
             _ => 1.0,
@@ -321,7 +308,7 @@ impl LearnedOptimizer {
         self.tensors.clear();
         self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
             multiplier: all * own.multiplier,
-            held: own.frozen || !given.has(t),
+            held: own.frozen || !has_gradient(t),
         }));
     }
 
@@ -352,12 +339,7 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        let of_guard = self.guard.as_ref().and_then(Guard::looks_at);
-        match of_guard {
-            Some(snapshot) => snapshot,
-            None if self.has_fallen_back() => params,
-            None => self.rnn.attended(params),
-        }
+        if self.has_fallen_back() { params } else { self.rnn.attended(params) }
     }
 
     fn observe(&mut self, loss: f32) -> bool {
@@ -392,4 +374,27 @@ fn expect_multiplier(multiplier: f32) {
         is_multiplier(multiplier),
         "expected a finite multiplier of at least 0, got {multiplier}"
     );
+}
+
+/// Who is told of events.
+#[derive(Clone)]
+struct Listener(Option<Arc<Callback>>);
+
+type Callback = dyn Fn(&GuardEvent) + Send + Sync;
+
+impl Listener {
+    fn tell(&self, events: Vec<GuardEvent>) {
+        for event in events {
+            tracing::warn!(target: "lopt::guard", "{event}");
+            if let Some(listener) = &self.0 {
+                listener(&event);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "no listener" })
+    }
 }

@@ -163,7 +163,7 @@ impl LearnedOptimizer {
     fn most_bytes(&self) -> u64 {
         let networks: usize = self.rnn.memory().parts.iter().map(|part| part.len()).sum();
         let globals = self.settings.len() * self.rnn.config().global_hidden;
-        4 * (networks + globals + 4 * self.layout().len()) as u64 + MOST_BESIDE
+        4 * (networks + globals + 5 * self.layout().len()) as u64 + MOST_BESIDE
     }
 
     /// What the file was saved for, against what is here.
@@ -230,7 +230,7 @@ impl LearnedOptimizer {
         }
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
         let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
-        let has_adam = lengths[fixed..].iter().skip(1).all(|&n| n == parameters);
+        let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
         let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
         // only a compact state counts steps of its own
