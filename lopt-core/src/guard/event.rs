@@ -84,14 +84,14 @@ pub enum Reason {
     Parameters,
     /// The losses are higher than at the beginning, and nothing had been won.
     AboveStart {
-        /// Median of the last losses.
+        /// Mean of the last losses.
         loss: f64,
         /// What it was at the beginning.
         start: f64,
     },
     /// More than half of what had been won is lost.
     LostHalf {
-        /// Median of the last losses.
+        /// Mean of the last losses.
         loss: f64,
         /// What it was where it was lowest.
         best: f64,
@@ -119,10 +119,10 @@ impl fmt::Display for Reason {
             Self::Loss { value } => write!(f, "the loss is {value}"),
             Self::Parameters => write!(f, "a parameter is not finite"),
             Self::AboveStart { loss, start } => {
-                write!(f, "the median loss {loss:.4e} is above its beginning {start:.4e}")
+                write!(f, "the mean loss {loss:.4e} is above its beginning {start:.4e}")
             }
             Self::LostHalf { loss, best } => {
-                write!(f, "the median loss {loss:.4e} is far above its lowest {best:.4e}")
+                write!(f, "the mean loss {loss:.4e} is far above its lowest {best:.4e}")
             }
             Self::Beaten { loss, best } => {
                 write!(f, "the loss is {loss:.4e}, and {best:.4e} at the best point")

@@ -181,7 +181,7 @@ impl Guard {
             // a single gradient may overflow where losses are scaled up
             let no_loss = shown.loss.is_some_and(|loss| !loss.is_finite());
             if self.steps > 1 && (no_loss || again) {
-                self.comparison = Some(Comparison::of_what_is_not_finite());
+                self.comparison = Some(Comparison::of_not_finite());
                 decision.look = true;
             }
             return decision;
@@ -232,9 +232,9 @@ impl Guard {
     fn watch_loss(&mut self, loss: f32, decision: &mut Decision) {
         match self.watch.take(loss) {
             Finding::Best => self.due = true,
-            Finding::Lost { mark, reason } => {
+            Finding::Lost { mark, clip, reason } => {
                 self.events.push(GuardEvent::Compared { step: self.steps, reason });
-                self.comparison = Some(Comparison::of_losses(mark, f64::from(loss)));
+                self.comparison = Some(Comparison::of_losses(mark, clip, f64::from(loss)));
                 (self.due, decision.look) = (false, true);
             }
             Finding::Nothing => {}
@@ -247,7 +247,7 @@ impl Guard {
 
     /// The best point was better than the model, whose last loss is given, all the time.
     fn give_up(&mut self, loss: f64, best: f64) -> Decision {
-        let finite = self.comparison.is_none_or(|c| !c.is_of_what_is_not_finite());
+        let finite = self.comparison.is_none_or(|c| !c.of_not_finite);
         // networks that have won nothing get no second try
         let levels = if finite && !self.watch.has_won() { ADAM } else { 1 };
         self.restore(levels, Reason::Beaten { loss, best })
@@ -255,7 +255,7 @@ impl Guard {
 
     /// Returns whether the parameters are to become the snapshot.
     fn end_comparison(&mut self, standing: Standing, loss: f64) -> bool {
-        let finite = self.comparison.take().is_some_and(|c| !c.is_of_what_is_not_finite());
+        let finite = self.comparison.take().is_some_and(|c| !c.of_not_finite);
         if standing == Standing::Recovered {
             if finite {
                 self.watch.go_on();
