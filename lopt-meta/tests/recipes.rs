@@ -1,5 +1,7 @@
 //! Recipes with absurd values: refused, or a run that can be gone on with.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::simd::Level;
 use lopt_meta::config::QUADRATIC20;
 use lopt_meta::{Recipe, Trainer};
@@ -26,7 +28,7 @@ const ABSURD: [&str; 14] = [
 /// Every field that is no table, as the names on the way to it.
 fn fields(table: &Table, way: &[String], all: &mut Vec<Vec<String>>) {
     for (name, value) in table {
-        let way = [way, &[name.clone()]].concat();
+        let way = [way, std::slice::from_ref(name)].concat();
         match value {
             Value::Table(inner) => fields(inner, &way, all),
             _ => all.push(way),
