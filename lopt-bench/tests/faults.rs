@@ -95,8 +95,9 @@ fn killed_at_any_moment_it_goes_on() {
     for kill in 0..kills {
         let resume = folder.path().join("run/checkpoint.lopt").exists();
         let mut child = train(folder.path(), resume).spawn().unwrap();
-        if kill == 0 {
-            wait_beyond(folder.path(), 0);
+        // every fourth one gets on, however slow the machine is
+        if kill % 4 == 0 {
+            wait_beyond(folder.path(), updates);
         }
         sleep(Duration::from_micros((60_000.0 * unit(&mut rng)) as u64));
         child.kill().unwrap();
@@ -106,8 +107,7 @@ fn killed_at_any_moment_it_goes_on() {
         updates = now;
         Weights::read(&folder.path().join("run/weights.lopt")).unwrap();
     }
-    // a loaded machine saves rarely
-    assert!(updates > 3, "{updates}");
+    assert!(updates >= kills.div_ceil(4), "{updates}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `lopt speed`: how fast everything is, beside what the machine allows.
 //!
-//! Flow: **[`rows`] ([`cases`], [`operations`]) -> [`rounds`] ([`peak`], [`functions`])
+//! Flow: **[`rows`] (`cases`, [`operations`]) -> [`rounds`] ([`peak`], [`functions`])
 //! -> [`floor`] -> [`record`] ([`machine`]) -> [`report`]**. [`overhead`] is the other question:
 //! what the learned step costs beside the gradient, and `device` (feature `gpu`) the step on a GPU. `docs/performance.md` explains the figures.
 
