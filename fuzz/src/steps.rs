@@ -36,10 +36,15 @@ pub fn step_levels_agree(data: &[u8]) {
     let mut bytes = Bytes(data);
     let layout = layout(&mut bytes, 12, 256);
     let grads = gradients(&mut bytes, layout.len());
-    let weights = Weights::embedded("recommended").expect("embedded weights are sound");
+    let weights = Weights::embedded("hierarchical-rnn").expect("embedded weights are sound");
     let psi = weights.psi_f64();
     let end = |level| {
-        let mut optimizer = HierarchicalRnn::new(&weights.config, &psi, &layout, level);
+        let mut optimizer = HierarchicalRnn::new(
+            &weights.hierarchical_rnn().expect("weights of that kind"),
+            &psi,
+            &layout,
+            level,
+        );
         let mut params = start(layout.len());
         for _ in 0..STEPS {
             if optimizer.step(&mut params, &grads).is_err() {
@@ -95,9 +100,9 @@ fn model(bytes: &mut Bytes<'_>) -> (HierarchicalRnnConfig, Vec<f64>) {
     let mut all = variants();
     let which = bytes.below(all.len() + 1);
     if which == all.len() {
-        let weights = Weights::embedded("recommended").expect("embedded weights are sound");
+        let weights = Weights::embedded("hierarchical-rnn").expect("embedded weights are sound");
         let psi = weights.psi_f64();
-        return (weights.config, psi);
+        return (weights.hierarchical_rnn().expect("weights of that kind"), psi);
     }
     let (_, config) = all.swap_remove(which);
     let psi = two_tensors::psi(&config);

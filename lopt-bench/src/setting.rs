@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lopt_core::l2l::{L2l, L2lWeights};
-use lopt_core::{GuardConfig, HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, Weights};
+use lopt_core::{GuardConfig, Layout, LearnedOptimizerConfig, Optimizer, Weights};
 
 use crate::baseline::{Baseline, RateSchedule};
 use crate::error::CliError;
@@ -140,19 +140,11 @@ impl Learned {
                 return Ok(Box::new(L2l::new(layout, weights).map_err(CliError::failed)?));
             }
         };
-        let rate = self.rate.map(|rate| rate as f32);
-        if !self.guard {
-            let bare = HierarchicalRnn::from_weights(weights, layout);
-            return Ok(Box::new(match rate {
-                Some(rate) => bare.with_initial_rate(rate),
-                None => bare,
-            }));
-        }
         let mut config = LearnedOptimizerConfig::new()
             .with_weights((**weights).clone())
-            .with_guard(Some(GuardConfig::default()));
-        if let Some(rate) = rate {
-            config = config.with_initial_rate(rate);
+            .with_guard(self.guard.then(GuardConfig::default));
+        if let Some(rate) = self.rate {
+            config = config.with_initial_rate(rate as f32);
         }
         Ok(Box::new(config.init(layout).map_err(CliError::failed)?))
     }

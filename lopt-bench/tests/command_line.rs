@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lopt_core::Weights;
+use lopt_core::{HierarchicalRnnConfig, Weights};
 use lopt_meta::Checkpoint;
 
 fn lopt(args: &[&str]) -> Output {
@@ -72,7 +72,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
         let special = path(&special);
         refuses(&["weights", "inspect", special], 1, &[name]);
         refuses(&["weights", "extract", special, "--out", out], 1, &[name]);
-        refuses(&["weights", "average", "recommended", special, "--out", out], 1, &[name]);
+        refuses(&["weights", "average", "hierarchical-rnn", special, "--out", out], 1, &[name]);
         refuses(&["race", "rosenbrock", "--weights", special], 1, &[name]);
         refuses(&["train", "--config", special, "--out", out], 1, &[name]);
         refuses(&["train", "--config", RECIPE, "--from", special, "--out", out], 1, &[name]);
@@ -94,7 +94,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
 fn control_characters_do_not_reach_a_terminal() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let file = dir.path().join("w.lopt");
-    let mut weights = Weights::embedded("recommended").expect("built in");
+    let mut weights = Weights::embedded("hierarchical-rnn").expect("built in");
     weights.record.recipe.push_str("# \u{1b}]0;title\u{7}\n");
     weights.write(&file).expect("weights are written");
     let output = lopt(&["weights", "inspect", path(&file)]);
@@ -105,12 +105,20 @@ fn control_characters_do_not_reach_a_terminal() {
 
 #[test]
 fn sentences_say_what_there_is() {
-    refuses(&["evaluate", "recommended", "--suite", "quik"], 2, &["did you mean quick?"]);
-    refuses(&["evaluate", "recommended", "--suite", "zzzzzzzz"], 2, &["validation", "field-test"]);
-    refuses(&["evaluate", "recommended", "--ensemble", "zzzzzzzz"], 2, &["uncertain", "large"]);
-    let only = ["evaluate", "recommended", "--suite", "quick", "--only", "mlp-relu-digit"];
+    refuses(&["evaluate", "hierarchical-rnn", "--suite", "quik"], 2, &["did you mean quick?"]);
+    refuses(
+        &["evaluate", "hierarchical-rnn", "--suite", "zzzzzzzz"],
+        2,
+        &["validation", "field-test"],
+    );
+    refuses(
+        &["evaluate", "hierarchical-rnn", "--ensemble", "zzzzzzzz"],
+        2,
+        &["uncertain", "large"],
+    );
+    let only = ["evaluate", "hierarchical-rnn", "--suite", "quick", "--only", "mlp-relu-digit"];
     refuses(&only, 2, &["no task is called", "did you mean"]);
-    let none = ["evaluate", "recommended", "--ensemble", "paper", "--most-parameters", "1"];
+    let none = ["evaluate", "hierarchical-rnn", "--ensemble", "paper", "--most-parameters", "1"];
     refuses(&none, 2, &["no problem of at most 1"]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_lopt"));
     let listed = command.args(["problems", "rosenbrock"]).env("LOPT_DATA", "").output();
@@ -129,7 +137,7 @@ fn weights_may_have_any_name() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lopt"));
         command.args(args).args(last).status().expect("the binary starts").success()
     };
-    let set = ["weights", "set-rate", "recommended", "--rate", "1e-3", "--out"];
+    let set = ["weights", "set-rate", "hierarchical-rnn", "--rate", "1e-3", "--out"];
     assert!(lopt(&set, &[file.as_os_str()]) && file.exists());
     assert!(lopt(&["weights", "inspect"], &[file.as_os_str()]));
 }
@@ -191,7 +199,7 @@ fn bad_weights_are_refused() {
 
 #[test]
 fn built_in_weights_are_described() {
-    let output = lopt(&["weights", "inspect", "recommended"]);
+    let output = lopt(&["weights", "inspect", "hierarchical-rnn"]);
     let text = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));
     for word in ["meta-parameters", "validation", "parameter_hidden", "blocks", "rms"] {
@@ -205,22 +213,30 @@ fn weights_of_one_network_are_averaged() {
     let file = |name: &str| path(&dir.path().join(name)).to_owned();
     let (fast, mean) = (file("fast.lopt"), file("mean.lopt"));
     assert!(
-        lopt(&["weights", "set-rate", "recommended", "--rate", "1e-1", "--out", &fast])
+        lopt(&["weights", "set-rate", "hierarchical-rnn", "--rate", "1e-1", "--out", &fast])
             .status
             .success()
     );
 
-    let average = ["weights", "average", "--out", &mean, "recommended"];
+    let average = ["weights", "average", "--out", &mean, "hierarchical-rnn"];
     refuses(&[&average[..], &[&fast]].concat(), 1, &[&fast, "--like"]);
-    refuses(&[&average[..], &["paper"]].concat(), 1, &["recommended", "paper", "other networks"]);
-    let like_paper = ["recommended", "--like", "paper"];
-    refuses(&[&average[..], &like_paper].concat(), 1, &["recommended", "paper", "other networks"]);
+    refuses(
+        &[&average[..], &["paper"]].concat(),
+        1,
+        &["hierarchical-rnn", "paper", "other networks"],
+    );
+    let like_paper = ["hierarchical-rnn", "--like", "paper"];
+    refuses(
+        &[&average[..], &like_paper].concat(),
+        1,
+        &["hierarchical-rnn", "paper", "other networks"],
+    );
     assert!(!Path::new(&mean).exists(), "a refusal writes nothing");
 
     let output = lopt(&[&average[..], &[&fast, "--like", &fast]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let [shipped, fast, mean] = [
-        Weights::embedded("recommended").expect("built in"),
+        Weights::embedded("hierarchical-rnn").expect("built in"),
         Weights::read(Path::new(&fast)).expect("written by the command"),
         Weights::read(Path::new(&mean)).expect("written by the command"),
     ];
@@ -250,13 +266,14 @@ fn weights_of_a_checkpoint_get_the_pace_of_others() {
     };
     let trained = extract(&as_trained, &[]);
     let mut other = trained.clone();
-    (other.config.decay, other.config.least_gradient) = (777.0, 1e-7);
+    let config = trained.hierarchical_rnn().expect("a hierarchical RNN");
+    other.config = HierarchicalRnnConfig { decay: 777.0, least_gradient: 1e-7, ..config }.into();
     other.write(Path::new(&slow)).expect("weights are written");
 
     let like = extract(&paced, &["--like", &slow]);
     assert_eq!((like.config, &like.psi), (other.config, &trained.psi));
-    let unlike = ["weights", "extract", &checkpoint, "--out", &paced, "--like", "recommended"];
-    refuses(&unlike, 1, &["recommended", "other networks"]);
+    let unlike = ["weights", "extract", &checkpoint, "--out", &paced, "--like", "hierarchical-rnn"];
+    refuses(&unlike, 1, &["hierarchical-rnn", "other networks"]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn killed_at_any_moment_it_goes_on() {
     let mut updates = 0;
     // `LOPT_KILLS=200 cargo test --release -p lopt-bench --test faults` for the long form
     #[allow(clippy::disallowed_methods, reason = "the length of a test is the environment's")]
-    let kills = std::env::var("LOPT_KILLS").map_or(20, |text| text.parse().unwrap());
+    let kills: u64 = std::env::var("LOPT_KILLS").map_or(20, |text| text.parse().unwrap());
     for kill in 0..kills {
         let resume = folder.path().join("run/checkpoint.lopt").exists();
         let mut child = train(folder.path(), resume).spawn().unwrap();

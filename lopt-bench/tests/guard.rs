@@ -8,7 +8,7 @@ use std::process::Command;
 
 use lopt_bench::evaluate::run::{Start, run};
 use lopt_core::baselines::Adam;
-use lopt_core::{LearnedOptimizerConfig, Optimizer, Weights};
+use lopt_core::{HierarchicalRnnConfig, LearnedOptimizerConfig, Optimizer, Weights};
 use lopt_problems::{Suite, suite};
 use serde_json::Value;
 
@@ -65,10 +65,15 @@ fn where_weights_diverge_the_guarded_run_ends_no_worse_than_adam() {
 fn poisoned_weights_end_no_worse_than_adam_with_the_guard() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("poisoned.lopt");
-    let mut weights = Weights::embedded("recommended").unwrap();
+    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
     // it climbs, at full length from the first step
-    let config = &mut weights.config;
-    (config.warmup, config.decay, config.largest_decay) = (0.0, 0.0, 0.0);
+    let config = HierarchicalRnnConfig {
+        warmup: 0.0,
+        decay: 0.0,
+        largest_decay: 0.0,
+        ..weights.hierarchical_rnn().unwrap()
+    };
+    weights.config = config.into();
     weights.psi.iter_mut().for_each(|x| *x = -*x);
     weights.write(&path).unwrap();
     let loss = |losses: &[(String, Option<f64>)], name: &str| {

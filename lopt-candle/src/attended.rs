@@ -104,7 +104,7 @@ impl Model {
     /// Off the CPU, only idle tensors are looked at: the others would double the transfers.
     pub(crate) fn settle(&mut self, core: &lopt_core::LearnedOptimizer) -> Result<(), Error> {
         // before a first step, and in Adam, the parameters are all there is: no point of its own
-        let follows = core.rnn().steps() == 0 || core.has_fallen_back();
+        let follows = core.own_steps().iter().all(|&steps| steps == 0) || core.has_fallen_back();
         for (t, range) in self.variables.layout().ranges().enumerate() {
             let free = self.idle[t] || follows;
             let shown = &mut self.shown[range.clone()];

@@ -25,8 +25,6 @@ pub struct LearnedOptimizer {
     pub(crate) gradients: Gradients,
     /// What [`set_lr_multiplier`](Self::set_lr_multiplier) was given last.
     pub(crate) multiplier: f32,
-    /// `[T]`: checksums of the initial rates, by which tensors that were never moved are known.
-    pub(crate) untouched: Vec<u64>,
 }
 
 impl LearnedOptimizer {
@@ -69,9 +67,8 @@ impl LearnedOptimizer {
         let variables = Variables::new(vars)?;
         let core = config.init(variables.layout())?;
         let gradients = Gradients::new(&variables);
-        let untouched = crate::saved::rate_checksums(&core);
         let model = Model::new(variables)?;
-        Ok(Self { core, model, gradients, multiplier: 1.0, untouched })
+        Ok(Self { core, model, gradients, multiplier: 1.0 })
     }
 
     /// One step; returns the loss.

@@ -38,19 +38,7 @@ impl LearnedOptimizer {
             self.multiplier = if others == 0.0 { 1.0 } else { product / others };
             params = self.core.load(path)?;
         }
-        let idle = rate_checksums(&self.core).into_iter().zip(&self.untouched);
-        let idle = idle.map(|(now, first)| now == *first).collect();
+        let idle = self.core.own_steps().iter().map(|&steps| steps == 0).collect();
         self.model.start_from(params, idle, &self.core)
     }
-}
-
-/// A checksum of the rates of every tensor, `[T]`. The networks change every rate at every step, so
-/// a tensor whose rates are the initial ones has not been moved.
-pub(crate) fn rate_checksums(core: &lopt_core::LearnedOptimizer) -> Vec<u64> {
-    let rates = core.rnn().log_rates();
-    let mix = |sum: u64, rate: &f32| {
-        (sum ^ u64::from(rate.to_bits())).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
-    };
-    let start = 0xcbf2_9ce4_8422_2325;
-    core.layout().ranges().map(|range| rates[range].iter().fold(start, mix)).collect()
 }

@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn tensors_part_when_gradients_do_not_come_together() {
         let mut cohorts = Cohorts::one(4);
-        assert_eq!(step(&mut cohorts, &[]), []);
-        assert_eq!(step(&mut cohorts, &[WHOLE; 4]), []);
-        assert_eq!(step(&mut cohorts, &[HELD; 4]), []);
+        assert!(step(&mut cohorts, &[]).is_empty());
+        assert!(step(&mut cohorts, &[WHOLE; 4]).is_empty());
+        assert!(step(&mut cohorts, &[HELD; 4]).is_empty());
         assert_eq!(cohorts.memory(), (&[0; 4][..], &[2][..]));
         assert_eq!(step(&mut cohorts, &[WHOLE, HELD, WHOLE, HELD]), [0]);
         assert_eq!(cohorts.memory(), (&[0, 1, 0, 1][..], &[3, 2][..]));
-        assert_eq!(step(&mut cohorts, &[]), []);
+        assert!(step(&mut cohorts, &[]).is_empty());
         assert_eq!(step(&mut cohorts, &[HELD, WHOLE, WHOLE, HELD]), [0, 1]);
         assert_eq!(cohorts.memory(), (&[2, 1, 0, 3][..], &[5, 4, 4, 3][..]));
         assert_eq!((0..4).map(|t| cohorts.steps_of(t)).collect::<Vec<_>>(), [4, 4, 5, 3]);

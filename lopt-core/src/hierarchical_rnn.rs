@@ -62,20 +62,24 @@ pub struct HierarchicalRnn {
 }
 
 impl HierarchicalRnn {
-    /// The weights inside this crate, for a model of this layout.
+    /// The weights `hierarchical-rnn` inside this crate, for a model of this layout.
     ///
     /// # Errors
     ///
     /// If the embedded weights are damaged.
     pub fn pretrained(layout: &Layout) -> Result<Self, WeightsError> {
-        Ok(Self::from_weights(&Weights::embedded("recommended")?, layout))
+        Self::from_weights(&Weights::embedded("hierarchical-rnn")?, layout)
     }
 
     /// Weights of your own, with iterates averaged as [`AVERAGING_ETA`] says.
-    #[must_use]
-    pub fn from_weights(weights: &Weights, layout: &Layout) -> Self {
-        Self::new(&weights.config, &weights.psi_f64(), layout, Level::detect())
-            .with_averaging(AVERAGING_ETA)
+    ///
+    /// # Errors
+    ///
+    /// If the weights are of another optimizer.
+    pub fn from_weights(weights: &Weights, layout: &Layout) -> Result<Self, WeightsError> {
+        let config = weights.hierarchical_rnn()?;
+        let optimizer = Self::new(&config, &weights.psi_f64(), layout, Level::detect());
+        Ok(optimizer.with_averaging(AVERAGING_ETA))
     }
 
     /// Any configuration and meta-parameters, on a given SIMD level, without averaging. Initial rates are drawn from

@@ -117,6 +117,7 @@ mod pending;
 pub mod plan;
 mod readout;
 pub mod record;
+pub mod relative_rnn;
 pub mod rng;
 mod scale;
 pub mod schedule;
@@ -140,5 +141,6 @@ pub use learned::{
     BuildError, Given, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, StateError,
 };
 pub use optimizer::{Optimizer, StepError};
+pub use relative_rnn::{RelativeRnn, RelativeRnnConfig};
 pub use schedule::Schedule;
 pub use weights::{Weights, WeightsError};

@@ -1,17 +1,21 @@
 //! Weights: what one needs to *use* a learned optimizer, as a small checked file.
 //!
 //! A file is the magic `LOPTWGTS`, a format version, a 64-bit FNV-1a checksum and the payload in
-//! bincode's wire format (fixed-width little-endian integers): configuration, psi as `f32`, and the
-//! record of the training run that made it.
+//! bincode's wire format (fixed-width little-endian integers): which optimizer, its configuration, psi
+//! as `f32`, and the record of the training run that made it. Files of version 5, which name no
+//! optimizer, hold a [`HierarchicalRnn`](crate::HierarchicalRnn).
 
 use crate::config::{ConfigError, HierarchicalRnnConfig};
 use crate::meta_params::MetaLayout;
+use crate::relative_rnn::RelativeRnnConfig;
 use crate::sealed::{ReadError, SealError, read_regular, seal, unseal};
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTWGTS";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+/// The last version of files that name no optimizer.
+const UNNAMED: u32 = 5;
 /// No weights file is larger: 100,000 meta-parameters are under half a megabyte.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -32,20 +36,74 @@ pub struct TrainingRecord {
     pub commit: String,
 }
 
+/// Which learned optimizer, and its sizes and switches.
+#[derive(Clone, Copy, Debug, PartialEq, SchemaRead, SchemaWrite)]
+pub enum OptimizerConfig {
+    /// The paper's: a [`HierarchicalRnn`](crate::HierarchicalRnn).
+    HierarchicalRnn(HierarchicalRnnConfig),
+    /// The second generation: a [`RelativeRnn`](crate::RelativeRnn).
+    RelativeRnn(RelativeRnnConfig),
+}
+
+impl OptimizerConfig {
+    /// Checks sizes and ranges.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::HierarchicalRnn(config) => config.validate(),
+            Self::RelativeRnn(config) => config.validate(),
+        }
+    }
+
+    /// Number of meta-parameters.
+    #[must_use]
+    pub fn meta_parameters(&self) -> usize {
+        match self {
+            Self::HierarchicalRnn(config) => MetaLayout::new(config).len(),
+            Self::RelativeRnn(config) => config.meta_parameters(),
+        }
+    }
+
+    /// The configuration, if it is the paper's optimizer.
+    #[must_use]
+    pub fn hierarchical_rnn(&self) -> Option<HierarchicalRnnConfig> {
+        match self {
+            Self::HierarchicalRnn(config) => Some(*config),
+            Self::RelativeRnn(_) => None,
+        }
+    }
+}
+
+impl From<HierarchicalRnnConfig> for OptimizerConfig {
+    fn from(config: HierarchicalRnnConfig) -> Self {
+        Self::HierarchicalRnn(config)
+    }
+}
+
+impl From<RelativeRnnConfig> for OptimizerConfig {
+    fn from(config: RelativeRnnConfig) -> Self {
+        Self::RelativeRnn(config)
+    }
+}
+
 /// Meta-parameters with everything needed to run them.
 #[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
 pub struct Weights {
     /// Which optimizer.
-    pub config: HierarchicalRnnConfig,
-    /// psi, in the order of [`MetaLayout`].
+    pub config: OptimizerConfig,
+    /// psi; of a [`HierarchicalRnn`](crate::HierarchicalRnn) in the order of [`MetaLayout`].
     pub psi: Vec<f32>,
     /// Where they come from.
     pub record: TrainingRecord,
 }
 
-/// Names of the weights inside this crate: `recommended` for use, `paper` for comparison (the paper's
-/// optimizer, trained on the paper's list alone, which has no neural network).
-pub const EMBEDDED: &[&str] = &["recommended", "paper"];
+/// Names of the weights inside this crate: `recommended` for use; for comparison `hierarchical-rnn`, a
+/// network for every parameter trained on many kinds of problems, and `paper`, the paper's optimizer,
+/// trained on the paper's list alone, which has no neural network.
+pub const EMBEDDED: &[&str] = &["recommended", "hierarchical-rnn", "paper"];
 
 impl Weights {
     /// Weights that are part of this crate.
@@ -56,6 +114,9 @@ impl Weights {
     pub fn embedded(name: &str) -> Result<Self, WeightsError> {
         match name {
             "recommended" => Self::from_bytes(include_bytes!("../weights/recommended.lopt")),
+            "hierarchical-rnn" => {
+                Self::from_bytes(include_bytes!("../weights/hierarchical-rnn.lopt"))
+            }
             "paper" => Self::from_bytes(include_bytes!("../weights/paper.lopt")),
             _ => Err(WeightsError::UnknownName(name.to_owned())),
         }
@@ -92,9 +153,15 @@ impl Weights {
     ///
     /// As [`read`](Self::read).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let payload = unseal(bytes, MAGIC, VERSION)?;
-        let weights: Self =
-            wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
+        let weights = match unseal(bytes, MAGIC, VERSION) {
+            Err(SealError::Version { got: UNNAMED, .. }) => {
+                let payload = unseal(bytes, MAGIC, UNNAMED)?;
+                let (config, psi, record): (HierarchicalRnnConfig, _, _) =
+                    wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
+                Self { config: config.into(), psi, record }
+            }
+            payload => wincode::deserialize_exact(payload?).map_err(|_| WeightsError::Payload)?,
+        };
         weights.check()?;
         Ok(weights)
     }
@@ -107,7 +174,7 @@ impl Weights {
     /// not finite.
     pub fn check(&self) -> Result<(), WeightsError> {
         self.config.validate()?;
-        let expected = MetaLayout::new(&self.config).len();
+        let expected = self.config.meta_parameters();
         if self.psi.len() != expected {
             return Err(WeightsError::Count { expected, got: self.psi.len() });
         }
@@ -125,6 +192,15 @@ impl Weights {
     pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
         let payload = wincode::serialize(self).map_err(|_| WeightsError::Payload)?;
         Ok(seal(&payload, MAGIC, VERSION))
+    }
+
+    /// Configuration of the paper's optimizer.
+    ///
+    /// # Errors
+    ///
+    /// If the weights are of the other one.
+    pub fn hierarchical_rnn(&self) -> Result<HierarchicalRnnConfig, WeightsError> {
+        self.config.hierarchical_rnn().ok_or(WeightsError::OtherOptimizer)
     }
 
     /// psi in double precision.
@@ -171,6 +247,10 @@ pub enum WeightsError {
     /// The payload does not decode.
     #[error("not usable as weights: the contents do not decode")]
     Payload,
+    /// Weights of a [`RelativeRnn`](crate::RelativeRnn) where only those of a
+    /// [`HierarchicalRnn`](crate::HierarchicalRnn) will do.
+    #[error("these weights are of a relative RNN, expected those of a hierarchical RNN")]
+    OtherOptimizer,
     /// The configuration is out of range.
     #[error("weights for an impossible optimizer: {0}")]
     Config(#[from] ConfigError),

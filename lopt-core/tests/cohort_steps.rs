@@ -16,15 +16,21 @@ use reference::state::State;
 use reference::variants::variants;
 use reference::{Reference, mean};
 
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
+
 #[test]
 fn single_precision_follows_the_exact_twin_where_tensors_come_and_go() {
     let shapes = [("a", 70), ("b", 5), ("c", 1)].map(|(name, n)| TensorShape::new(name, [n]));
     let layout = Layout::new(shapes.to_vec()).unwrap();
-    let weights = Weights::embedded("recommended").unwrap();
-    let plain = LearnedOptimizerConfig::new().with_averaging(None).with_guard(None);
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let plain = hierarchical().with_averaging(None).with_guard(None);
     let mut single = plain.init(&layout).unwrap();
-    let rates: Vec<f64> = draw_log_rates(&weights.config, &layout, 0);
-    let mut exact = ExactHierarchicalRnn::new(&weights.config, &weights.psi_f64(), &layout, &rates);
+    let config = weights.hierarchical_rnn().unwrap();
+    let rates: Vec<f64> = draw_log_rates(&config, &layout, 0);
+    let mut exact = ExactHierarchicalRnn::new(&config, &weights.psi_f64(), &layout, &rates);
     let mut point: Vec<f64> = (0..76).map(|i| (0.7 * f64::from(i)).sin()).collect();
     let mut params: Vec<f32> = point.iter().map(|&x| x as f32).collect();
     for n in 0..30 {

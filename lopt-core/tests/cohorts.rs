@@ -5,10 +5,15 @@
 
 use lopt_core::baselines::Adam;
 use lopt_core::{
-    Given, GuardConfig, GuardEvent, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
-    TensorShape, Weights,
+    Given, GuardConfig, GuardEvent, HierarchicalRnnConfig, Layout, LearnedOptimizer,
+    LearnedOptimizerConfig, Optimizer, TensorShape, Weights,
 };
 use std::sync::{Arc, Mutex};
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 const A: [bool; 2] = [true, false];
 const B: [bool; 2] = [false, true];
@@ -41,10 +46,11 @@ fn steps(optimizer: &mut LearnedOptimizer, params: &mut [f32], has: [bool; 2], c
 
 /// Optimizers whose points, states and averages differ in kind.
 fn kinds() -> Vec<(&'static str, LearnedOptimizerConfig)> {
-    let plain = LearnedOptimizerConfig::new;
+    let plain = hierarchical;
     let mut paper = Weights::embedded("paper").unwrap();
     // drawn rates differ from place to place
-    paper.config.initial_rate = (1e-3, 1e-3);
+    let config = paper.hierarchical_rnn().unwrap();
+    paper.config = HierarchicalRnnConfig { initial_rate: (1e-3, 1e-3), ..config }.into();
     vec![
         ("plain", plain()),
         ("compact", plain().with_compact_state()),
@@ -78,8 +84,8 @@ fn a_tensor_that_joins_late_trains_as_the_first_did() {
         }
         // only the rounding of a compact state is that of a place in the model
         assert_eq!(of_a == of_b, name != "compact", "{name}");
-        assert_eq!(optimizer.rnn().own_steps(), [5300, 300]);
-        assert_eq!(optimizer.rnn().steps(), 5300);
+        assert_eq!(optimizer.hierarchical_rnn().unwrap().own_steps(), [5300, 300]);
+        assert_eq!(optimizer.hierarchical_rnn().unwrap().steps(), 5300);
         assert!(!optimizer.has_fallen_back() && optimizer.skipped_steps() == 0);
     }
 }
@@ -108,7 +114,7 @@ fn tensors_that_parted_are_as_if_the_others_were_not_there() {
 #[test]
 fn tensors_trained_in_turn_are_two_models() {
     let single = Layout::single(8).unwrap();
-    let config = LearnedOptimizerConfig::new();
+    let config = hierarchical();
     let mut both = config.init(&layout()).unwrap();
     let mut params: Vec<f32> = (0..16).map(|i| 1.0 + 0.1 * i as f32).collect();
     let mut alone =
@@ -157,7 +163,7 @@ fn a_saved_run_goes_on_with_the_steps_of_every_tensor() {
         let bytes = whole.to_bytes(&params).unwrap();
         let mut resumed = config.init(&layout()).unwrap();
         let mut again = resumed.from_bytes(&bytes).unwrap();
-        assert_eq!(resumed.rnn().own_steps(), [45, 8]);
+        assert_eq!(resumed.hierarchical_rnn().unwrap().own_steps(), [45, 8]);
         for (optimizer, params) in [(&mut whole, &mut params), (&mut resumed, &mut again)] {
             steps(optimizer, params, BOTH, 30);
         }
@@ -168,19 +174,19 @@ fn a_saved_run_goes_on_with_the_steps_of_every_tensor() {
 
 #[test]
 fn weight_decay_and_step_sizes_go_by_the_tensors_own_steps() {
-    let config = LearnedOptimizerConfig::new().with_averaging(None).with_weight_decay(0.1);
+    let config = hierarchical().with_averaging(None).with_weight_decay(0.1);
     let mut optimizer = config.init(&layout()).unwrap();
     let mut params = vec![1.0; 16];
     steps(&mut optimizer, &mut params, A, 500);
     params.fill(1.0);
     // steps fade to nothing where there is no gradient, and the decay is left
     optimizer.step(&mut params, &[0.0; 16]).unwrap();
-    let pace = |n| optimizer.rnn().config().log_pace(n).exp() as f32;
+    let pace = |n| optimizer.hierarchical_rnn().unwrap().config().log_pace(n).exp() as f32;
     for (of_tensor, count) in params.chunks(8).zip([500, 0]) {
         let expected = 1.0 - 0.1 * pace(count);
         assert!(of_tensor.iter().all(|x| (x - expected).abs() < 1e-6), "{of_tensor:?} {expected}");
     }
-    let plain = LearnedOptimizerConfig::new().with_averaging(None);
+    let plain = hierarchical().with_averaging(None);
     let mut optimizer = plain.init(&layout()).unwrap();
     let mut params = vec![1.0; 16];
     steps(&mut optimizer, &mut params, A, 500);
@@ -200,7 +206,7 @@ fn weight_decay_and_step_sizes_go_by_the_tensors_own_steps() {
 fn the_adam_that_takes_over_corrects_by_the_tensors_own_steps() {
     let layout = layout();
     let guard = GuardConfig::default();
-    let mut optimizer = LearnedOptimizerConfig::new().init(&layout).unwrap();
+    let mut optimizer = hierarchical().init(&layout).unwrap();
     let mut params = vec![1.0; 16];
     // a loss that is never finite: the steps are cut, then Adam takes over
     for _ in 0..2 * guard.most_skipped {
@@ -214,7 +220,7 @@ fn the_adam_that_takes_over_corrects_by_the_tensors_own_steps() {
     for n in 0..50 {
         if n == 20 {
             let bytes = optimizer.to_bytes(&params).unwrap();
-            optimizer = LearnedOptimizerConfig::new().init(&layout).unwrap();
+            optimizer = hierarchical().init(&layout).unwrap();
             params = optimizer.from_bytes(&bytes).unwrap();
         }
         step(&mut optimizer, &mut params, BOTH);
@@ -232,7 +238,7 @@ fn the_adam_that_takes_over_corrects_by_the_tensors_own_steps() {
 fn the_guard_knows_every_tensor_from_its_first_step_on() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&told);
-    let mut optimizer = LearnedOptimizerConfig::new()
+    let mut optimizer = hierarchical()
         .with_averaging(None)
         .init(&layout())
         .unwrap()
@@ -260,7 +266,7 @@ fn a_reset_forgets_the_steps_of_every_tensor() {
                 steps(&mut optimizer, &mut params, B, 9);
                 steps(&mut optimizer, &mut params, BOTH, 7);
                 optimizer.reset();
-                assert_eq!(optimizer.rnn().own_steps(), [0, 0]);
+                assert_eq!(optimizer.hierarchical_rnn().unwrap().own_steps(), [0, 0]);
             }
             let mut params = vec![1.0; 16];
             steps(&mut optimizer, &mut params, A, 6);

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::{
-    Given, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
+    Given, GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizerConfig,
     Optimizer, ParameterGroup, StepError, TensorShape, Weights,
 };
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 fn layout() -> Layout {
     Layout::new(vec![TensorShape::new("a", [64]), TensorShape::new("b", [8])]).unwrap()
@@ -21,7 +26,7 @@ fn a_gradient_whose_squares_overflow_is_left_out() {
         assert!(matches!(&error, StepError::GradientTooLong { tensor, .. } if tensor == "a"));
     };
     for guard in [None, Some(GuardConfig::default())] {
-        let config = LearnedOptimizerConfig::new().with_guard(guard);
+        let config = hierarchical().with_guard(guard);
         let mut optimizer = config.init(&layout()).unwrap();
         let mut params = start();
         for n in 0..100 {
@@ -48,7 +53,7 @@ fn a_gradient_whose_squares_overflow_is_left_out() {
 
 #[test]
 fn the_longest_gradient_that_is_taken_does_no_harm() {
-    let mut optimizer = LearnedOptimizer::pretrained(&layout()).unwrap();
+    let mut optimizer = hierarchical().init(&layout()).unwrap();
     let mut params = start();
     for n in 0..40 {
         let long = if n % 4 == 0 { 1e18 } else { 1.0 };
@@ -61,10 +66,7 @@ fn the_longest_gradient_that_is_taken_does_no_harm() {
 
 #[test]
 fn clipping_makes_a_long_gradient_usable() {
-    let clipped = [
-        LearnedOptimizerConfig::new().with_clipping_norm(1.0),
-        LearnedOptimizerConfig::new().with_clipping_value(1.0),
-    ];
+    let clipped = [hierarchical().with_clipping_norm(1.0), hierarchical().with_clipping_value(1.0)];
     for config in clipped {
         let mut optimizer = config.init(&layout()).unwrap();
         let mut params = start();
@@ -78,7 +80,7 @@ fn clipping_makes_a_long_gradient_usable() {
 
 #[test]
 fn what_stands_for_a_missing_gradient_changes_nothing() {
-    let clipped = LearnedOptimizerConfig::new().with_clipping_norm(1.0);
+    let clipped = hierarchical().with_clipping_norm(1.0);
     let frozen = clipped.clone().with_group(ParameterGroup::new("a").frozen());
     let run = |config: &LearnedOptimizerConfig, has_gradient: &[bool], absent: f32| {
         let mut optimizer = config.init(&layout()).unwrap();
@@ -121,11 +123,12 @@ fn tensors_that_take_no_part_change_no_bit_of_the_others() {
     let gradient = |at: &[f32], n: usize| -> Vec<f32> {
         at.iter().enumerate().map(|(i, x)| x + 0.3 * ((i * n) as f32).sin()).collect()
     };
-    for weights in ["recommended", "paper"] {
+    for weights in ["hierarchical-rnn", "paper"] {
         let mut weights = Weights::embedded(weights).unwrap();
         // drawn rates would depend on the tensors before
-        weights.config.initial_rate = (1e-3, 1e-3);
-        let config = LearnedOptimizerConfig::new().with_weights(weights);
+        let config = weights.hierarchical_rnn().unwrap();
+        weights.config = HierarchicalRnnConfig { initial_rate: (1e-3, 1e-3), ..config }.into();
+        let config = hierarchical().with_weights(weights);
         for held in [f32::NEG_INFINITY, 7.0] {
             let (mut one, mut two) = (config.init(&alone).unwrap(), config.init(&beside).unwrap());
             let mut params: Vec<f32> = (0..371).map(|i| (0.7 * i as f32).sin()).collect();
@@ -157,7 +160,7 @@ fn tensors_that_take_no_part_change_no_bit_of_the_others() {
 #[test]
 fn a_step_without_any_tensor_counts_in_nothing() {
     let run = |with_pauses: bool| {
-        let mut optimizer = LearnedOptimizer::pretrained(&layout()).unwrap();
+        let mut optimizer = hierarchical().init(&layout()).unwrap();
         let mut params = start();
         for _ in 0..20 {
             let before = params.clone();
@@ -170,7 +173,7 @@ fn a_step_without_any_tensor_counts_in_nothing() {
             optimizer.step(&mut params, &grads).unwrap();
             assert_ne!(params, before);
         }
-        assert_eq!(optimizer.rnn().own_steps(), [20, 20]);
+        assert_eq!(optimizer.own_steps(), [20, 20]);
         params
     };
     assert_eq!(run(true), run(false));

@@ -5,10 +5,15 @@
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
-    Given, GuardConfig, GuardEvent, HierarchicalRnn, Layout, LearnedOptimizer,
+    Given, GuardConfig, GuardEvent, HierarchicalRnn, HierarchicalRnnConfig, Layout,
     LearnedOptimizerConfig, Optimizer, ParameterGroup, Schedule, TensorShape, Weights,
 };
 use std::sync::{Arc, Mutex};
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 fn layout() -> Layout {
     let tensors = [("a.weight", 90), ("a.bias", 7), ("b.weight", 300), ("b.bias", 1)];
@@ -40,7 +45,7 @@ fn defaults_are_the_bare_optimizer_bit_for_bit() {
     let layout = layout();
     let (mut a, mut b) = (start(&layout), start(&layout));
     run(&mut HierarchicalRnn::pretrained(&layout).unwrap(), &mut a, 50);
-    run(&mut LearnedOptimizer::pretrained(&layout).unwrap(), &mut b, 50);
+    run(&mut hierarchical().init(&layout).unwrap(), &mut b, 50);
     assert_eq!(a, b);
 }
 
@@ -48,8 +53,7 @@ fn defaults_are_the_bare_optimizer_bit_for_bit() {
 fn frozen_tensors_stay_and_the_others_learn() {
     let layout = layout();
     for compact in [false, true] {
-        let mut config =
-            LearnedOptimizerConfig::new().with_group(ParameterGroup::new("a.*").frozen());
+        let mut config = hierarchical().with_group(ParameterGroup::new("a.*").frozen());
         if compact {
             config = config.with_compact_state();
         }
@@ -69,7 +73,7 @@ fn frozen_tensors_stay_and_the_others_learn() {
 fn a_tensor_without_gradient_keeps_parameters_and_state() {
     let two = Layout::new(vec![TensorShape::new("x", [200]), TensorShape::new("y", [3])]).unwrap();
     for (compact, averaging) in [(false, None), (true, None), (false, Some(8.0))] {
-        let mut config = LearnedOptimizerConfig::new().with_averaging(averaging);
+        let mut config = hierarchical().with_averaging(averaging);
         if compact {
             config = config.with_compact_state();
         }
@@ -108,7 +112,7 @@ fn multipliers_scale_the_step() {
         let moved: Vec<f32> = params.iter().zip(&first).map(|(a, b)| a - b).collect();
         (moved, optimizer.effective_step())
     };
-    let (whole, sizes) = one_step(&LearnedOptimizerConfig::new(), 1.0);
+    let (whole, sizes) = one_step(&hierarchical(), 1.0);
     let rms = |x: &[f32]| (x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32).sqrt();
     for (t, size) in sizes.iter().enumerate() {
         let measured = rms(&whole[layout.range(t)]);
@@ -125,21 +129,22 @@ fn multipliers_scale_the_step() {
             );
         }
     };
-    close(&one_step(&LearnedOptimizerConfig::new(), 0.5).0, 0.5, 0..398);
+    close(&one_step(&hierarchical(), 0.5).0, 0.5, 0..398);
     let group = ParameterGroup::new("b.*").with_step_multiplier(3.0);
-    let (moved, _) = one_step(&LearnedOptimizerConfig::new().with_group(group), 1.0);
+    let (moved, _) = one_step(&hierarchical().with_group(group), 1.0);
     close(&moved, 1.0, 0..97);
     close(&moved, 3.0, 97..398);
     let warmup = Schedule::Constant.after_warmup(4);
-    close(&one_step(&LearnedOptimizerConfig::new().with_schedule(warmup), 1.0).0, 0.25, 0..398);
+    close(&one_step(&hierarchical().with_schedule(warmup), 1.0).0, 0.25, 0..398);
 }
 
 /// How far noise of a size takes the parameters from their start over 1000 steps, root mean square.
 fn walk(least_gradient: f64, size: f64) -> f32 {
     let layout = layout();
-    let mut weights = Weights::embedded("recommended").unwrap();
-    weights.config.least_gradient = least_gradient;
-    let mut optimizer = LearnedOptimizerConfig::new().with_weights(weights).init(&layout).unwrap();
+    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let config = weights.hierarchical_rnn().unwrap();
+    weights.config = HierarchicalRnnConfig { least_gradient, ..config }.into();
+    let mut optimizer = hierarchical().with_weights(weights).init(&layout).unwrap();
     let (first, mut params) = (start(&layout), start(&layout));
     let mut rng = stream(8, &[]);
     for _ in 0..1000 {
@@ -152,7 +157,8 @@ fn walk(least_gradient: f64, size: f64) -> f32 {
 
 #[test]
 fn rounding_errors_are_not_followed() {
-    let least = Weights::embedded("recommended").unwrap().config.least_gradient;
+    let least =
+        Weights::embedded("hierarchical-rnn").unwrap().hierarchical_rnn().unwrap().least_gradient;
     let (faded, followed) = (walk(least, 1e-11), walk(0.0, 1e-11));
     assert!(followed > 1e-3, "{followed}");
     assert!(faded < 1e-3 * followed, "{faded} beside {followed}");
@@ -167,7 +173,7 @@ fn rounding_errors_are_not_followed() {
 #[test]
 fn weight_decay_is_in_proportion_to_the_step() {
     let layout = layout();
-    let config = LearnedOptimizerConfig::new()
+    let config = hierarchical()
         .with_averaging(None)
         .with_weight_decay(0.1)
         .with_schedule(Schedule::Exponential { rate: 0.5 })
@@ -180,7 +186,9 @@ fn weight_decay_is_in_proportion_to_the_step() {
         let before = params.clone();
         // steps fade to nothing where there is no gradient
         optimizer.step(&mut params, &[0.0; 398]).unwrap();
-        let pace = optimizer.rnn().config().log_pace(n).exp() * 0.8 * 0.5_f64.powf(n as f64);
+        let pace = optimizer.hierarchical_rnn().unwrap().config().log_pace(n).exp()
+            * 0.8
+            * 0.5_f64.powf(n as f64);
         for (t, factor) in [3.0, 0.0, 1.0, 0.0].into_iter().enumerate() {
             let keep = 1.0 - 0.1 * pace * factor;
             for i in layout.range(t) {
@@ -194,7 +202,7 @@ fn weight_decay_is_in_proportion_to_the_step() {
 #[test]
 fn weight_decay_does_not_outgrow_the_steps() {
     let layout = Layout::single(8).unwrap();
-    let config = LearnedOptimizerConfig::new().with_weight_decay(1e-3).with_guard(None);
+    let config = hierarchical().with_weight_decay(1e-3).with_guard(None);
     let mut optimizer = config.init(&layout).unwrap();
     let mut x = vec![0.0; 8];
     for n in 1..=20_000 {
@@ -210,25 +218,30 @@ fn weight_decay_does_not_outgrow_the_steps() {
 fn bad_settings_are_refused_with_a_sentence() {
     let layout = layout();
     let refuse = |config: LearnedOptimizerConfig| config.init(&layout).unwrap_err().to_string();
-    let none = refuse(LearnedOptimizerConfig::new().with_group(ParameterGroup::new("head.*")));
+    let none = refuse(hierarchical().with_group(ParameterGroup::new("head.*")));
     assert_eq!(
         none,
         "no tensor matches the group `head.*`; the first tensors are: \
          a.weight, a.bias, b.weight, b.bias"
     );
-    let decay = refuse(LearnedOptimizerConfig::new().with_weight_decay(-1.0));
+    let decay = refuse(hierarchical().with_weight_decay(-1.0));
     assert!(decay.starts_with("the weight decay is -1"), "{decay}");
-    let norm = refuse(LearnedOptimizerConfig::new().with_clipping_norm(0.0));
+    let norm = refuse(hierarchical().with_clipping_norm(0.0));
     assert_eq!(norm, "the clipping norm is 0, expected a positive number");
 }
 
 /// Weights that run away: the log rate only grows and the direction points uphill, at full length from
 /// the first step.
 fn poisoned() -> Weights {
-    let mut weights = Weights::embedded("recommended").unwrap();
-    let config = &mut weights.config;
-    (config.warmup, config.decay, config.largest_decay) = (0.0, 0.0, 0.0);
-    let log_rate_bias = MetaLayout::new(config).log_rate_bias;
+    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let config = HierarchicalRnnConfig {
+        warmup: 0.0,
+        decay: 0.0,
+        largest_decay: 0.0,
+        ..weights.hierarchical_rnn().unwrap()
+    };
+    weights.config = config.into();
+    let log_rate_bias = MetaLayout::new(&config).log_rate_bias;
     weights.psi.iter_mut().for_each(|x| *x = -*x);
     weights.psi[log_rate_bias].fill(1.0);
     weights
@@ -250,14 +263,14 @@ fn trained(mut optimizer: impl Optimizer, steps: usize) -> f32 {
 fn with_poisoned_weights_the_guarded_run_becomes_adam_a_few_steps_late() {
     let layout = layout();
     let adam = trained(lopt_core::baselines::Adam::new(&layout, 1e-3), 2000);
-    let bare = LearnedOptimizerConfig::new().with_weights(poisoned()).with_guard(None);
+    let bare = hierarchical().with_weights(poisoned()).with_guard(None);
     let unguarded = trained(bare.init(&layout).unwrap(), 2000);
     let first = gradient(&start(&layout)).1;
     assert!(unguarded.is_nan() || unguarded > first, "no poison: {unguarded} from {first}");
 
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
-    let config = LearnedOptimizerConfig::new().with_weights(poisoned());
+    let config = hierarchical().with_weights(poisoned());
     let mut optimizer = config
         .init(&layout)
         .unwrap()
@@ -282,7 +295,7 @@ fn with_poisoned_weights_the_guarded_run_becomes_adam_a_few_steps_late() {
 #[test]
 fn non_finite_gradients_and_losses_are_left_out() {
     let layout = layout();
-    let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
+    let mut optimizer = hierarchical().init(&layout).unwrap();
     let mut params = start(&layout);
     run(&mut optimizer, &mut params, 5);
     let before = params.clone();
@@ -293,7 +306,7 @@ fn non_finite_gradients_and_losses_are_left_out() {
     assert_eq!(params, before);
     assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (5, 2));
 
-    let mut bare = LearnedOptimizerConfig::new().with_guard(None).init(&layout).unwrap();
+    let mut bare = hierarchical().with_guard(None).init(&layout).unwrap();
     let error = bare.step(&mut params, &grads).unwrap_err().to_string();
     assert_eq!(error, "expected a finite gradient, got inf at element 3 of tensor `a.weight`");
 }
@@ -303,7 +316,7 @@ fn the_guard_leaves_a_good_run_alone() {
     let layout = layout();
     let guard = GuardConfig::default();
     let run = |guard| {
-        let mut optimizer = LearnedOptimizerConfig::new().with_guard(guard).init(&layout).unwrap();
+        let mut optimizer = hierarchical().with_guard(guard).init(&layout).unwrap();
         let mut params = start(&layout);
         for _ in 0..500 {
             let (grads, loss) = gradient(optimizer.attended(&params));

@@ -5,10 +5,15 @@
 use lopt_core::hierarchical_rnn::{ExactHierarchicalRnn, draw_log_rates};
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
-    HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, ParameterGroup,
-    TensorShape, Weights,
+    HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, ParameterGroup, TensorShape,
+    Weights,
 };
 use proptest::prelude::*;
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 fn layout(sizes: &[usize]) -> Layout {
     let tensor = |(i, &n): (usize, &usize)| TensorShape::new(format!("t{i}"), [n]);
@@ -22,10 +27,10 @@ fn normals(seed: u64, n: usize) -> Vec<f64> {
 
 /// Steps on a quadratic with curvatures `h` times `scale`, in `f64`.
 fn exact_run(layout: &Layout, theta: &[f64], h: &[f64], scale: f64, steps: usize) -> Vec<f64> {
-    let weights = Weights::embedded("recommended").unwrap();
-    let log_rates = draw_log_rates(&weights.config, layout, 0);
-    let mut rnn =
-        ExactHierarchicalRnn::new(&weights.config, &weights.psi_f64(), layout, &log_rates);
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let config = weights.hierarchical_rnn().unwrap();
+    let log_rates = draw_log_rates(&config, layout, 0);
+    let mut rnn = ExactHierarchicalRnn::new(&config, &weights.psi_f64(), layout, &log_rates);
     let mut theta = theta.to_vec();
     for _ in 0..steps {
         let grads: Vec<f64> = theta.iter().zip(h).map(|(x, h)| scale * h * x).collect();
@@ -94,7 +99,7 @@ proptest! {
         frozen in any::<bool>(),
     ) {
         let layout = layout(&sizes);
-        let mut config = LearnedOptimizerConfig::new();
+        let mut config = hierarchical();
         if compact {
             config = config.with_compact_state();
         }
@@ -142,7 +147,7 @@ fn a_million_steps_on_a_noisy_problem_stay_finite() {
     assert!(bare.log_rates().iter().all(|rate| rate.is_finite()));
     assert!(params.iter().all(|x| x.abs() < 2.0), "{params:?}");
     // the guarded one has the same memory after as many steps as after one
-    let mut guarded = LearnedOptimizer::pretrained(&layout).unwrap();
+    let mut guarded = hierarchical().init(&layout).unwrap();
     guarded.step_with_loss(&mut params, &[1.0; 8], 1.0).unwrap();
     let after_one = guarded.to_bytes(&params).unwrap().len();
     for n in 0..10_000_u16 {

@@ -3,16 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::{
-    BuildError, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
-    Optimizer, ParameterGroup, Schedule, Weights,
+    BuildError, GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizer,
+    LearnedOptimizerConfig, Optimizer, ParameterGroup, Schedule, Weights,
 };
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 fn layout() -> Layout {
     Layout::single(8).unwrap()
 }
 
 fn config() -> LearnedOptimizerConfig {
-    LearnedOptimizerConfig::new()
+    hierarchical()
 }
 
 fn refused(config: LearnedOptimizerConfig) -> String {
@@ -105,11 +110,14 @@ fn decays_and_multipliers_of_groups_are_refused() {
 #[test]
 fn weights_changed_by_hand_are_refused() {
     let change = |change: fn(&mut Weights)| {
-        let mut weights = Weights::embedded("recommended").unwrap();
+        let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
         change(&mut weights);
         refused(config().with_weights(weights))
     };
-    let pace = change(|weights| weights.config.decay = f64::NAN);
+    let pace = change(|weights| {
+        let config = weights.hierarchical_rnn().unwrap();
+        weights.config = HierarchicalRnnConfig { decay: f64::NAN, ..config }.into();
+    });
     assert_eq!(
         pace,
         "weights for an impossible optimizer: decay is NaN, expected a number, 0 for none"
@@ -126,7 +134,7 @@ fn panics(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
 fn multipliers_and_rates_set_by_hand_panic_out_of_range() {
     for bad in [f32::NAN, f32::INFINITY, -1.0] {
         let sentence = panics(move || {
-            LearnedOptimizer::pretrained(&layout()).unwrap().set_lr_multiplier(bad);
+            hierarchical().init(&layout()).unwrap().set_lr_multiplier(bad);
         });
         assert_eq!(sentence, format!("expected a finite multiplier of at least 0, got {bad}"));
         let bare = || HierarchicalRnn::pretrained(&layout()).unwrap();

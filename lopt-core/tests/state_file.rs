@@ -5,11 +5,16 @@
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
-    TensorShape, Weights, meta_params::MetaLayout,
+    TensorShape, Weights,
 };
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
 
 fn layout() -> Layout {
     let tensors = [("weight", 90), ("bias", 7)];
@@ -31,17 +36,18 @@ fn step(optimizer: &mut LearnedOptimizer, params: &mut [f32]) {
 
 /// Weights of the paper's configuration, with attention, that do something.
 fn attentive() -> Weights {
-    let mut weights = Weights::embedded("recommended").unwrap();
-    weights.config = HierarchicalRnnConfig { attention: true, ..weights.config };
+    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let config = HierarchicalRnnConfig { attention: true, ..weights.hierarchical_rnn().unwrap() };
+    weights.config = config.into();
     let mut rng = stream(5, &[]);
-    let count = MetaLayout::new(&weights.config).len();
+    let count = weights.config.meta_parameters();
     weights.psi = (0..count).map(|_| 0.05 * normal(&mut rng) as f32).collect();
     weights
 }
 
 fn configs() -> Vec<(&'static str, LearnedOptimizerConfig)> {
-    let plain = LearnedOptimizerConfig::new;
-    let mut poison = Weights::embedded("recommended").unwrap();
+    let plain = hierarchical;
+    let mut poison = Weights::embedded("hierarchical-rnn").unwrap();
     poison.psi.iter_mut().for_each(|x| *x = -*x);
     vec![
         ("plain", plain()),
@@ -104,11 +110,11 @@ fn tensors_without_elements_change_nothing() {
     tensors.insert(1, empty);
     let with = Layout::new(tensors).unwrap();
     let run = |layout: &Layout| {
-        let mut optimizer = LearnedOptimizerConfig::new().init(layout).unwrap();
+        let mut optimizer = hierarchical().init(layout).unwrap();
         let mut params = vec![1.0; layout.len()];
         (0..3).for_each(|_| step(&mut optimizer, &mut params));
         let bytes = optimizer.to_bytes(&params).unwrap();
-        let mut resumed = LearnedOptimizerConfig::new().init(layout).unwrap();
+        let mut resumed = hierarchical().init(layout).unwrap();
         let mut params = resumed.from_bytes(&bytes).unwrap();
         step(&mut resumed, &mut params);
         (params, bytes)
@@ -118,7 +124,7 @@ fn tensors_without_elements_change_nothing() {
 
 #[test]
 fn another_model_or_another_optimizer_is_refused_with_what_differs() {
-    let plain = LearnedOptimizerConfig::new();
+    let plain = hierarchical();
     let mut optimizer = plain.init(&layout()).unwrap();
     let mut params = vec![1.0; 97];
     (0..3).for_each(|_| step(&mut optimizer, &mut params));
@@ -146,7 +152,7 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
         refuse(&other, &layout()),
         "saved by an optimizer with `attention: false`, here it is `attention: true`"
     );
-    let mut weights = Weights::embedded("recommended").unwrap();
+    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
     weights.psi[17] += 1.0;
     let other = refuse(&plain.clone().with_weights(weights), &layout());
     assert!(other.starts_with("saved with other weights"), "{other}");
@@ -163,14 +169,14 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
     let error = optimizer.from_bytes(&older).unwrap_err().to_string();
     assert_eq!(
         error,
-        "not usable as an optimizer state: format version 0, this program reads version 7"
+        "not usable as an optimizer state: format version 0, this program reads version 8"
     );
 }
 
 #[test]
 fn a_damaged_file_is_never_accepted() {
     let layout = Layout::single(3).unwrap();
-    let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
+    let mut optimizer = hierarchical().init(&layout).unwrap();
     let bytes = optimizer.to_bytes(&[1.0, 2.0, 3.0]).unwrap();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -189,7 +195,7 @@ const EVERY: u64 = 5;
 
 /// Goes on from the file, if there is one, and saves as it goes.
 fn train_with_checkpoints(path: &Path) -> Vec<u8> {
-    let mut optimizer = LearnedOptimizer::pretrained(&layout()).unwrap();
+    let mut optimizer = hierarchical().init(&layout()).unwrap();
     let mut params = vec![1.0; 97];
     if path.exists() {
         params = optimizer.load(path).unwrap();

@@ -6,6 +6,11 @@
 use lopt_core::simd::Level;
 use lopt_core::{HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, TensorShape, Weights};
 
+fn hierarchical() -> LearnedOptimizerConfig {
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights)
+}
+
 /// A tile and a part of one, and a scalar.
 fn layout() -> Layout {
     let shapes = [("weight", 70), ("scalar", 1)];
@@ -28,9 +33,15 @@ fn steps(mut optimizer: impl Optimizer) -> Vec<f32> {
 
 #[test]
 fn small_models_step() {
-    let weights = Weights::embedded("recommended").unwrap();
-    let new =
-        || HierarchicalRnn::new(&weights.config, &weights.psi_f64(), &layout(), Level::detect());
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let new = || {
+        HierarchicalRnn::new(
+            &weights.hierarchical_rnn().unwrap(),
+            &weights.psi_f64(),
+            &layout(),
+            Level::detect(),
+        )
+    };
     let plain = steps(new());
     assert!(plain.iter().all(|x| x.is_finite()));
     let compact = steps(new().with_compact_state());
@@ -41,7 +52,7 @@ fn small_models_step() {
 
 #[test]
 fn a_saved_state_goes_on() {
-    let config = LearnedOptimizerConfig::new();
+    let config = hierarchical();
     let mut whole = config.init(&layout()).unwrap();
     let mut params = vec![1.0; 71];
     let grads = params.clone();

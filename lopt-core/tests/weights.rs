@@ -7,14 +7,15 @@ use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::{EMBEDDED, TrainingRecord};
 use lopt_core::{
-    HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, StepError, TensorShape, Weights,
+    HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizer, Optimizer, StepError,
+    TensorShape, Weights,
 };
 
 fn weights() -> Weights {
     let config = HierarchicalRnnConfig::paper();
     let count = MetaLayout::new(&config).len();
     Weights {
-        config,
+        config: config.into(),
         psi: (0..count).map(|i| (i as f32 * 0.1).sin()).collect(),
         record: TrainingRecord {
             recipe: "seed = 1".to_owned(),
@@ -34,7 +35,8 @@ fn the_wire_format_is_bincodes() {
     let legacy = bincode::config::legacy();
     let r = &w.record;
     let record = (&r.recipe, r.seed, r.updates, r.instance_steps, r.validation, &r.commit);
-    let parts = (&w.config, &w.psi, record);
+    // an enum is the number of its variant and what is in it
+    let parts = (0_u32, w.hierarchical_rnn().unwrap(), &w.psi, record);
     let expected = bincode::serde::encode_to_vec(parts, legacy).unwrap();
     let bytes = w.to_bytes().unwrap();
     // magic, version, checksum, length
@@ -97,7 +99,7 @@ fn embedded_weights_train_a_quadratic() {
         let weights = Weights::embedded(name).unwrap();
         assert!(!weights.record.recipe.is_empty() && weights.record.updates > 0, "{name}");
         let layout = Layout::single(50).unwrap();
-        let mut optimizer = HierarchicalRnn::from_weights(&weights, &layout);
+        let mut optimizer = LearnedOptimizer::from_weights(&weights, &layout).unwrap();
         let mut x: Vec<f32> = (0..50).map(|i| (i as f32).cos()).collect();
         let loss = |x: &[f32]| x.iter().enumerate().map(|(i, v)| (1 + i) as f32 * v * v).sum();
         let start: f32 = loss(&x);
@@ -116,10 +118,16 @@ fn embedded_weights_train_a_quadratic() {
 /// With averaging, gradients are taken at the iterates and `params` hold their weighted mean.
 #[test]
 fn averaging_follows_its_formula() {
-    let weights = Weights::embedded("recommended").unwrap();
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
     let (layout, eta) = (Layout::single(4).unwrap(), 3.0_f32);
-    let plain =
-        || HierarchicalRnn::new(&weights.config, &weights.psi_f64(), &layout, Level::detect());
+    let plain = || {
+        HierarchicalRnn::new(
+            &weights.hierarchical_rnn().unwrap(),
+            &weights.psi_f64(),
+            &layout,
+            Level::detect(),
+        )
+    };
     let (mut last, mut averaged) = (plain(), plain().with_averaging(eta));
     let (mut x, mut mean) = (vec![1.0_f32, -2.0, 0.5, 3.0], vec![1.0_f32, -2.0, 0.5, 3.0]);
     let mut expected = x.clone();

@@ -25,14 +25,18 @@ fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
     let Ok(checkpoint) = Checkpoint::read(path) else { return Ok(Weights::read(path)?) };
     let config = Recipe::parse(&checkpoint.recipe)?.optimizer_config()?;
     let psi = checkpoint.meta.average.iter().map(|&x| x as f32).collect();
-    Ok(Weights { config, psi, record: TrainingRecord::default() })
+    Ok(Weights { config: config.into(), psi, record: TrainingRecord::default() })
+}
+
+fn bare(weights: &Weights, layout: &Layout) -> HierarchicalRnn {
+    HierarchicalRnn::from_weights(weights, layout).expect("weights of a hierarchical RNN")
 }
 
 /// The embedded weights with either state on the same tasks, problems and batches.
 fn compare_states(seeds: u64) -> Result<(), Box<dyn std::error::Error>> {
-    let weights = Weights::embedded("recommended")?;
+    let weights = Weights::embedded("hierarchical-rnn")?;
     for seed in 0..seeds {
-        let wide = |layout: &Layout| HierarchicalRnn::from_weights(&weights, layout);
+        let wide = |layout: &Layout| bare(&weights, layout);
         print(&format!("f32 state, seed {seed}"), &run_suite(seed, wide));
         let compact = |layout: &Layout| wide(layout).with_compact_state();
         print(&format!("compact state, seed {seed}"), &run_suite(seed, compact));
@@ -64,9 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for path in arguments {
         let weights = load(Path::new(&path))?;
         for rate in [1e-5, 1e-4, 3e-4, 1e-3, 1e-2] {
-            let make = |layout: &Layout| {
-                HierarchicalRnn::from_weights(&weights, layout).with_initial_rate(rate)
-            };
+            let make = |layout: &Layout| bare(&weights, layout).with_initial_rate(rate);
             print(&format!("{path} from {rate:e}"), &run_suite(0, make));
         }
     }

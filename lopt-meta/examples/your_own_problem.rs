@@ -105,7 +105,7 @@ pub(crate) fn train_and_compare(
     let mut recipe = Recipe::parse(include_str!("../recipes/own-problem.toml"))?;
     recipe.updates = updates;
     let problems = vec![Entry::new("own", Decay)];
-    let start = Weights::embedded("recommended")?;
+    let start = Weights::embedded("hierarchical-rnn")?;
     let mut trainer = Trainer::from_weights_on_problems(recipe, problems, &start, Level::detect())?;
     for _ in 0..updates {
         let report = trainer.update();

@@ -110,7 +110,7 @@ impl Checkpoint {
             ..TrainingRecord::default()
         };
         let psi = self.meta.average.iter().map(|&x| x as f32).collect();
-        Ok(Weights { config: recipe.optimizer_config()?, psi, record })
+        Ok(Weights { config: recipe.optimizer_config()?.into(), psi, record })
     }
 
     /// Writes `path`, keeping the file it replaces as `path` + `.previous`.

@@ -1,11 +1,12 @@
 //! Everything that decides a run, in one serializable struct: a recipe.
 
+use crate::evolution::EvolutionRecipe;
 use lopt_core::HierarchicalRnnConfig;
 use lopt_core::meta_params::MetaLayout;
 use serde::{Deserialize, Serialize};
 
-/// The recipe of the embedded weights, as TOML.
-pub const RECOMMENDED: &str = include_str!("../recipes/recommended.toml");
+/// The first recipe of the embedded weights `hierarchical-rnn`, as TOML.
+pub const HIERARCHICAL_RNN: &str = include_str!("../recipes/hierarchical-rnn.toml");
 
 /// The recipe of the embedded `paper` weights, as TOML.
 pub const PAPER: &str = include_str!("../recipes/paper.toml");
@@ -199,6 +200,9 @@ impl Recipe {
     ///
     /// If the text is not TOML of this shape or a value makes no sense.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        if EvolutionRecipe::is_meant_by(text) {
+            return Err(RecipeError::Evolution);
+        }
         let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Syntax(one_line(&e)))?;
         recipe.check()?;
         Ok(recipe)
@@ -281,17 +285,8 @@ impl Recipe {
             ("meta_loss.adjoint_limit", meta_loss.adjoint_limit, 0.0, f64::MAX),
             ("meta_loss.instance_limit", meta_loss.instance_limit, 0.0, f64::MAX),
             ("meta_loss.lost_limit", meta_loss.lost_limit.unwrap_or(0.0), 0.0, f64::MAX),
-            ("meta_optimizer.rate", meta_optimizer.rate, 0.0, 1.0),
-            ("meta_optimizer.final_rate", meta_optimizer.final_rate, 0.0, 1.0),
-            ("meta_optimizer.beta1", meta_optimizer.beta1, 0.0, ALMOST_ONE),
-            ("meta_optimizer.beta2", meta_optimizer.beta2, 0.0, ALMOST_ONE),
-            ("meta_optimizer.limit", meta_optimizer.limit, 0.0, f64::MAX),
-            ("meta_optimizer.average", meta_optimizer.average, 0.0, 1.0),
         ] {
-            // NaN is in no range
-            if !(least..=most).contains(&value) {
-                return Err(RecipeError::Bounds { name, value, least, most });
-            }
+            within(name, value, least, most)?;
         }
         if self.problems.slots < self.problems.groups_per_update {
             return Err(RecipeError::Slots {
@@ -299,11 +294,41 @@ impl Recipe {
                 groups: self.problems.groups_per_update,
             });
         }
-        if !["adam", "rmsprop"].contains(&self.meta_optimizer.kind.as_str()) {
-            return Err(RecipeError::MetaOptimizer(self.meta_optimizer.kind.clone()));
+        meta_optimizer.check()
+    }
+}
+
+impl MetaOptimizerConfig {
+    /// Whether psi can be moved so.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        for (name, value, least, most) in [
+            ("meta_optimizer.rate", self.rate, 0.0, 1.0),
+            ("meta_optimizer.final_rate", self.final_rate, 0.0, 1.0),
+            ("meta_optimizer.beta1", self.beta1, 0.0, ALMOST_ONE),
+            ("meta_optimizer.beta2", self.beta2, 0.0, ALMOST_ONE),
+            ("meta_optimizer.limit", self.limit, 0.0, f64::MAX),
+            ("meta_optimizer.average", self.average, 0.0, 1.0),
+        ] {
+            within(name, value, least, most)?;
+        }
+        if !["adam", "rmsprop"].contains(&self.kind.as_str()) {
+            return Err(RecipeError::MetaOptimizer(self.kind.clone()));
         }
         Ok(())
     }
+}
+
+/// Refuses a number outside bounds; NaN is within none.
+pub(crate) fn within(
+    name: &'static str,
+    value: f64,
+    least: f64,
+    most: f64,
+) -> Result<(), RecipeError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(RecipeError::Bounds { name, value, least, most })
 }
 
 /// The configuration that recipes call by this name.
@@ -326,7 +351,7 @@ fn as_table(config: HierarchicalRnnConfig) -> Result<toml::Table, RecipeError> {
 }
 
 /// What a parser says, with the line it quotes cut short.
-fn one_line(error: &impl std::fmt::Display) -> String {
+pub(crate) fn one_line(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let short = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
@@ -359,6 +384,12 @@ pub enum RecipeError {
     /// Unknown optimizer.
     #[error("unknown optimizer {0:?}, expected paper, released, appendix-d or recommended")]
     Optimizer(String),
+    /// A recipe for a relative RNN where exact gradients are taken.
+    #[error("the recipe is for a relative RNN, which evolution strategies train, in one process")]
+    Evolution,
+    /// Weights or a checkpoint of another optimizer.
+    #[error("the recipe is for another optimizer than these weights")]
+    OtherOptimizer,
     /// Unknown or impossible switches.
     #[error("the recipe's switches make no optimizer: {0}")]
     Switches(String),

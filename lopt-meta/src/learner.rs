@@ -118,7 +118,7 @@ impl Learner {
             largest_decay: config.largest_decay,
             wide_from: config.wide_from,
             least_gradient: config.least_gradient,
-            ..weights.config
+            ..weights.hierarchical_rnn().map_err(|_| TrainError::OtherOptimizer)?
         };
         let new_clock = given.clock == 0.0 && config.clock > 0.0;
         let given =
@@ -274,7 +274,7 @@ impl Learner {
         let evaluated = !self.counters.best_psi.is_empty();
         let psi = if evaluated { &self.counters.best_psi } else { &self.meta.average };
         Weights {
-            config: self.config,
+            config: self.config.into(),
             psi: psi.iter().map(|&x| x as f32).collect(),
             record: TrainingRecord {
                 recipe: self.recipe.to_toml(),

@@ -30,6 +30,7 @@ pub mod checkpoint;
 pub mod config;
 mod crew;
 pub mod distributed;
+pub mod evolution;
 mod iterate_mean;
 pub mod l2l;
 pub mod learner;
@@ -47,5 +48,6 @@ mod way_back;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Recipe, RecipeError};
+pub use evolution::{EvolutionRecipe, EvolutionTrainer};
 pub use learner::{Contribution, Learner};
 pub use trainer::{TrainError, Trainer, UpdateReport};

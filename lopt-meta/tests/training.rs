@@ -10,7 +10,7 @@ fn quadratic() -> Recipe {
 }
 
 fn recommended() -> Recipe {
-    let mut recipe = Recipe::parse(include_str!("../recipes/recommended.toml")).unwrap();
+    let mut recipe = Recipe::parse(include_str!("../recipes/hierarchical-rnn.toml")).unwrap();
     recipe.problems.slots = 6;
     recipe.problems.groups_per_update = 2;
     recipe.problems.most_parameters = 20;

@@ -95,7 +95,9 @@ pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;
 pub use evaluation::Evaluation;
 pub use factorisation::Factorisation;
-pub use field::{FieldSuite, FieldTask, FieldTasks, Job, JobStart, field_tasks};
+pub use field::{
+    FieldSuite, FieldTask, FieldTasks, Job, JobStart, PracticeTask, field_tasks, practice,
+};
 pub use instance::{Array, Dataset, Instance};
 pub use lanes::{LaneArray, pack_arrays, pack_lanes, pack_slices};
 pub use literature::Literature;

@@ -37,6 +37,8 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let tasks = tasks(args, suite)?;
     let learned = source.learned().guarded(args.guard);
+    // a relative RNN has no initial rate
+    let rates = if source.weights.hierarchical_rnn().is_ok() { &args.rates[..] } else { &[] };
     for task in &tasks.skipped {
         writeln!(out, "skipped {}: no {} files, see --data", task.name, task.needs)?;
     }
@@ -53,12 +55,12 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     let mut runs: Vec<Vec<LearnedRun>> = Vec::new();
     let progress = Progress::new("evaluate, tasks", 0, tasks.tasks.len() as u64);
     for task in &tasks.tasks {
-        runs.push(run_task(task, &learned, &args.rates, seeds(task), threads)?);
+        runs.push(run_task(task, &learned, rates, seeds(task), threads)?);
         progress.advance();
     }
     progress.close();
     let names = (learned.label.as_str(), suite);
-    let record = record(names, &tasks, first, &baselines, &runs, &args.rates);
+    let record = record(names, &tasks, first, &baselines, &runs, rates);
     write!(out, "{}", evaluation::render(&record))?;
     write_json(args.json.as_deref(), &record, out)
 }

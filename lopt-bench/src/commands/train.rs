@@ -7,8 +7,13 @@ use std::time::{Duration, Instant};
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
-use lopt_meta::config::RECOMMENDED;
-use lopt_meta::{Checkpoint, Learner, Recipe, Trainer, UpdateReport};
+use lopt_meta::checkpoint::Counters;
+use lopt_meta::config::{HIERARCHICAL_RNN, PAPER, QUADRATIC20};
+use lopt_meta::evolution::RECOMMENDED;
+use lopt_meta::{
+    Checkpoint, EvolutionRecipe, EvolutionTrainer, Learner, Recipe, RecipeError, Trainer,
+    UpdateReport,
+};
 
 #[cfg(not(feature = "mpi"))]
 use crate::args::Distributed;
@@ -30,20 +35,40 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     if let Some(how) = args.distributed {
         return distributed(args, how, out);
     }
+    let (text, _) = recipe_text(args)?;
+    if EvolutionRecipe::is_meant_by(&text) {
+        return sitting(args, out, |beginning| match beginning {
+            Beginning::Fresh(recipe) => Ok(EvolutionTrainer::new(recipe)),
+            Beginning::Weights(recipe, weights) => {
+                EvolutionTrainer::from_weights(recipe, &weights).map_err(CliError::failed)
+            }
+            Beginning::Checkpoint(saved) => {
+                EvolutionTrainer::resume(&saved).map_err(CliError::failed)
+            }
+        });
+    }
+    let level = Level::detect();
+    sitting(args, out, |beginning| match beginning {
+        Beginning::Fresh(recipe) => Trainer::new(recipe, level).map_err(CliError::failed),
+        Beginning::Weights(recipe, weights) => {
+            Trainer::from_weights(recipe, &weights, level).map_err(CliError::failed)
+        }
+        Beginning::Checkpoint(saved) => Trainer::resume(&saved, level).map_err(CliError::failed),
+    })
+}
+
+/// Trains on this machine.
+fn sitting<R: AnyRecipe, T: Training + Send>(
+    args: &TrainArgs,
+    out: &mut dyn Write,
+    trainer: impl FnOnce(Beginning<R>) -> Result<T, CliError> + Send,
+) -> Result<(), CliError> {
     let recipe = recipe(args)?;
     let folder = OutputFolder::open(&args.out)?;
     let _lock = folder.lock()?;
     interrupt::leave_notes()?;
     let pool = pool(args.threads.unwrap_or(0))?;
-    let trainer = pool.install(|| match beginning(args, recipe, &folder)? {
-        Beginning::Fresh(recipe) => Trainer::new(recipe, Level::detect()).map_err(CliError::failed),
-        Beginning::Weights(recipe, weights) => {
-            Trainer::from_weights(recipe, &weights, Level::detect()).map_err(CliError::failed)
-        }
-        Beginning::Checkpoint(saved) => {
-            Trainer::resume(&saved, Level::detect()).map_err(CliError::failed)
-        }
-    })?;
+    let trainer = pool.install(|| trainer(beginning(args, recipe, &folder)?))?;
     let mut session = Session::new(trainer, &folder);
     pool.install(|| session.run(!args.unscored))?;
     session.report(out)
@@ -56,34 +81,88 @@ fn distributed(_: &TrainArgs, _: Distributed, _: &mut dyn Write) -> Result<(), C
     Err(CliError::Usage(needs.to_owned()))
 }
 
+/// The text of the recipe that the arguments name, and what to call it.
+fn recipe_text(args: &TrainArgs) -> Result<(String, String), CliError> {
+    let path = args.config.as_deref().unwrap_or(Path::new(BUILT_IN[0].0));
+    let built_in = BUILT_IN.into_iter().find(|(name, _)| path == Path::new(name));
+    Ok(match built_in.filter(|_| !path.exists()) {
+        Some((name, text)) => (text.to_owned(), format!("the built-in recipe `{name}`")),
+        None => (read_text(path)?, format!("`{}`", path.display())),
+    })
+}
+
 /// The recipe that the arguments name.
-pub(super) fn recipe(args: &TrainArgs) -> Result<Recipe, CliError> {
-    let (text, name) = match &args.config {
-        None => (RECOMMENDED.to_owned(), "the built-in recipe".to_owned()),
-        Some(path) => (read_text(path)?, format!("`{}`", path.display())),
-    };
+pub(super) fn recipe<R: AnyRecipe>(args: &TrainArgs) -> Result<R, CliError> {
+    let (text, name) = recipe_text(args)?;
     let mut recipe =
-        Recipe::parse(&text).map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
-    recipe.updates = args.updates.unwrap_or(recipe.updates);
+        R::parse(&text).map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
+    if let Some(updates) = args.updates {
+        *recipe.updates() = updates;
+    }
     Ok(recipe)
 }
 
+/// What all recipes have.
+pub(super) trait AnyRecipe: Clone + PartialEq + Send {
+    fn parse(text: &str) -> Result<Self, RecipeError>;
+    fn updates(&mut self) -> &mut u64;
+    /// In words that keep their meaning.
+    fn pinned(self) -> Result<Self, RecipeError>;
+    fn to_toml(&self) -> String;
+}
+
+impl AnyRecipe for Recipe {
+    fn parse(text: &str) -> Result<Self, RecipeError> {
+        Self::parse(text)
+    }
+
+    fn updates(&mut self) -> &mut u64 {
+        &mut self.updates
+    }
+
+    fn pinned(self) -> Result<Self, RecipeError> {
+        self.pinned()
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_toml()
+    }
+}
+
+impl AnyRecipe for EvolutionRecipe {
+    fn parse(text: &str) -> Result<Self, RecipeError> {
+        Self::parse(text)
+    }
+
+    fn updates(&mut self) -> &mut u64 {
+        &mut self.updates
+    }
+
+    fn pinned(self) -> Result<Self, RecipeError> {
+        Ok(self)
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_toml()
+    }
+}
+
 /// What a run begins with.
-pub(super) enum Beginning {
+pub(super) enum Beginning<R> {
     /// Random weights.
-    Fresh(Recipe),
+    Fresh(R),
     /// Weights to start from.
-    Weights(Recipe, Arc<Weights>),
+    Weights(R, Arc<Weights>),
     /// The run in the folder.
     Checkpoint(Box<Checkpoint>),
 }
 
 /// A new run, or the one in the folder, of which no file is overwritten by a new one.
-pub(super) fn beginning(
+pub(super) fn beginning<R: AnyRecipe>(
     args: &TrainArgs,
-    recipe: Recipe,
+    recipe: R,
     folder: &OutputFolder,
-) -> Result<Beginning, CliError> {
+) -> Result<Beginning<R>, CliError> {
     if args.resume {
         let path = folder.path().join(CHECKPOINT);
         return Ok(Beginning::Checkpoint(Box::new(resumed(args, &recipe, &path)?)));
@@ -103,7 +182,11 @@ pub(super) fn beginning(
 }
 
 /// The checkpoint to go on from, of the length that `--updates` names if it does.
-fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint, CliError> {
+fn resumed<R: AnyRecipe>(
+    args: &TrainArgs,
+    recipe: &R,
+    path: &Path,
+) -> Result<Checkpoint, CliError> {
     let previous = path.with_file_name(PREVIOUS);
     let mut saved = Checkpoint::read(path).map_err(|error| match previous.is_file() {
         true => CliError::failed(format!(
@@ -112,24 +195,25 @@ fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint,
         )),
         false => CliError::failed(error),
     })?;
-    let pinned = |recipe: Recipe| recipe.pinned().map_err(CliError::failed);
-    let mut of = pinned(Recipe::parse(&saved.recipe).map_err(CliError::failed)?)?;
-    let length = of.updates;
-    of.updates = recipe.updates;
+    let pinned = |recipe: R| recipe.pinned().map_err(CliError::failed);
+    let asked = *recipe.clone().updates();
+    let mut of = R::parse(&saved.recipe).and_then(R::pinned).map_err(|_| {
+        CliError::Failed(format!("`{}` was written by another kind of recipe", path.display()))
+    })?;
+    let length = std::mem::replace(of.updates(), asked);
     let (path, done) = (path.display(), saved.counters.updates);
     let refusal = if of != pinned(recipe.clone())? {
         let name = args.config.as_ref().map_or_else(
-            || "the built-in one".to_owned(),
+            || format!("the built-in one, `{}`", BUILT_IN[0].0),
             |config| format!("`{}`", config.display()),
         );
         format!("`{path}` was written by another recipe than {name}")
-    } else if args.updates.is_none() && length != recipe.updates {
+    } else if args.updates.is_none() && length != asked {
         format!(
-            "`{path}` is a run of {length} updates, the recipe says {}: name one with --updates",
-            recipe.updates
+            "`{path}` is a run of {length} updates, the recipe says {asked}: name one with --updates"
         )
     } else if args.updates.is_some_and(|updates| updates < done) {
-        format!("`{path}` has done {done} updates, more than --updates {}", recipe.updates)
+        format!("`{path}` has done {done} updates, more than --updates {asked}")
     } else {
         saved.recipe = of.to_toml();
         return Ok(saved);
@@ -139,16 +223,77 @@ fn resumed(args: &TrainArgs, recipe: &Recipe, path: &Path) -> Result<Checkpoint,
 
 /// Training by one process or many, as a [`Session`] sees it.
 pub(super) trait Training {
-    fn learner(&self) -> &Learner;
+    fn counters(&self) -> &Counters;
+    fn schedule(&self) -> Schedule;
+    fn psi(&self) -> &[f64];
+    fn weights(&self) -> Weights;
     /// The next update, or `None` if none has happened for a moment.
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError>;
     fn validate(&mut self) -> f64;
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError>;
 }
 
+/// Numbers of updates.
+#[derive(Clone, Copy)]
+pub(super) struct Schedule {
+    pub(super) updates: u64,
+    pub(super) validate_every: u64,
+    pub(super) checkpoint_every: u64,
+}
+
+impl Schedule {
+    pub(super) fn of(learner: &Learner) -> Self {
+        let Recipe { updates, validate_every, checkpoint_every, .. } = *learner.recipe();
+        Self { updates, validate_every, checkpoint_every }
+    }
+}
+
+impl Training for EvolutionTrainer {
+    fn counters(&self) -> &Counters {
+        self.counters()
+    }
+
+    fn schedule(&self) -> Schedule {
+        let EvolutionRecipe { updates, validate_every, checkpoint_every, .. } = *self.recipe();
+        Schedule { updates, validate_every, checkpoint_every }
+    }
+
+    fn psi(&self) -> &[f64] {
+        &self.meta().psi
+    }
+
+    fn weights(&self) -> Weights {
+        self.weights(COMMIT)
+    }
+
+    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
+        Ok(Some(self.update()))
+    }
+
+    fn validate(&mut self) -> f64 {
+        self.validate()
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
+        Ok((*self).checkpoint())
+    }
+}
+
 impl Training for Trainer {
-    fn learner(&self) -> &Learner {
-        self.learner()
+    fn counters(&self) -> &Counters {
+        self.learner().counters()
+    }
+
+    fn schedule(&self) -> Schedule {
+        Schedule::of(self.learner())
+    }
+
+    fn psi(&self) -> &[f64] {
+        &self.learner().meta().psi
+    }
+
+    fn weights(&self) -> Weights {
+        self.learner().weights(COMMIT)
     }
 
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
@@ -188,8 +333,8 @@ impl<T: Training> Session<T> {
             validation: None,
             progress: Progress::new(
                 "update",
-                trainer.learner().counters().updates,
-                trainer.learner().recipe().updates,
+                trainer.counters().updates,
+                trainer.schedule().updates,
             ),
             trainer,
         }
@@ -203,10 +348,10 @@ impl<T: Training> Session<T> {
     }
 
     fn train(&mut self, scored: bool) -> Result<(), CliError> {
-        let recipe = self.trainer.learner().recipe();
-        let (validate_every, save_every) = (recipe.validate_every, recipe.checkpoint_every);
+        let Schedule { updates, validate_every, checkpoint_every: save_every } =
+            self.trainer.schedule();
         let threads = rayon::current_num_threads() as f64;
-        while !self.trainer.learner().finished() {
+        while self.trainer.counters().updates < updates {
             let began = Instant::now();
             let update = self.trainer.update();
             self.unrolling += began.elapsed();
@@ -218,16 +363,16 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
-            let psi = &self.trainer.learner().meta().psi;
+            let psi = self.trainer.psi();
             if !psi.iter().all(|&x| (x as f32).is_finite()) {
-                let done = self.trainer.learner().counters().updates;
+                let done = self.trainer.counters().updates;
                 return Err(CliError::Failed(format!(
                     "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
                 )));
             }
-            let last = self.trainer.learner().finished();
+            let done = self.trainer.counters().updates;
+            let last = done >= updates;
             let interrupted = interrupt::asked() && !last;
-            let done = self.trainer.learner().counters().updates;
             if let Some(update) = &update {
                 self.instance_steps += update.instance_steps;
                 if scored && (last || is_due(done, validate_every)) {
@@ -259,20 +404,17 @@ impl<T: Training> Session<T> {
         checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
         let light = self.checkpoint.with_file_name(LIGHT);
         checkpoint.light().write(&light).map_err(CliError::failed)?;
-        let weights = self.trainer.learner().weights(COMMIT);
+        let weights = self.trainer.weights();
         weights.write(&self.weights).map_err(CliError::failed)
     }
 
     /// What came of it.
     pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let counters = self.trainer.learner().counters();
+        let counters = self.trainer.counters();
         let score = if counters.best_psi.is_empty() {
             "not validated".to_owned()
         } else {
-            format!(
-                "best validation {:+.4} at update {}",
-                counters.best_score, counters.best_update
-            )
+            format!("validation {:+.4} at update {}", counters.best_score, counters.best_update)
         };
         writeln!(
             out,
@@ -289,6 +431,14 @@ impl<T: Training> Session<T> {
 fn is_due(update: u64, every: u64) -> bool {
     update.checked_rem(every) == Some(0)
 }
+
+/// Recipes by name; the first is that of the embedded weights for use.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("recommended", RECOMMENDED),
+    ("hierarchical-rnn", HIERARCHICAL_RNN),
+    ("paper", PAPER),
+    ("quadratic20", QUADRATIC20),
+];
 
 /// File from which a run goes on.
 const CHECKPOINT: &str = "checkpoint.lopt";

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use lopt_core::Weights;
 use lopt_core::simd::Level;
+use lopt_meta::checkpoint::Counters;
 use lopt_meta::distributed::DistributedError;
 use lopt_meta::distributed::aggregator::aggregate;
 use lopt_meta::distributed::mpi::MpiTransport;
@@ -14,15 +16,16 @@ use lopt_meta::distributed::sync::SyncTrainer;
 use lopt_meta::distributed::transport::Transport;
 use lopt_meta::distributed::tree::{ROOT, Tree};
 use lopt_meta::distributed::worker::{Conduct, follow};
-use lopt_meta::{Checkpoint, Learner, UpdateReport};
+use lopt_meta::{Checkpoint, Learner, Recipe, UpdateReport};
 
 use crate::args::{Distributed, TrainArgs};
 use crate::commands::fault_injection::Fault;
-use crate::commands::train::{Beginning, Session, Training, beginning, recipe};
+use crate::commands::train::{Beginning, Schedule, Session, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
 use crate::parallel::no_threads;
+use crate::record::COMMIT;
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
@@ -182,8 +185,20 @@ struct Service<'a> {
 }
 
 impl Training for Service<'_> {
-    fn learner(&self) -> &Learner {
-        self.server.source()
+    fn counters(&self) -> &Counters {
+        self.server.source().counters()
+    }
+
+    fn schedule(&self) -> Schedule {
+        Schedule::of(self.server.source())
+    }
+
+    fn psi(&self) -> &[f64] {
+        &self.server.source().meta().psi
+    }
+
+    fn weights(&self) -> Weights {
+        self.server.source().weights(COMMIT)
     }
 
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
@@ -292,7 +307,7 @@ fn learner(
     folder: &OutputFolder,
 ) -> Result<(Learner, Option<Checkpoint>), CliError> {
     let level = Level::detect();
-    Ok(match beginning(args, recipe(args)?, folder)? {
+    Ok(match beginning::<Recipe>(args, recipe(args)?, folder)? {
         Beginning::Fresh(recipe) => (Learner::new(recipe, level).map_err(CliError::failed)?, None),
         Beginning::Weights(recipe, weights) => {
             (Learner::from_weights(recipe, &weights, level).map_err(CliError::failed)?, None)
@@ -304,8 +319,20 @@ fn learner(
 }
 
 impl<T: Transport> Training for SyncTrainer<T> {
-    fn learner(&self) -> &Learner {
-        self.learner()
+    fn counters(&self) -> &Counters {
+        self.learner().counters()
+    }
+
+    fn schedule(&self) -> Schedule {
+        Schedule::of(self.learner())
+    }
+
+    fn psi(&self) -> &[f64] {
+        &self.learner().meta().psi
+    }
+
+    fn weights(&self) -> Weights {
+        self.learner().weights(COMMIT)
     }
 
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use lopt_core::Weights;
 use lopt_core::meta_params::MetaLayout;
-use lopt_core::weights::TrainingRecord;
+use lopt_core::weights::{OptimizerConfig, TrainingRecord};
+use lopt_core::{HierarchicalRnnConfig, Weights};
 use lopt_meta::Checkpoint;
 
 use crate::args::{AverageArgs, ExtractArgs, SetRateArgs};
@@ -30,9 +30,13 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "  commit          {}", or_dash(&record.commit))?;
 
     writeln!(out, "\nconfiguration")?;
-    for line in format!("{:#?}", weights.config).lines().filter(|line| line.starts_with(' ')) {
-        writeln!(out, "{}", line.replacen("  ", "", 1).trim_end_matches(','))?;
+    let described = format!("{:#?}", weights.config);
+    for line in described.lines().filter(|line| line.starts_with("        ")) {
+        writeln!(out, "{}", line.replacen("      ", "", 1).trim_end_matches(','))?;
     }
+    // the meta-parameters of a relative RNN have no blocks with names
+    let blocks = weights.hierarchical_rnn().map(|config| MetaLayout::new(&config).blocks);
+    let blocks = blocks.unwrap_or_default();
 
     writeln!(out, "\nblocks")?;
     writeln!(
@@ -40,7 +44,7 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
         "  {:32}  {:>12}  {:>8}  {:>9}  {:>9}",
         "name", "shape", "count", "rms", "largest"
     )?;
-    for block in MetaLayout::new(&weights.config).blocks {
+    for block in blocks {
         let values = &weights.psi[block.range.clone()];
         let shape: Vec<String> = block.shape.iter().map(usize::to_string).collect();
         let rms = norm(values) / (values.len().max(1) as f64).sqrt();
@@ -64,7 +68,9 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
 pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let source = WeightsSource::load(Some(&args.weights))?;
     let mut weights = (*source.weights).clone();
-    weights.config.initial_rate = (args.rate, args.rate);
+    let config = weights.hierarchical_rnn().map_err(CliError::failed)?;
+    weights.config =
+        HierarchicalRnnConfig { initial_rate: (args.rate, args.rate), ..config }.into();
     weights.config.validate().map_err(CliError::failed)?;
     write(&weights, &args.out)?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
@@ -88,7 +94,7 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
     let mut mean = (*sources[0].weights).clone();
     pace(&mut mean, &sources[0].label, args.like.as_deref())?;
     for other in &sources[1..] {
-        let paced = other.weights.config.paced_as(&mean.config);
+        let paced = paced_as(&other.weights.config, &mean.config);
         let (a, b) = (&sources[0].label, &other.label);
         if paced != mean.config {
             return Err(CliError::Failed(format!("`{a}` and `{b}` are other networks")));
@@ -114,6 +120,14 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
     Ok(())
 }
 
+/// `config` with the initial rate, pace and fading of `like`, where both are the paper's optimizer.
+fn paced_as(config: &OptimizerConfig, like: &OptimizerConfig) -> OptimizerConfig {
+    match (config.hierarchical_rnn(), like.hierarchical_rnn()) {
+        (Some(config), Some(like)) => config.paced_as(&like).into(),
+        _ => *config,
+    }
+}
+
 fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
     write_file(path, &weights.to_bytes().map_err(CliError::failed)?)
 }
@@ -122,7 +136,7 @@ fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
 fn pace(weights: &mut Weights, label: &str, like: Option<&Path>) -> Result<(), CliError> {
     let Some(like) = like else { return Ok(()) };
     let like = WeightsSource::load(Some(like))?;
-    weights.config = weights.config.paced_as(&like.weights.config);
+    weights.config = paced_as(&weights.config, &like.weights.config);
     if weights.config != like.weights.config {
         let text = format!("`{label}` and `{}` are other networks", like.label);
         return Err(CliError::Failed(text));

@@ -2,7 +2,7 @@
 
 use lopt_core::rng::{Rng, stream, unit};
 use lopt_meta::Recipe;
-use lopt_meta::config::RECOMMENDED;
+use lopt_meta::config::HIERARCHICAL_RNN;
 
 use crate::error::CliError;
 use crate::record::Row;
@@ -15,7 +15,7 @@ use crate::record::Row;
 ///
 /// If the built-in recipe is damaged.
 pub fn rows(draws: usize) -> Result<Vec<Row>, CliError> {
-    let recipe = Recipe::parse(RECOMMENDED).map_err(CliError::failed)?;
+    let recipe = Recipe::parse(HIERARCHICAL_RNN).map_err(CliError::failed)?;
     let lengths = &recipe.lengths;
     let mut rng = stream(SEED, &[]);
     let paper = (0..draws).map(|_| paper_run(&mut rng)).collect();

@@ -31,8 +31,10 @@ pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliEr
             weights: LearnedWeights::Hierarchical(weights), ..
         }) = setting
         {
-            let mut compact = HierarchicalRnn::from_weights(weights, layout).with_compact_state();
-            push(&format!("{name}, compact"), &mut compact);
+            // relative RNNs have none
+            if let Ok(rnn) = HierarchicalRnn::from_weights(weights, layout) {
+                push(&format!("{name}, compact"), &mut rnn.with_compact_state());
+            }
         }
     }
     Ok(rows)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lopt_core::Weights;
 use lopt_core::l2l::L2lWeights;
 use lopt_core::simd::Level;
-use lopt_meta::config::{PAPER, RECOMMENDED};
+use lopt_meta::config::{HIERARCHICAL_RNN, PAPER};
 use lopt_meta::l2l::{L2lConfig, train as train_l2l};
 use lopt_meta::{Recipe, Trainer};
 use lopt_problems::race_problem;
@@ -107,7 +107,7 @@ const L2L_PROBLEM: &str = "digits-mlp-sigmoid";
 fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, CliError> {
     let text = match plan.recipe.as_str() {
         "paper" => PAPER,
-        "recommended" => RECOMMENDED,
+        "recommended" => HIERARCHICAL_RNN,
         other => return Err(CliError::Failed(format!("no recipe is called `{other}`"))),
     };
     let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(plan, &error))?;

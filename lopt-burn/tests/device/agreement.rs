@@ -77,7 +77,7 @@ fn a_few_steps_are_those_of_the_cpu() {
 
 #[test]
 fn a_thousand_steps_end_together() {
-    for name in ["recommended", "paper"] {
+    for name in ["hierarchical-rnn", "paper"] {
         let config = config().with_weights(Weights::embedded(name).unwrap());
         let at = [10, 100, 1000];
         let bowl = (over::<InBowl>(&config, &at), of_rounding::<InBowl>(&config, &at));

@@ -179,6 +179,15 @@ pub enum BuildError {
         /// Its value.
         value: f32,
     },
+    /// A setting that the weights' optimizer does not have.
+    #[error(
+        "{what} is a setting of hierarchical RNNs, and the weights are of a relative RNN, such as \
+         the default ones"
+    )]
+    OtherOptimizer {
+        /// Which setting.
+        what: &'static str,
+    },
     /// A weight decay outside [0, 1).
     #[error(
         "the weight decay is {value}, expected at least 0 and less than 1 (a fraction per step)"

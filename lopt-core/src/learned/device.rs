@@ -1,11 +1,14 @@
 //! The learned optimizer with its steps on a device: groups, schedules and state files around
 //! [`DeviceOptimizer`].
 
+use super::engine::Engine;
 use super::groups::TensorSettings;
-use super::{LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
+use super::{BuildError, LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
 use crate::gpu::{Client, DeviceError, DeviceOptimizer, Handle};
+use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::tensor_step::TensorStep;
+use crate::weights::Weights;
 
 /// A [`LearnedOptimizer`] without guard, decay and clipping whose networks run on a device.
 ///
@@ -24,12 +27,14 @@ pub struct DeviceLearnedOptimizer {
 }
 
 impl LearnedOptimizerConfig {
-    /// An optimizer for a model of this layout whose parameters are on a device.
+    /// An optimizer for a model of this layout whose parameters are on a device. There the default
+    /// weights are `hierarchical-rnn`: relative RNNs run on the CPU only.
     ///
     /// # Errors
     ///
     /// If a setting is out of range, a group matches nothing, a setting is of those that a device
-    /// goes without (guard, weight decay, clipping, compact state), or the model does not fit.
+    /// goes without (guard, weight decay, clipping, compact state), the weights are of a relative RNN,
+    /// or the model does not fit.
     pub fn init_on_device(
         &self,
         client: &Client,
@@ -42,19 +47,32 @@ impl LearnedOptimizerConfig {
         if !self.clipping.is_off() {
             return host_only("clipping");
         }
-        let host = self.init(layout)?;
+        let mut config = self.clone();
+        if config.weights.is_none() {
+            let weights = Weights::embedded("hierarchical-rnn").map_err(BuildError::from)?;
+            config.weights = Some(weights);
+        }
+        let host = config.init(layout)?;
         if host.settings.iter().any(|own| own.weight_decay > 0.0) {
             return host_only("weight decay");
         }
-        let device = DeviceOptimizer::new(client, &host.rnn)?;
+        let device = DeviceOptimizer::new(client, bare(&host)?)?;
         Ok(DeviceLearnedOptimizer {
-            config: self.clone(),
+            config,
             device,
             multiplier: 1.0,
             taken: 0,
             tensors: Vec::with_capacity(host.settings.len()),
             settings: host.settings,
         })
+    }
+}
+
+/// The optimizer that a device has a twin of.
+fn bare(host: &LearnedOptimizer) -> Result<&HierarchicalRnn, DeviceError> {
+    match &host.engine {
+        Engine::Hierarchical(rnn) => Ok(rnn),
+        Engine::Relative(_) => Err(DeviceError::RelativeRnn),
     }
 }
 
@@ -101,7 +119,7 @@ impl DeviceLearnedOptimizer {
     /// If the device cannot hold the state.
     pub fn reset(&mut self) -> Result<(), DeviceError> {
         let host = self.config.init(self.layout())?;
-        self.device.upload_state(&host.rnn)?;
+        self.device.upload_state(bare(&host)?)?;
         self.taken = 0;
         Ok(())
     }
@@ -113,7 +131,10 @@ impl DeviceLearnedOptimizer {
     /// If the device failed, now or in a step before.
     pub fn to_host(&self) -> Result<LearnedOptimizer, DeviceError> {
         let mut host = self.config.init(self.layout())?;
-        self.device.download_state(&mut host.rnn)?;
+        match &mut host.engine {
+            Engine::Hierarchical(rnn) => self.device.download_state(rnn)?,
+            Engine::Relative(_) => return Err(DeviceError::RelativeRnn),
+        }
         (host.taken, host.multiplier) = (self.taken, self.multiplier);
         Ok(host)
     }
@@ -134,7 +155,7 @@ impl DeviceLearnedOptimizer {
     ///
     /// If it is for another model or of another configuration, or compact.
     pub fn go_on_from(&mut self, host: &LearnedOptimizer) -> Result<(), DeviceError> {
-        self.device.upload_state(&host.rnn)?;
+        self.device.upload_state(bare(host)?)?;
         (self.taken, self.multiplier) = (host.taken, host.multiplier);
         Ok(())
     }

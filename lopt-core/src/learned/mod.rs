@@ -6,6 +6,7 @@ mod clipping;
 mod config;
 #[cfg(feature = "cubecl")]
 mod device;
+mod engine;
 mod groups;
 mod saved;
 mod state_error;
@@ -22,9 +23,9 @@ use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
 use crate::schedule::Schedule;
-use crate::simd::Level;
 use crate::tensor_step::TensorStep;
 use crate::weights::{Weights, WeightsError};
+use engine::Engine;
 use groups::TensorSettings;
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ use std::sync::Arc;
 /// A learned optimizer with everything that users have with AdamW, and a guard.
 ///
 /// With default settings, and as long as the guard has nothing to do, every step is bit for bit that
-/// of the bare [`HierarchicalRnn`].
+/// of the bare [`RelativeRnn`](crate::RelativeRnn), or with weights of the paper's optimizer that of
+/// the bare [`HierarchicalRnn`](crate::HierarchicalRnn).
 ///
 /// ```
 /// use lopt_core::{Layout, LearnedOptimizer, Optimizer, TensorShape};
@@ -40,7 +42,7 @@ use std::sync::Arc;
 /// let layout = Layout::new(vec![TensorShape::new("w", [3]), TensorShape::new("b", [1])])?;
 /// let mut optimizer = LearnedOptimizer::pretrained(&layout)?;
 /// let mut params = vec![1.0_f32, -2.0, 0.5, 0.1];
-/// for _ in 0..100 {
+/// for _ in 0..200 {
 ///     let at = optimizer.attended(&params).to_vec();
 ///     let loss: f32 = at.iter().map(|x| x * x).sum();
 ///     let grads: Vec<f32> = at.iter().map(|x| 2.0 * x).collect();
@@ -52,7 +54,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct LearnedOptimizer {
-    rnn: HierarchicalRnn,
+    engine: Engine,
     /// Checksum of the meta-parameters, by which a state file knows them.
     fingerprint: u64,
     settings: Vec<TensorSettings>,
@@ -119,19 +121,9 @@ impl LearnedOptimizer {
         };
         weights.check()?;
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
-        let mut rnn =
-            HierarchicalRnn::new(&weights.config, &weights.psi_f64(), layout, Level::detect());
-        if let Some(eta) = config.averaging {
-            rnn = rnn.with_averaging(eta);
-        }
-        if config.compact_state {
-            rnn = rnn.with_compact_state();
-        }
-        if let Some(rate) = config.initial_rate {
-            rnn = rnn.with_initial_rate(rate);
-        }
+        let engine = Engine::build(config, weights, layout)?;
         Ok(Self {
-            rnn,
+            engine,
             fingerprint: saved::fingerprint(&weights.psi),
             settings,
             clipping: config.clipping,
@@ -176,10 +168,10 @@ impl LearnedOptimizer {
     #[must_use]
     pub fn effective_step(&self) -> Vec<f32> {
         match self.guard.as_ref().and_then(Guard::fallback) {
-            Some(adam) => adam.step_sizes(self.rnn.layout(), &self.tensors),
+            Some(adam) => adam.step_sizes(self.engine.layout(), &self.tensors),
             None => {
                 let held = |t: usize| self.tensors.get(t).is_some_and(|how| how.held);
-                let sizes = self.rnn.step_sizes().into_iter().enumerate();
+                let sizes = self.engine.step_sizes().into_iter().enumerate();
                 sizes.map(|(t, size)| if held(t) { 0.0 } else { size }).collect()
             }
         }
@@ -206,13 +198,22 @@ impl LearnedOptimizer {
     /// The model's tensors.
     #[must_use]
     pub fn layout(&self) -> &Layout {
-        self.rnn.layout()
+        self.engine.layout()
     }
 
-    /// The optimizer inside.
+    /// The bare optimizer inside, if the weights are of the paper's.
     #[must_use]
-    pub fn rnn(&self) -> &HierarchicalRnn {
-        &self.rnn
+    pub fn hierarchical_rnn(&self) -> Option<&HierarchicalRnn> {
+        match &self.engine {
+            Engine::Hierarchical(rnn) => Some(rnn),
+            Engine::Relative(_) => None,
+        }
+    }
+
+    /// Steps that each tensor took part in, `[T]`; those of an Adam that took over are not counted.
+    #[must_use]
+    pub fn own_steps(&self) -> Vec<u64> {
+        self.engine.own_steps()
     }
 
     /// [`step`](Optimizer::step) with the loss at the point where the gradient was taken.
@@ -242,7 +243,7 @@ impl LearnedOptimizer {
         given: Given<'_>,
     ) -> Result<(), StepError> {
         let loss = self.observed.take().or(given.loss);
-        check_lengths(self.rnn.layout(), params, grads)?;
+        check_lengths(self.engine.layout(), params, grads)?;
         let (expected, got) = (self.settings.len(), given.has_gradient.len());
         if got != 0 && got != expected {
             return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
@@ -253,14 +254,14 @@ impl LearnedOptimizer {
             Some(guard) => {
                 let usable = usable.map_err(|error| error.to_string());
                 let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
-                let verdict = guard.judge(self.rnn.layout(), params, counts, usable, loss);
+                let verdict = guard.judge(self.engine.layout(), params, counts, usable, loss);
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
                     Verdict::Skip => return Ok(()),
                     Verdict::Restart => {
-                        guard.restore(self.rnn.layout(), params);
-                        self.rnn.reset();
+                        guard.restore(self.engine.layout(), params);
+                        self.engine.reset();
                         return Ok(());
                     }
                 }
@@ -272,12 +273,12 @@ impl LearnedOptimizer {
         let grads = if self.clipping.is_off() { grads } else { &self.clipped };
         self.taken += 1;
         if let Some(adam) = self.guard.as_mut().and_then(Guard::fallback_mut) {
-            adam.step(self.rnn.layout(), &self.tensors, params, grads);
+            adam.step(self.engine.layout(), &self.tensors, params, grads);
             return Ok(());
         }
         let alike = self.tensors.iter().all(|tensor| *tensor == TensorStep::whole());
         let tensors = if alike { &[][..] } else { &self.tensors };
-        self.rnn.advance(params, grads, tensors);
+        self.engine.advance(params, grads, tensors, loss);
         Ok(())
     }
 
@@ -288,7 +289,7 @@ impl LearnedOptimizer {
         grads: &[f32],
         has_gradient: impl Fn(usize) -> bool,
     ) -> Result<(), StepError> {
-        let layout = self.rnn.layout();
+        let layout = self.engine.layout();
         let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
         check_present(layout, grads, counts)?;
         if self.clipping.is_off() {
@@ -324,8 +325,8 @@ impl LearnedOptimizer {
             }
             // the Adam that took over has no pace
             let (pace, theta) = match has_fallen_back {
-                true => (1.0, &mut params[self.rnn.layout().range(t)]),
-                false => (self.rnn.pace(t), self.rnn.iterate_mut(params, t)),
+                true => (1.0, &mut params[self.engine.layout().range(t)]),
+                false => (self.engine.pace(t), self.engine.iterate_mut(params, t)),
             };
             let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
             theta.iter_mut().for_each(|x| *x *= keep);
@@ -339,7 +340,7 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        if self.has_fallen_back() { params } else { self.rnn.attended(params) }
+        if self.has_fallen_back() { params } else { self.engine.attended(params) }
     }
 
     fn observe(&mut self, loss: f32) -> bool {
@@ -354,11 +355,11 @@ impl Optimizer for LearnedOptimizer {
     fn memory_bytes(&self) -> usize {
         let parts = self.guard.as_ref().map(|guard| guard.memory().1);
         let of_guard: usize = parts.iter().flatten().map(|part| size_of_val(*part)).sum();
-        self.rnn.memory_bytes() + of_guard
+        self.engine.memory_bytes() + of_guard
     }
 
     fn reset(&mut self) {
-        self.rnn.reset();
+        self.engine.reset();
         self.observed = None;
         self.taken = 0;
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));

@@ -6,35 +6,31 @@
 //! them, so a damaged or foreign file never decides how much memory is taken. Groups, schedule,
 //! clipping and weight decay are the caller's and not in the file, as in other optimizers.
 
+use super::engine::Counters;
 use super::{LearnedOptimizer, StateError};
-use crate::cohorts::Cohorts;
-use crate::config::HierarchicalRnnConfig;
 use crate::guard::GuardNumbers;
 use crate::layout::TensorShape;
 use crate::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
+use crate::weights::OptimizerConfig;
 use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
 /// All that is not a vector.
 #[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
 struct Header {
-    config: HierarchicalRnnConfig,
+    config: OptimizerConfig,
     fingerprint: u64,
     averaging: Option<f32>,
     compact: bool,
     tensors: Vec<(String, Vec<u64>)>,
     taken: u64,
     multiplier: f32,
-    rnn_steps: u64,
-    /// Cohort of every tensor, and steps of every cohort (`cohorts.rs`).
-    cohorts: Vec<u32>,
-    cohort_steps: Vec<u64>,
-    compact_steps: u64,
+    counters: Counters,
     guard: Option<GuardNumbers>,
     /// Lengths of the vectors: parameters, those of the networks, those of the guard.
     lengths: Vec<u64>,
@@ -94,23 +90,20 @@ impl LearnedOptimizer {
         if params.len() != expected {
             return Err(StateError::Parameters { expected, got: params.len() });
         }
-        let memory = self.rnn.memory();
+        let (counters, networks) = self.engine.memory();
         let guard = self.guard.as_ref().map(|guard| guard.memory());
         let mut parts = vec![params];
-        parts.extend(memory.parts);
+        parts.extend(networks);
         parts.extend(guard.as_ref().map(|(_, parts)| parts).into_iter().flatten());
         let header = Header {
-            config: *self.rnn.config(),
+            config: self.engine.config(),
             fingerprint: self.fingerprint,
-            averaging: self.rnn.averaging(),
+            averaging: self.engine.averaging(),
             compact: self.compact,
             tensors: self.layout().tensors().iter().map(described).collect(),
             taken: self.taken,
             multiplier: self.multiplier,
-            rnn_steps: memory.steps,
-            cohorts: memory.cohorts.memory().0.to_vec(),
-            cohort_steps: memory.cohorts.memory().1.to_vec(),
-            compact_steps: memory.compact_steps,
+            counters,
             guard: guard.as_ref().map(|(numbers, _)| numbers.clone()),
             lengths: parts.iter().map(|part| part.len() as u64).collect(),
         };
@@ -141,28 +134,28 @@ impl LearnedOptimizer {
         if !super::is_multiplier(header.multiplier) {
             return Err(StateError::Contents);
         }
-        let cohorts = self.expected_cohorts(&header)?;
-        let lengths = self.expected_lengths(&header, cohorts.count())?;
+        let networks = self.engine.lengths(&header.counters)?;
+        let lengths = self.expected_lengths(&header, &networks)?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);
         }
         let mut floats = floats.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
         let mut parts = lengths.iter().map(|&n| floats.by_ref().take(n).collect::<Vec<f32>>());
         let params = parts.next().ok_or(StateError::Contents)?;
-        let networks: Vec<Vec<f32>> = parts.by_ref().take(self.rnn.memory().parts.len()).collect();
+        let networks: Vec<Vec<f32>> = parts.by_ref().take(networks.len()).collect();
         if let (Some(guard), Some(numbers)) = (&mut self.guard, &header.guard) {
             guard
                 .restore_memory(numbers, std::array::from_fn(|_| parts.next().unwrap_or_default()));
         }
-        self.rnn.restore(header.rnn_steps, cohorts, header.compact_steps, &networks);
+        self.engine.restore(&header.counters, &networks);
         (self.taken, self.multiplier) = (header.taken, header.multiplier);
         Ok(params)
     }
 
     /// No state of this optimizer has more bytes.
     fn most_bytes(&self) -> u64 {
-        let networks: usize = self.rnn.memory().parts.iter().map(|part| part.len()).sum();
-        let globals = self.settings.len() * self.rnn.config().global_hidden;
+        let networks: usize = self.engine.memory().1.iter().map(|part| part.len()).sum();
+        let globals = self.settings.len() * self.engine.global_hidden();
         4 * (networks + globals + 5 * self.layout().len()) as u64 + MOST_BESIDE
     }
 
@@ -181,8 +174,8 @@ impl LearnedOptimizer {
                 return Err(StateError::Tensor { index, saved, here });
             }
         }
-        if header.config != *self.rnn.config() {
-            let (saved, here) = first_difference(&header.config, self.rnn.config());
+        if header.config != self.engine.config() {
+            let (saved, here) = first_difference(&header.config, &self.engine.config());
             return Err(StateError::Configuration { saved, here });
         }
         if header.fingerprint != self.fingerprint {
@@ -192,7 +185,7 @@ impl LearnedOptimizer {
         let on = |yes: bool| String::from(if yes { "on" } else { "off" });
         let eta = |eta: Option<f32>| eta.map_or_else(|| on(false), |eta| format!("with eta {eta}"));
         let settings = [
-            ("averaging", eta(header.averaging), eta(self.rnn.averaging())),
+            ("averaging", eta(header.averaging), eta(self.engine.averaging())),
             ("a compact state", on(header.compact), on(self.compact)),
             ("the guard", on(header.guard.is_some()), on(self.guard.is_some())),
         ];
@@ -202,23 +195,16 @@ impl LearnedOptimizer {
         }
     }
 
-    /// The cohorts of tensors, if they are possible ones.
-    fn expected_cohorts(&self, header: &Header) -> Result<Cohorts, StateError> {
-        let Header { cohorts, cohort_steps, rnn_steps, .. } = header;
-        let counted = cohorts.len() == self.settings.len()
-            && cohort_steps.iter().all(|steps| steps <= rnn_steps);
-        let cohorts = counted.then(|| Cohorts::restored(cohorts, cohort_steps)).flatten();
-        cohorts.ok_or(StateError::Contents)
-    }
-
     /// Lengths of the vectors, if they are possible ones.
-    fn expected_lengths(&self, header: &Header, cohorts: usize) -> Result<Vec<usize>, StateError> {
+    fn expected_lengths(
+        &self,
+        header: &Header,
+        networks: &[usize],
+    ) -> Result<Vec<usize>, StateError> {
         let parameters = self.layout().len();
         let mut lengths = vec![parameters];
-        lengths.extend(self.rnn.memory().parts.iter().map(|part| part.len()));
-        // the last one has a part for every cohort beyond the first
+        lengths.extend(networks);
         let fixed = lengths.len();
-        lengths[fixed - 1] = (cohorts - 1) * self.rnn.config().global_hidden;
         if header.guard.is_some() {
             // a guard keeps what it has come to need
             for &given in header.lengths.get(fixed..).unwrap_or_default() {
@@ -233,10 +219,8 @@ impl LearnedOptimizer {
         let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
         let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
-        // only a compact state counts steps of its own
-        let foreign = !self.compact && header.compact_steps != 0;
         let fits = header.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));
-        if !same || foreign || !fits || (adam && !has_adam) || (begun && !has_snapshot) {
+        if !same || !fits || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }
         Ok(lengths)
@@ -248,10 +232,7 @@ fn described(tensor: &TensorShape) -> (String, Vec<u64>) {
 }
 
 /// The first field in which two configurations differ, with both values.
-fn first_difference(
-    saved: &HierarchicalRnnConfig,
-    here: &HierarchicalRnnConfig,
-) -> (String, String) {
+fn first_difference(saved: &OptimizerConfig, here: &OptimizerConfig) -> (String, String) {
     let (saved, here) = (format!("{saved:#?}"), format!("{here:#?}"));
     let tidy = |line: &str| line.trim().trim_end_matches(',').to_owned();
     let lines = saved.lines().zip(here.lines());

@@ -24,8 +24,8 @@ pub(crate) fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
 }
 
 pub(crate) fn pretrained() -> (HierarchicalRnnConfig, Vec<f64>) {
-    let weights = Weights::embedded("recommended").unwrap();
-    (weights.config, weights.psi_f64())
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    (weights.hierarchical_rnn().unwrap(), weights.psi_f64())
 }
 
 /// Gradients whose sizes differ from tensor to tensor by orders of magnitude.

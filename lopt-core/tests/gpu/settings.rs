@@ -141,10 +141,14 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
             assert!(worst < 1e-5, "{name}, step {step}: {worst}");
         }
         let back = device.to_host().unwrap();
-        assert_eq!(back.rnn().own_steps(), host.rnn().own_steps());
-        assert_eq!(back.rnn().own_steps(), [31, 15, 31, 31]);
-        assert_eq!(back.rnn().steps(), 39);
-        let (there, here) = (fields(back.rnn()), fields(host.rnn()));
+        assert_eq!(
+            back.hierarchical_rnn().unwrap().own_steps(),
+            host.hierarchical_rnn().unwrap().own_steps()
+        );
+        assert_eq!(back.hierarchical_rnn().unwrap().own_steps(), [31, 15, 31, 31]);
+        assert_eq!(back.hierarchical_rnn().unwrap().steps(), 39);
+        let (there, here) =
+            (fields(back.hierarchical_rnn().unwrap()), fields(host.hierarchical_rnn().unwrap()));
         for (field, (a, b)) in there.iter().zip(&here).enumerate() {
             assert!(difference(a, b) < 1e-5, "{name}, field {field}: {}", difference(a, b));
         }

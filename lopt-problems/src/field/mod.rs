@@ -24,6 +24,7 @@ mod laws;
 mod lstm;
 mod metric;
 mod policy_gradient;
+mod practice;
 mod random;
 mod recommender;
 mod resnet;
@@ -37,6 +38,8 @@ mod transformer;
 mod unet;
 mod vae;
 mod wrong_labels;
+
+pub use practice::{PracticeTask, practice};
 
 use std::fmt::{self, Debug};
 use std::path::Path;

@@ -27,7 +27,8 @@ fn job(
     (train, validation): (usize, usize),
     batch: usize,
 ) -> TableJob<RatingModel> {
-    let (train, validation) = ratings(&model, train + validation).split(train);
+    let mut rng = random(NAME, FIXED, Purpose::Data);
+    let (train, validation) = ratings(&model, train + validation, &mut rng).split(train);
     let (train, validation) = (Arc::new(train), Arc::new(validation));
     TableJob { name: NAME, model, loss: Loss::SquaredError, batch, train, validation }
 }
@@ -35,11 +36,11 @@ fn job(
 /// Matrix factorisation with biases (Koren, Bell & Volinsky 2009, eq. 4): the rating of an item by a
 /// user is the inner product of their embeddings plus a bias of either and one of all.
 #[derive(Debug, Clone)]
-struct RatingModel {
-    users: usize,
-    items: usize,
+pub(super) struct RatingModel {
+    pub(super) users: usize,
+    pub(super) items: usize,
     /// Columns of an embedding.
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl TableModel for RatingModel {
@@ -72,20 +73,19 @@ impl TableModel for RatingModel {
 
 /// Ratings of pairs of a user and an item, no pair twice: from hidden embeddings and biases, with
 /// noise.
-fn ratings(model: &RatingModel, count: usize) -> Table {
-    let mut rng = random(NAME, FIXED, Purpose::Data);
-    let (users, items) = (Hidden::draw(model.users, &mut rng), Hidden::draw(model.items, &mut rng));
+pub(super) fn ratings(model: &RatingModel, count: usize, rng: &mut Rng) -> Table {
+    let (users, items) = (Hidden::draw(model.users, rng), Hidden::draw(model.items, rng));
     let mut rated = vec![false; model.users * model.items];
     let (mut of_users, mut of_items, mut ratings) = (Vec::new(), Vec::new(), Vec::new());
     while ratings.len() < count {
-        let (user, item) = (users.draw_one(&mut rng), items.draw_one(&mut rng));
+        let (user, item) = (users.draw_one(rng), items.draw_one(rng));
         if std::mem::replace(&mut rated[user * model.items + item], true) {
             continue;
         }
         let pairs = users.tastes[user].iter().zip(&items.tastes[item]);
         let inner: f64 = pairs.map(|(a, b)| a * b).sum();
         let explained = MEAN + users.biases[user] + items.biases[item] + inner;
-        ratings.push((explained + NOISE * normal(&mut rng)) as f32);
+        ratings.push((explained + NOISE * normal(rng)) as f32);
         of_users.push(user);
         of_items.push(item);
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn no_pair_is_rated_twice() {
         let model = RatingModel { users: 40, items: 30, width: 2 };
-        let table = ratings(&model, 900);
+        let table = ratings(&model, 900, &mut random(NAME, FIXED, Purpose::Data));
         let pairs = table.categories[0].iter().zip(&table.categories[1]);
         let mut pairs: Vec<_> = pairs.collect();
         pairs.sort_unstable();

@@ -34,7 +34,7 @@ pub(super) fn task(source: Option<Source>) -> Result<FieldTask, SkippedTask> {
 
 /// A classifier of images, and the images.
 #[derive(Debug)]
-struct ResnetCifar {
+pub(super) struct ResnetCifar {
     design: Design,
     batch: usize,
     data: Arc<Data>,
@@ -48,7 +48,7 @@ struct Data {
 
 impl ResnetCifar {
     /// Trains on the first rows and their mirror images, validates on the rows that follow.
-    fn new(
+    pub(super) fn new(
         dataset: &Dataset,
         widths: [usize; 3],
         batch: usize,

@@ -33,7 +33,7 @@ pub(super) fn task(source: Option<Source>) -> Result<FieldTask, SkippedTask> {
 
 /// The autoencoder, and the images.
 #[derive(Debug)]
-struct Vae {
+pub(super) struct Vae {
     design: Design,
     batch: usize,
     data: Arc<Data>,
@@ -50,7 +50,7 @@ struct Data {
 
 impl Vae {
     /// Trains on the first rows, validates on those that follow.
-    fn new(
+    pub(super) fn new(
         dataset: &Dataset,
         hidden: usize,
         latent: usize,

@@ -1,0 +1,251 @@
+//! The bare optimizer inside, of either generation.
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{BuildError, LearnedOptimizerConfig, StateError};
+use crate::cohorts::Cohorts;
+use crate::hierarchical_rnn::{AVERAGING_ETA, HierarchicalRnn};
+use crate::layout::Layout;
+use crate::optimizer::Optimizer;
+use crate::relative_rnn::RelativeRnn;
+use crate::simd::Level;
+use crate::tensor_step::TensorStep;
+use crate::weights::{OptimizerConfig, Weights};
+
+/// One of the two.
+#[derive(Clone, Debug)]
+pub(super) enum Engine {
+    Hierarchical(Box<HierarchicalRnn>),
+    Relative(Box<RelativeRnn>),
+}
+
+/// What is in a state file beside vectors.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+pub(super) enum Counters {
+    Hierarchical {
+        steps: u64,
+        /// Cohort of every tensor, and steps of every cohort (`cohorts.rs`).
+        cohorts: Vec<u32>,
+        cohort_steps: Vec<u64>,
+        compact_steps: u64,
+    },
+    Relative {
+        begun: bool,
+        numbers: Vec<f64>,
+    },
+}
+
+impl Engine {
+    pub(super) fn build(
+        config: &LearnedOptimizerConfig,
+        weights: &Weights,
+        layout: &Layout,
+    ) -> Result<Self, BuildError> {
+        let (psi, level) = (weights.psi_f64(), Level::detect());
+        match &weights.config {
+            OptimizerConfig::HierarchicalRnn(sizes) => {
+                let mut rnn = HierarchicalRnn::new(sizes, &psi, layout, level);
+                if let Some(eta) = config.averaging {
+                    rnn = rnn.with_averaging(eta);
+                }
+                if config.compact_state {
+                    rnn = rnn.with_compact_state();
+                }
+                if let Some(rate) = config.initial_rate {
+                    rnn = rnn.with_initial_rate(rate);
+                }
+                Ok(Self::Hierarchical(Box::new(rnn)))
+            }
+            OptimizerConfig::RelativeRnn(sizes) => {
+                let unknown = [
+                    ("an initial rate", config.initial_rate.is_some()),
+                    ("an averaging of its own", config.averaging != Some(AVERAGING_ETA)),
+                    ("a compact state", config.compact_state),
+                ];
+                match unknown.into_iter().find(|(_, is_set)| *is_set) {
+                    Some((what, _)) => Err(BuildError::OtherOptimizer { what }),
+                    None => {
+                        let rnn = RelativeRnn::new(sizes, &psi, layout, level);
+                        Ok(Self::Relative(Box::new(rnn)))
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn config(&self) -> OptimizerConfig {
+        match self {
+            Self::Hierarchical(rnn) => (*rnn.config()).into(),
+            Self::Relative(rnn) => (*rnn.config()).into(),
+        }
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        match self {
+            Self::Hierarchical(rnn) => rnn.layout(),
+            Self::Relative(rnn) => rnn.layout(),
+        }
+    }
+
+    pub(super) fn averaging(&self) -> Option<f32> {
+        match self {
+            Self::Hierarchical(rnn) => rnn.averaging(),
+            Self::Relative(_) => Some(AVERAGING_ETA),
+        }
+    }
+
+    pub(super) fn own_steps(&self) -> Vec<u64> {
+        match self {
+            Self::Hierarchical(rnn) => rnn.own_steps(),
+            Self::Relative(rnn) => rnn.own_steps(),
+        }
+    }
+
+    pub(super) fn step_sizes(&self) -> Vec<f32> {
+        match self {
+            Self::Hierarchical(rnn) => rnn.step_sizes(),
+            Self::Relative(rnn) => rnn.step_sizes(),
+        }
+    }
+
+    pub(super) fn pace(&self, tensor: usize) -> f32 {
+        match self {
+            Self::Hierarchical(rnn) => rnn.pace(tensor),
+            Self::Relative(rnn) => rnn.pace(tensor),
+        }
+    }
+
+    pub(super) fn iterate_mut<'a>(
+        &'a mut self,
+        params: &'a mut [f32],
+        tensor: usize,
+    ) -> &'a mut [f32] {
+        match self {
+            Self::Hierarchical(rnn) => rnn.iterate_mut(params, tensor),
+            Self::Relative(rnn) => rnn.iterate_mut(params, tensor),
+        }
+    }
+
+    /// A step whose arguments have been checked.
+    pub(super) fn advance(
+        &mut self,
+        params: &mut [f32],
+        grads: &[f32],
+        tensors: &[TensorStep<f32>],
+        loss: Option<f32>,
+    ) {
+        match self {
+            Self::Hierarchical(rnn) => rnn.advance(params, grads, tensors),
+            Self::Relative(rnn) => rnn.advance(params, grads, tensors, loss),
+        }
+    }
+
+    /// Counters and vectors of a state file.
+    pub(super) fn memory(&self) -> (Counters, Vec<&[f32]>) {
+        match self {
+            Self::Hierarchical(rnn) => {
+                let memory = rnn.memory();
+                let (cohorts, cohort_steps) = memory.cohorts.memory();
+                let counters = Counters::Hierarchical {
+                    steps: memory.steps,
+                    cohorts: cohorts.to_vec(),
+                    cohort_steps: cohort_steps.to_vec(),
+                    compact_steps: memory.compact_steps,
+                };
+                (counters, memory.parts.to_vec())
+            }
+            Self::Relative(rnn) => {
+                let memory = rnn.memory();
+                let (begun, numbers) = (memory.begun, memory.numbers);
+                (Counters::Relative { begun, numbers }, memory.parts.to_vec())
+            }
+        }
+    }
+
+    /// Lengths of the vectors that belong to these counters.
+    ///
+    /// # Errors
+    ///
+    /// If the counters are not possible ones.
+    pub(super) fn lengths(&self, counters: &Counters) -> Result<Vec<usize>, StateError> {
+        let (mine, parts) = self.memory();
+        let mut lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        match (self, counters, mine) {
+            (
+                Self::Hierarchical(rnn),
+                Counters::Hierarchical { steps, cohorts, cohort_steps, compact_steps },
+                _,
+            ) => {
+                let counted = cohorts.len() == self.layout().tensor_count()
+                    && cohort_steps.iter().all(|own| own <= steps);
+                let restored = Cohorts::restored(cohorts, cohort_steps).filter(|_| counted);
+                // only a compact state counts steps of its own
+                let foreign = rnn.state().compact.is_none() && *compact_steps != 0;
+                let restored = restored.filter(|_| !foreign).ok_or(StateError::Contents)?;
+                // the last one has a part for every cohort beyond the first
+                if let Some(last) = lengths.last_mut() {
+                    *last = (restored.count() - 1) * rnn.config().global_hidden;
+                }
+                Ok(lengths)
+            }
+            (
+                Self::Relative(_),
+                Counters::Relative { numbers, .. },
+                Counters::Relative { numbers: mine, .. },
+            ) if numbers.len() == mine.len() && numbers.iter().all(|x| x.is_finite()) => {
+                Ok(lengths)
+            }
+            _ => Err(StateError::Contents),
+        }
+    }
+
+    /// Takes what [`memory`](Self::memory) gave; [`lengths`](Self::lengths) has looked at it.
+    pub(super) fn restore(&mut self, counters: &Counters, parts: &[Vec<f32>]) {
+        match (self, counters) {
+            (
+                Self::Hierarchical(rnn),
+                Counters::Hierarchical { steps, cohorts, cohort_steps, compact_steps },
+            ) => {
+                if let Some(cohorts) = Cohorts::restored(cohorts, cohort_steps) {
+                    rnn.restore(*steps, cohorts, *compact_steps, parts);
+                }
+            }
+            (Self::Relative(rnn), Counters::Relative { begun, numbers }) => {
+                rnn.restore(*begun, numbers, parts);
+            }
+            _ => unreachable!("counters of this optimizer"),
+        }
+    }
+
+    /// Hidden units of the Global RNN, of which a state file may have a copy for every tensor.
+    pub(super) fn global_hidden(&self) -> usize {
+        match self {
+            Self::Hierarchical(rnn) => rnn.config().global_hidden,
+            Self::Relative(rnn) => rnn.config().global_hidden,
+        }
+    }
+}
+
+impl Engine {
+    fn optimizer(&self) -> &dyn Optimizer {
+        match self {
+            Self::Hierarchical(rnn) => &**rnn,
+            Self::Relative(rnn) => &**rnn,
+        }
+    }
+
+    pub(super) fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
+        self.optimizer().attended(params)
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.optimizer().memory_bytes()
+    }
+
+    pub(super) fn reset(&mut self) {
+        match self {
+            Self::Hierarchical(rnn) => rnn.reset(),
+            Self::Relative(rnn) => rnn.reset(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Sizes of the upper networks.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::networks::Networks;
+use crate::config::ConfigError;
+use crate::rng::Rng;
+
+/// Sizes of a [`RelativeRnn`](crate::RelativeRnn).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(deny_unknown_fields)]
+pub struct RelativeRnnConfig {
+    /// Hidden units of the Tensor RNN.
+    pub tensor_hidden: usize,
+    /// Hidden units of the Global RNN.
+    pub global_hidden: usize,
+}
+
+impl RelativeRnnConfig {
+    /// What the embedded weights `recommended` have.
+    #[must_use]
+    pub fn recommended() -> Self {
+        Self { tensor_hidden: 8, global_hidden: 4 }
+    }
+
+    /// Number of meta-parameters: some 1,000.
+    #[must_use]
+    pub fn meta_parameters(&self) -> usize {
+        Networks::count(self)
+    }
+
+    /// Meta-parameters to start at: hidden layers are drawn, the readout is zero, so that steps are
+    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam).
+    #[must_use]
+    pub fn initialize(&self, rng: &mut Rng) -> Vec<f64> {
+        Networks::initialize(self, rng)
+    }
+
+    /// Where the readout is among the meta-parameters.
+    #[must_use]
+    pub fn readout(&self) -> Range<usize> {
+        let count = self.meta_parameters();
+        count - Networks::readout_count(self)..count
+    }
+
+    /// Whether an optimizer can be built.
+    ///
+    /// # Errors
+    ///
+    /// Names the first size that is 0 or above 64.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let sizes = [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)];
+        match sizes.into_iter().find(|(_, size)| !(1..=MOST).contains(size)) {
+            Some((field, value)) => Err(ConfigError::Size { field, value, least: 1, most: MOST }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Most hidden units.
+pub(super) const MOST: usize = 64;

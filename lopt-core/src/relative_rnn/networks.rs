@@ -1,0 +1,151 @@
+//! Tensor RNN and Global RNN: from what is seen of a tensor to the rates of its next step.
+//!
+//! Both are GRUs (Cho et al. 2014) in double precision. The Tensor RNN reads the [`INPUTS`] of a tensor
+//! and the state of the Global RNN; the Global RNN reads the mean state of the tensors, how the loss
+//! goes, and the clock. The [`OUTPUTS`] are linear in the tensor's state and inputs. Where all their
+//! weights are zero, the rates are those of [`RelativeAdam`](crate::baselines::RelativeAdam).
+
+use super::config::{MOST, RelativeRnnConfig};
+use crate::rng::{Rng, normal};
+
+/// What the Tensor RNN reads of a tensor, in this order (`tensor.rs`).
+pub(super) const INPUTS: usize = 14;
+
+/// What the Global RNN reads beside the tensors: three numbers of the loss, and the clock.
+pub(super) const GLOBAL_INPUTS: usize = 4;
+
+/// Length of the step, its change, two decays, averaging, and where gradients are taken.
+pub(super) const OUTPUTS: usize = 6;
+
+/// The meta-parameters psi by network.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Networks {
+    tensor: Gru,
+    global: Gru,
+    /// `(OUTPUTS, H + 1 + INPUTS)`: of the state, constant, of the inputs.
+    readout: Vec<f64>,
+}
+
+/// One GRU; psi holds `(3, H, inputs)`, `(3, H, H)` and `(3, H)`: keep, reset, candidate.
+#[derive(Clone, Debug, PartialEq)]
+struct Gru {
+    hidden: usize,
+    inputs: usize,
+    of_inputs: Vec<f64>,
+    of_state: Vec<f64>,
+    bias: Vec<f64>,
+}
+
+impl Gru {
+    fn count(hidden: usize, inputs: usize) -> usize {
+        3 * hidden * (inputs + hidden + 1)
+    }
+
+    /// Normal weights by the number of inputs; at first more is kept than taken in.
+    fn initialize(hidden: usize, inputs: usize, rng: &mut Rng) -> Vec<f64> {
+        let deviation = ((inputs + hidden) as f64).sqrt().recip();
+        let weights = 3 * hidden * (inputs + hidden);
+        let mut psi: Vec<f64> = (0..weights).map(|_| deviation * normal(rng)).collect();
+        psi.extend((0..3 * hidden).map(|i| if i < hidden { 1.0 } else { 0.0 }));
+        psi
+    }
+
+    fn read(psi: &mut &[f64], hidden: usize, inputs: usize) -> Self {
+        let mut take = |count: usize| -> Vec<f64> {
+            let (taken, rest) = psi.split_at(count);
+            *psi = rest;
+            taken.to_vec()
+        };
+        Self {
+            hidden,
+            inputs,
+            of_inputs: take(3 * hidden * inputs),
+            of_state: take(3 * hidden * hidden),
+            bias: take(3 * hidden),
+        }
+    }
+
+    /// `h <- k h + (1 - k) tanh(W x + r U h + b)`.
+    fn advance(&self, x: &[f64], h: &mut [f64]) {
+        let n = self.hidden;
+        let (mut keep, mut candidate) = ([0.0; MOST], [0.0; MOST]);
+        let row = |gate: usize, unit: usize| gate * n + unit;
+        let given = |row: usize| dot(&self.of_inputs[row * self.inputs..][..self.inputs], x);
+        let kept = |row: usize, h: &[f64]| dot(&self.of_state[row * n..][..n], h);
+        for unit in 0..n {
+            let [k, r, c] = [0, 1, 2].map(|gate| row(gate, unit));
+            keep[unit] = sigmoid(self.bias[k] + given(k) + kept(k, h));
+            let reset = sigmoid(self.bias[r] + given(r) + kept(r, h));
+            candidate[unit] = (self.bias[c] + given(c) + reset * kept(c, h)).tanh();
+        }
+        for (unit, h) in h.iter_mut().enumerate() {
+            *h = keep[unit] * *h + (1.0 - keep[unit]) * candidate[unit];
+        }
+    }
+}
+
+impl Networks {
+    /// Number of meta-parameters.
+    pub(super) fn count(config: &RelativeRnnConfig) -> usize {
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
+        Gru::count(h, INPUTS + g) + Gru::count(g, h + GLOBAL_INPUTS) + Self::readout_count(config)
+    }
+
+    pub(super) fn readout_count(config: &RelativeRnnConfig) -> usize {
+        OUTPUTS * (config.tensor_hidden + 1 + INPUTS)
+    }
+
+    pub(super) fn initialize(config: &RelativeRnnConfig, rng: &mut Rng) -> Vec<f64> {
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
+        let mut psi = Gru::initialize(h, INPUTS + g, rng);
+        psi.extend(Gru::initialize(g, h + GLOBAL_INPUTS, rng));
+        psi.resize(Self::count(config), 0.0);
+        psi
+    }
+
+    /// # Panics
+    ///
+    /// If there is not one number per meta-parameter.
+    pub(super) fn new(config: &RelativeRnnConfig, mut psi: &[f64]) -> Self {
+        assert_eq!(psi.len(), Self::count(config), "one number per meta-parameter");
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
+        let tensor = Gru::read(&mut psi, h, INPUTS + g);
+        let global = Gru::read(&mut psi, g, h + GLOBAL_INPUTS);
+        Self { tensor, global, readout: psi.to_vec() }
+    }
+
+    /// The Tensor RNN's step for one tensor, and what it reads out.
+    pub(super) fn of_tensor(
+        &self,
+        seen: &[f64; INPUTS],
+        global: &[f64],
+        state: &mut [f64],
+    ) -> [f64; OUTPUTS] {
+        let mut x = [0.0; INPUTS + MOST];
+        x[..INPUTS].copy_from_slice(seen);
+        x[INPUTS..INPUTS + global.len()].copy_from_slice(global);
+        self.tensor.advance(&x[..INPUTS + global.len()], state);
+        let columns = state.len() + 1 + INPUTS;
+        std::array::from_fn(|k| {
+            let row = &self.readout[k * columns..][..columns];
+            let (of_state, rest) = row.split_at(state.len());
+            rest[0] + dot(of_state, state) + dot(&rest[1..], seen)
+        })
+    }
+
+    /// The Global RNN's step.
+    pub(super) fn of_all(&self, mean: &[f64], seen: &[f64; GLOBAL_INPUTS], state: &mut [f64]) {
+        let mut x = [0.0; GLOBAL_INPUTS + MOST];
+        x[..mean.len()].copy_from_slice(mean);
+        x[mean.len()..mean.len() + GLOBAL_INPUTS].copy_from_slice(seen);
+        self.global.advance(&x[..mean.len() + GLOBAL_INPUTS], state);
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+pub(super) fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}

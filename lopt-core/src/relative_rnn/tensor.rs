@@ -1,0 +1,212 @@
+//! What is kept of a tensor between steps: its clock, what was seen of it, the rates of its next step.
+
+use super::networks::{INPUTS, OUTPUTS, sigmoid};
+use super::parameter::{Rates, Sums};
+use crate::layout::TensorShape;
+
+/// One tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tensor {
+    kind: Kind,
+    /// Steps it took part in.
+    pub steps: u64,
+    /// Root mean square of its iterate at its first step and now, each at least [`LEAST_SIZE`].
+    sizes: [f64; 2],
+    /// Sums of the weights in the averages of gradients and of their squares.
+    weights: [f64; 2],
+    /// Cosine of gradient and mean gradient, of gradient and the way from average to iterate, log size
+    /// of the direction, log share of gradients that are not 0: averages over 10 and over 100 steps.
+    seen: [[f64; 2]; 4],
+    /// What changes of the step length have added up to.
+    drift: f64,
+    /// Step in units of the tensor's size.
+    length: f64,
+    decays: [f64; 2],
+    /// Exponent of the average: it goes over about the last `1 / (power + 1)` of the steps.
+    power: f64,
+    mix: f64,
+    /// Root mean square of the last step.
+    pub moved: f64,
+}
+
+/// What a shape tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Kind {
+    /// 1 with two axes of more than one element, else 0.
+    matrix: f64,
+    elements: f64,
+    /// Elements for each output: the product of all axes but the last.
+    fan_in: f64,
+}
+
+impl Tensor {
+    pub(super) fn new(shape: &TensorShape) -> Self {
+        let matrix = shape.shape.iter().filter(|&&extent| extent > 1).count() >= 2;
+        let elements = shape.len() as f64;
+        let fan_in = match shape.shape.last() {
+            Some(&outputs) if matrix => elements / outputs as f64,
+            _ => 1.0,
+        };
+        Self {
+            kind: Kind { matrix: f64::from(u8::from(matrix)), elements, fan_in },
+            steps: 0,
+            sizes: [0.0; 2],
+            weights: [0.0; 2],
+            seen: [[0.0; 2]; 4],
+            drift: 0.0,
+            length: LENGTH,
+            decays: DECAYS,
+            power: POWER,
+            mix: MIX,
+            moved: 0.0,
+        }
+    }
+
+    /// Before its first step, at parameters of this sum of squares.
+    pub(super) fn begin(&mut self, squares: f64) {
+        self.sizes = [self.size(squares); 2];
+    }
+
+    fn size(&self, squares: f64) -> f64 {
+        (squares / self.kind.elements).sqrt().max(LEAST_SIZE)
+    }
+
+    /// Geometric mean of the sizes: lets small tensors grow without letting large ones run away.
+    fn scale(&self) -> f64 {
+        (self.sizes[0] * self.sizes[1]).sqrt()
+    }
+
+    /// The length of the next step in units of its normal length, before its bound.
+    pub(super) fn pace(&self) -> f64 {
+        self.length / LENGTH * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
+    }
+
+    /// Counts a step and gives its rates.
+    pub(super) fn next_rates(&mut self, multiplier: f64) -> Rates {
+        let wanted = multiplier * LENGTH * self.pace();
+        self.steps += 1;
+        let [b1, b2] = self.decays;
+        let [w1, w2] = &mut self.weights;
+        *w1 = b1 * *w1 + (1.0 - b1);
+        *w2 = b2 * *w2 + (1.0 - b2);
+        let weights = [*w1, b1 * *w1 + (1.0 - b1), *w2];
+        Rates {
+            decays: self.decays,
+            weights,
+            step: self.scale() * wanted / (1.0 + wanted / LONGEST),
+            share: (self.power + 1.0) / (self.steps as f64 + self.power),
+            mix: self.mix,
+        }
+    }
+
+    /// Takes in what was seen in a step of these rates; gives the inputs of the Tensor RNN.
+    pub(super) fn observe(&mut self, sums: &Sums, rates: &Rates) -> [f64; INPUTS] {
+        let (count, steps) = (self.kind.elements, self.steps as f64);
+        let scale = self.scale();
+        self.sizes[1] = self.size(sums.size);
+        self.moved = rates.step * (sums.direction / count).sqrt();
+        let [gg, gm, mm] = sums.scaled;
+        let [ga, aa, g2] = sums.along;
+        let now = [
+            cosine(gm, gg, mm),
+            cosine(ga, g2, aa),
+            0.5 * (sums.direction / count + 1e-12).ln() + 1.0,
+            (sums.present / count).max(1e-12).ln(),
+        ];
+        for (averages, now) in self.seen.iter_mut().zip(now) {
+            for (average, horizon) in averages.iter_mut().zip([10.0, 100.0]) {
+                *average += (now - *average) / steps.min(horizon);
+            }
+        }
+        let [mean, along, direction, present] = self.seen;
+        [
+            3.0 * mean[0],
+            3.0 * mean[1],
+            along[0],
+            along[1],
+            direction[0],
+            direction[1],
+            0.5 * (self.sizes[1] / self.sizes[0]).ln(),
+            0.3 * (((aa / count).sqrt() / scale).max(1e-6).ln() + 3.0),
+            (steps + 1.0).ln() / 5.0 - 1.0,
+            self.kind.matrix,
+            self.kind.elements.ln() / 5.0 - 1.0,
+            self.kind.fan_in.ln() / 4.0 - 0.5,
+            0.3 * present[1],
+            0.5 * (self.length / LENGTH).ln(),
+        ]
+    }
+
+    /// The rates of the next step from what the networks read out.
+    pub(super) fn set_rates(&mut self, out: &[f64; OUTPUTS]) {
+        let [length, change, decay1, decay2, power, mix] = *out;
+        self.drift = (self.drift + DRIFT * change.tanh()).clamp(-8.0, 3.0);
+        self.length = LENGTH * (within(length, 3.0) + self.drift).exp();
+        let moved = |decay: f64, by: f64| sigmoid((decay / (1.0 - decay)).ln() + within(by, 3.0));
+        self.decays = [moved(DECAYS[0], decay1), moved(DECAYS[1], decay2)];
+        self.power = POWER * within(power, 2.5).exp();
+        self.mix = sigmoid(within(mix, 4.0));
+    }
+
+    /// What a later run needs.
+    pub(super) fn memory(&self) -> [f64; NUMBERS] {
+        let mut numbers = [0.0; NUMBERS];
+        let [seen0, seen1, seen2, seen3] = self.seen;
+        let parts: [&[f64]; 9] = [
+            &[self.steps as f64],
+            &self.sizes,
+            &self.weights,
+            &seen0,
+            &seen1,
+            &seen2,
+            &seen3,
+            &[self.drift, self.length, self.power, self.mix, self.moved],
+            &self.decays,
+        ];
+        numbers.iter_mut().zip(parts.into_iter().flatten()).for_each(|(n, x)| *n = *x);
+        numbers
+    }
+
+    /// Takes what [`memory`](Self::memory) gave.
+    pub(super) fn restore(&mut self, numbers: &[f64; NUMBERS]) {
+        let mut next = numbers.iter().copied();
+        let mut one = || next.next().unwrap_or_default();
+        self.steps = one() as u64;
+        self.sizes = [one(), one()];
+        self.weights = [one(), one()];
+        self.seen = std::array::from_fn(|_| [one(), one()]);
+        [self.drift, self.length, self.power, self.mix, self.moved] =
+            [one(), one(), one(), one(), one()];
+        self.decays = [one(), one()];
+    }
+}
+
+/// Numbers of [`Tensor::memory`].
+pub(super) const NUMBERS: usize = 20;
+
+fn cosine(product: f64, a: f64, b: f64) -> f64 {
+    let length = a.sqrt() * b.sqrt();
+    if length > 0.0 { (product / length).clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+/// `x`, softly within `-most..most`.
+fn within(x: f64, most: f64) -> f64 {
+    most * (x / most).tanh()
+}
+
+/// Step in units of a tensor's size, where the networks say nothing.
+const LENGTH: f64 = 0.08;
+/// Bound of a step in those units.
+const LONGEST: f64 = 0.3;
+/// Steps until a step has its whole length.
+const WARM_UP: f64 = 50.0;
+/// Decays of the averages of gradients and of their squares, where the networks say nothing.
+const DECAYS: [f64; 2] = [0.9, 0.998];
+/// Exponent of the average, where the networks say nothing.
+const POWER: f64 = 8.0;
+/// Where gradients are taken at the start, between average and iterate.
+const MIX: f64 = 0.5;
+/// Least size of a tensor, so that biases can leave zero.
+const LEAST_SIZE: f64 = 0.05;
+/// Most that the log of the step length drifts in a step.
+const DRIFT: f64 = 0.02;

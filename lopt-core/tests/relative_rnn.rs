@@ -1,0 +1,409 @@
+//! The second generation: against plain scalar maths, against the optimizer that it starts as, and
+//! what it promises.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::baselines::RelativeAdam;
+use lopt_core::rng::{normal, stream};
+use lopt_core::simd::Level;
+use lopt_core::{
+    Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, ParameterGroup,
+    RelativeRnn, RelativeRnnConfig, TensorShape, Weights,
+};
+
+fn layout() -> Layout {
+    let shapes = [("w", vec![5, 9]), ("b", vec![9]), ("table", vec![40, 3]), ("s", vec![1])];
+    Layout::new(shapes.map(|(name, shape)| TensorShape::new(name, shape)).to_vec()).unwrap()
+}
+
+fn random_psi(scale: f64) -> Vec<f64> {
+    let mut rng = stream(3, &[]);
+    let count = RelativeRnnConfig::recommended().meta_parameters();
+    (0..count).map(|_| scale * normal(&mut rng)).collect()
+}
+
+fn start(layout: &Layout) -> Vec<f32> {
+    let mut rng = stream(4, &[]);
+    (0..layout.len()).map(|_| (0.3 * normal(&mut rng)) as f32).collect()
+}
+
+/// A noisy quadratic with other curvatures, and rows of the table that are not used.
+fn gradient(layout: &Layout, step: u64, at: &[f32]) -> (Vec<f32>, f32) {
+    let mut rng = stream(5, &[step]);
+    let table = layout.range(2);
+    let mut loss = 0.0;
+    let grads = at.iter().enumerate().map(|(i, x)| {
+        let noise = 0.1 * normal(&mut rng) as f32;
+        if table.contains(&i) && (i / 3 + step as usize).is_multiple_of(4) {
+            return 0.0;
+        }
+        let (curvature, goal) = (1.0 + (i % 7) as f32, (i % 5) as f32 * 0.2 - 0.3);
+        loss += 0.5 * curvature * (x - goal).powi(2);
+        curvature * (x - goal) + noise
+    });
+    let grads = grads.collect();
+    (grads, loss)
+}
+
+fn train(optimizer: &mut dyn Optimizer, layout: &Layout, params: &mut [f32], steps: u64) {
+    for step in 0..steps {
+        let at = optimizer.attended(params).to_vec();
+        let (grads, loss) = gradient(layout, step, &at);
+        optimizer.observe(loss);
+        optimizer.step(params, &grads).unwrap();
+    }
+}
+
+fn optimizer(psi: &[f64], layout: &Layout, level: Level) -> RelativeRnn {
+    RelativeRnn::new(&RelativeRnnConfig::recommended(), psi, layout, level)
+}
+
+#[test]
+fn with_nothing_to_say_the_networks_leave_relative_adam() {
+    let layout = layout();
+    let count = RelativeRnnConfig::recommended().meta_parameters();
+    let (mut ours, mut plain) = (start(&layout), start(&layout));
+    train(&mut optimizer(&vec![0.0; count], &layout, Level::detect()), &layout, &mut ours, 150);
+    train(&mut RelativeAdam::new(&layout), &layout, &mut plain, 150);
+    for (a, b) in ours.iter().zip(&plain) {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+}
+
+/// The whole rule in scalar double precision, written down a second time.
+struct Reference {
+    psi: Vec<f64>,
+    tensors: Vec<Plain>,
+    global: Vec<f64>,
+    loss: Option<([f64; 3], f64, f64)>,
+}
+
+struct Plain {
+    shape: Vec<usize>,
+    n: f64,
+    sizes: [f64; 2],
+    w: [f64; 2],
+    seen: [[f64; 2]; 4],
+    drift: f64,
+    rates: [f64; 5],
+    hidden: Vec<f64>,
+    mvzxy: Vec<[f64; 5]>,
+}
+
+const H: usize = 8;
+const G: usize = 4;
+const IN: usize = 14;
+
+fn gru(psi: &[f64], x: &[f64], h: &[f64]) -> Vec<f64> {
+    let (n, i) = (h.len(), x.len());
+    let sum = |gate: usize, unit: usize, with: f64| {
+        let row = gate * n + unit;
+        let given: f64 = (0..i).map(|k| psi[row * i + k] * x[k]).sum();
+        let kept: f64 = (0..n).map(|k| psi[3 * n * i + row * n + k] * h[k]).sum();
+        psi[3 * n * (i + n) + row] + given + with * kept
+    };
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let unit = |u: usize| {
+        let keep = sigmoid(sum(0, u, 1.0));
+        let reset = sigmoid(sum(1, u, 1.0));
+        keep * h[u] + (1.0 - keep) * sum(2, u, reset).tanh()
+    };
+    (0..n).map(unit).collect()
+}
+
+impl Reference {
+    fn new(psi: &[f64], layout: &Layout, params: &[f32]) -> Self {
+        let tensor = |(t, range): (&TensorShape, std::ops::Range<usize>)| {
+            let values = params[range].iter().map(|&x| f64::from(x));
+            let mvzxy: Vec<[f64; 5]> = values.map(|x| [0.0, 0.0, x, x, x]).collect();
+            let squares: f64 = mvzxy.iter().map(|e| e[2] * e[2]).sum();
+            Plain {
+                shape: t.shape.clone(),
+                n: 0.0,
+                sizes: [(squares / mvzxy.len() as f64).sqrt().max(0.05); 2],
+                w: [0.0; 2],
+                seen: [[0.0; 2]; 4],
+                drift: 0.0,
+                rates: [0.08, 0.9, 0.998, 8.0, 0.5],
+                hidden: vec![0.0; H],
+                mvzxy,
+            }
+        };
+        let tensors = layout.tensors().iter().zip(layout.ranges()).map(tensor).collect();
+        Self { psi: psi.to_vec(), tensors, global: vec![0.0; G], loss: None }
+    }
+
+    fn points(&self, k: usize) -> Vec<f64> {
+        self.tensors.iter().flat_map(|t| t.mvzxy.iter().map(move |e| e[k])).collect()
+    }
+
+    fn step(&mut self, grads: &[f64], loss: f64) {
+        let of_tensor = 3 * H * (IN + G + H + 1);
+        let of_global = 3 * G * (H + 4 + G + 1);
+        let readout = &self.psi[of_tensor + of_global..];
+        let (mut at, mut mean, mut present, mut clock) = (0, vec![0.0; H], 0.0, 0.0_f64);
+        for t in &mut self.tensors {
+            let count = t.mvzxy.len();
+            let g = &grads[at..at + count];
+            at += count;
+            if g.iter().all(|&g| g == 0.0) {
+                continue;
+            }
+            let [length, b1, b2, power, mix] = t.rates;
+            let wanted = length * ((t.n + 1.0) / 50.0).min(1.0);
+            t.n += 1.0;
+            t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
+            let scale = (t.sizes[0] * t.sizes[1]).sqrt();
+            let step = scale * wanted / (1.0 + wanted / 0.3);
+            let share = (power + 1.0) / (t.n + power);
+            let mut s = [0.0; 9];
+            for (e, &g) in t.mvzxy.iter_mut().zip(g) {
+                let [m0, v0, z0, x0, _] = *e;
+                let (m, v) = (b1 * m0 + (1.0 - b1) * g, b2 * v0 + (1.0 - b2) * g * g);
+                let root = (v / t.w[1]).sqrt() + 1e-12;
+                let d = (b1 * m / (b1 * t.w[0] + 1.0 - b1) + (1.0 - b1) * g / t.w[0]) / root;
+                let u = d / (1.0 + d * d / 16.0).sqrt();
+                let z = z0 - step * u;
+                let x = x0 + share * (z - x0);
+                *e = [m, v, z, x, x + mix * (z - x)];
+                let (gi, mi, a) = (g / root, m0 / root, z0 - x0);
+                let terms = [gi * gi, gi * mi, mi * mi, g * a, a * a, g * g, u * u, z * z];
+                s.iter_mut().zip(terms).for_each(|(s, x)| *s += x);
+                s[8] += f64::from(u8::from(g != 0.0));
+            }
+            let n = count as f64;
+            t.sizes[1] = (s[7] / n).sqrt().max(0.05);
+            let cosine =
+                |p: f64, a: f64, b: f64| if a * b > 0.0 { p / (a * b).sqrt() } else { 0.0 };
+            let now = [
+                cosine(s[1], s[0], s[2]),
+                cosine(s[3], s[5], s[4]),
+                0.5 * (s[6] / n + 1e-12).ln() + 1.0,
+                (s[8] / n).ln(),
+            ];
+            for (seen, now) in t.seen.iter_mut().zip(now) {
+                seen[0] += (now - seen[0]) / t.n.min(10.0);
+                seen[1] += (now - seen[1]) / t.n.min(100.0);
+            }
+            let matrix = t.shape.iter().filter(|&&e| e > 1).count() > 1;
+            let fan_in = if matrix { n / *t.shape.last().unwrap() as f64 } else { 1.0 };
+            let x = [
+                3.0 * t.seen[0][0],
+                3.0 * t.seen[0][1],
+                t.seen[1][0],
+                t.seen[1][1],
+                t.seen[2][0],
+                t.seen[2][1],
+                0.5 * (t.sizes[1] / t.sizes[0]).ln(),
+                0.3 * (((s[4] / n).sqrt() / scale).max(1e-6).ln() + 3.0),
+                (t.n + 1.0).ln() / 5.0 - 1.0,
+                f64::from(u8::from(matrix)),
+                n.ln() / 5.0 - 1.0,
+                fan_in.ln() / 4.0 - 0.5,
+                0.3 * t.seen[3][1],
+                0.5 * (t.rates[0] / 0.08).ln(),
+            ];
+            let inputs: Vec<f64> = x.iter().chain(&self.global).copied().collect();
+            t.hidden = gru(&self.psi[..of_tensor], &inputs, &t.hidden);
+            let out = |k: usize| {
+                let row = &readout[k * (H + 1 + IN)..(k + 1) * (H + 1 + IN)];
+                let columns = t.hidden.iter().copied().chain([1.0]).chain(x);
+                row.iter().zip(columns).map(|(w, x)| w * x).sum::<f64>()
+            };
+            let within = |x: f64, most: f64| most * (x / most).tanh();
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-8.0, 3.0);
+            t.rates = [
+                0.08 * (within(out(0), 3.0) + t.drift).exp(),
+                sigmoid(9.0_f64.ln() + within(out(2), 3.0)),
+                sigmoid(499.0_f64.ln() + within(out(3), 3.0)),
+                8.0 * within(out(4), 2.5).exp(),
+                sigmoid(within(out(5), 4.0)),
+            ];
+            mean.iter_mut().zip(&t.hidden).for_each(|(mean, h)| *mean += h);
+            (present, clock) = (present + 1.0, clock.max(t.n));
+        }
+        let (mut averages, mut spread, mut count) = self.loss.unwrap_or(([loss; 3], 0.0, 0.0));
+        count += 1.0;
+        spread += ((loss - averages[1]).abs() - spread) * (1.0 / (count + 1.0)).max(0.02);
+        for (average, horizon) in averages.iter_mut().zip([5.0, 30.0, 200.0]) {
+            *average += (loss - *average) / count.min(horizon);
+        }
+        self.loss = Some((averages, spread, count));
+        let trend =
+            |k: usize| ((averages[k + 1] - averages[k]) / spread.max(1e-12 * loss.abs())).tanh();
+        let mut inputs: Vec<f64> = mean.iter().map(|x| x / present).collect();
+        inputs.extend([trend(0), trend(1), 1.0, (clock + 1.0).ln() / 5.0 - 1.0]);
+        self.global = gru(&self.psi[of_tensor..of_tensor + of_global], &inputs, &self.global);
+    }
+}
+
+#[test]
+fn the_rule_is_that_of_the_reference() {
+    let layout = layout();
+    let psi = random_psi(0.25);
+    let mut ours = optimizer(&psi, &layout, Level::detect());
+    let mut params = start(&layout);
+    let mut plain = Reference::new(&psi, &layout, &params);
+    for step in 0..60 {
+        let at = plain.points(4);
+        let single: Vec<f32> = at.iter().map(|&x| x as f32).collect();
+        let (grads, loss) = gradient(&layout, step, &single);
+        ours.observe(loss);
+        ours.step(&mut params, &grads).unwrap();
+        let exact: Vec<f64> = grads.iter().map(|&g| f64::from(g)).collect();
+        plain.step(&exact, f64::from(loss));
+        for (k, ours) in [(3, &params[..]), (4, ours.attended(&params))] {
+            for (i, (a, b)) in ours.iter().zip(plain.points(k)).enumerate() {
+                let error = (f64::from(*a) - b).abs();
+                assert!(error < 2e-4 * b.abs().max(0.1), "step {step}, element {i}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn levels_and_threads_give_the_same_bits() {
+    let big =
+        Layout::new(vec![TensorShape::new("big", [1000, 211]), TensorShape::new("small", [17])])
+            .unwrap();
+    let psi = random_psi(0.25);
+    let run = |level: Level, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut params = start(&big);
+            let mut optimizer = optimizer(&psi, &big, level);
+            for step in 0..12_u64 {
+                let at = optimizer.attended(&params).to_vec();
+                let mut rng = stream(6, &[step]);
+                let grads: Vec<f32> = at.iter().map(|x| x + normal(&mut rng) as f32).collect();
+                optimizer.step(&mut params, &grads).unwrap();
+            }
+            params
+        })
+    };
+    let first = run(Level::Portable, 1);
+    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+        for threads in [1, 3] {
+            assert!(run(level, threads) == first, "{level:?}, {threads} threads");
+        }
+    }
+}
+
+/// Neither the scale of the loss nor that of the parameters changes what happens.
+#[test]
+fn units_do_not_matter() {
+    let layout = Layout::new(vec![TensorShape::new("w", [8, 8])]).unwrap();
+    let psi = random_psi(0.25);
+    let run = |of_loss: f32, of_params: f32| {
+        let mut optimizer = optimizer(&psi, &layout, Level::detect());
+        let mut params: Vec<f32> =
+            start(&layout).iter().map(|x| (x + x.signum()) * of_params).collect();
+        for step in 0..80 {
+            let at: Vec<f32> = optimizer.attended(&params).iter().map(|x| x / of_params).collect();
+            let mut rng = stream(7, &[step]);
+            let (mut grads, mut loss) = (Vec::new(), 0.0);
+            for x in at {
+                loss += (x - 0.5).powi(2);
+                grads.push((x - 0.5 + 0.1 * normal(&mut rng) as f32) * of_loss / of_params);
+            }
+            optimizer.observe(loss * of_loss);
+            optimizer.step(&mut params, &grads).unwrap();
+        }
+        params.iter().map(|x| x / of_params).collect::<Vec<f32>>()
+    };
+    let first = run(1.0, 1.0);
+    // powers of two change no digit
+    for (of_loss, of_params) in [(1024.0, 1.0), (1.0 / 4096.0, 1.0), (1.0, 32.0), (64.0, 16.0)] {
+        for (a, b) in run(of_loss, of_params).iter().zip(&first) {
+            assert!((a - b).abs() < 1e-5, "{of_loss} {of_params}: {a} {b}");
+        }
+    }
+}
+
+/// Rows without a gradient stay, and those with one learn as in a table that has only them.
+#[test]
+fn rows_that_are_not_used_stay() {
+    let run = |rows: usize| {
+        let layout = Layout::new(vec![TensorShape::new("table", [rows, 8])]).unwrap();
+        let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
+        let first: Vec<f32> = (0..rows * 8).map(|i| 0.5 * (i as f32 * 1.3).sin()).collect();
+        let mut params = first.clone();
+        for _ in 0..500 {
+            let at = optimizer.attended(&params).to_vec();
+            let goal = |i: usize| (i as f32 * 0.7).cos();
+            let grads: Vec<f32> =
+                (0..at.len()).map(|i| if i < 80 { at[i] - goal(i) } else { 0.0 }).collect();
+            optimizer.step(&mut params, &grads).unwrap();
+        }
+        assert_eq!(params[80..], first[80..]);
+        let error = |i: usize| (params[i] - (i as f32 * 0.7).cos()).powi(2);
+        (0..80).map(error).sum::<f32>() / 80.0
+    };
+    let (small, large) = (run(10), run(1000));
+    assert!(large < 1e-3 && large < 30.0 * small.max(1e-6), "{small} {large}");
+}
+
+/// A tensor that thaws late trains as one that was there from the start.
+#[test]
+fn every_tensor_has_its_own_clock() {
+    let layout = Layout::new(vec![TensorShape::new("a", [8]), TensorShape::new("b", [8])]).unwrap();
+    let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
+    let mut params = [1.0_f32; 16];
+    let loss = |params: &[f32]| params.iter().map(|x| x * x).sum::<f32>();
+    let mut at_30 = 0.0;
+    for step in 0..3030 {
+        let grads: Vec<f32> = optimizer.attended(&params).iter().map(|x| 2.0 * x).collect();
+        let has_gradient = [true, step >= 3000];
+        let given = Given { has_gradient: &has_gradient, ..Given::default() };
+        optimizer.step_given(&mut params, &grads, given).unwrap();
+        if step == 29 {
+            at_30 = loss(&params[..8]);
+        }
+        assert!(step >= 3000 || params[8..] == [1.0; 8]);
+    }
+    let late = loss(&params[8..]);
+    assert!(late < 1.5 * at_30 + 1e-3, "{late} after 30 steps, {at_30} from the start");
+}
+
+#[test]
+fn what_is_saved_goes_on_bit_for_bit() {
+    let layout = layout();
+    let weights = Weights {
+        config: RelativeRnnConfig::recommended().into(),
+        psi: random_psi(0.25).iter().map(|&x| x as f32).collect(),
+        ..Weights::embedded("recommended").unwrap()
+    };
+    let config = LearnedOptimizerConfig::new()
+        .with_weights(weights)
+        .with_weight_decay(1e-4)
+        .with_group(ParameterGroup::new("b").frozen())
+        .with_group(ParameterGroup::new("table").with_step_multiplier(0.5));
+    let mut optimizer = config.init(&layout).unwrap();
+    let mut params = start(&layout);
+    let frozen = params[layout.range(1)].to_vec();
+    train(&mut optimizer, &layout, &mut params, 70);
+    assert_eq!(params[layout.range(1)], frozen);
+    let bytes = optimizer.to_bytes(&params).unwrap();
+    let mut resumed = config.init(&layout).unwrap();
+    let mut again = resumed.from_bytes(&bytes).unwrap();
+    assert_eq!(again, params);
+    train(&mut optimizer, &layout, &mut params, 40);
+    train(&mut resumed, &layout, &mut again, 40);
+    assert_eq!(again, params);
+    resumed.reset();
+    let mut fresh = start(&layout);
+    train(&mut resumed, &layout, &mut fresh, 70);
+    let mut first = start(&layout);
+    train(&mut config.init(&layout).unwrap(), &layout, &mut first, 70);
+    assert_eq!(fresh, first);
+}
+
+#[test]
+fn settings_of_the_other_optimizer_are_refused() {
+    let refuse = |config: LearnedOptimizerConfig| config.init(&layout()).unwrap_err().to_string();
+    let config = LearnedOptimizerConfig::new;
+    assert!(refuse(config().with_compact_state()).starts_with("a compact state is a setting of"));
+    assert!(refuse(config().with_initial_rate(0.1)).starts_with("an initial rate is"));
+    assert!(refuse(config().with_averaging(None)).starts_with("an averaging of its own is"));
+}

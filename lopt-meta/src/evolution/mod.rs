@@ -1,0 +1,261 @@
+//! Evolution strategies for the [`RelativeRnn`](lopt_core::RelativeRnn): whole training runs of practice
+//! jobs, scored by their losses on validation rows.
+//!
+//! An update draws pairs of runs: the same job, start, batches and factor of the steps, once with psi
+//! plus a perturbation and once with psi minus it (Salimans et al. 2017, with mirrored sampling). The
+//! difference of the two scores, which is limited, weighs the perturbation in the estimate of the
+//! gradient. There is no truncation and nothing is differentiated, so that what is drawn may be as long
+//! and as noisy as real jobs are.
+
+mod recipe;
+mod score;
+
+pub use recipe::{EvolutionRecipe, RECOMMENDED};
+pub use score::{Practice, tuned_adamw};
+
+use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
+use lopt_core::weights::TrainingRecord;
+use lopt_core::{LearnedOptimizerConfig, RelativeRnnConfig, Weights};
+use rayon::prelude::*;
+
+use crate::checkpoint::{Checkpoint, Counters};
+use crate::config::RecipeError;
+use crate::meta_optimizer::{MetaState, rate};
+use crate::trainer::UpdateReport;
+
+/// A run of an [`EvolutionRecipe`].
+#[derive(Debug)]
+pub struct EvolutionTrainer {
+    recipe: EvolutionRecipe,
+    jobs: Vec<Practice>,
+    validation: Vec<Practice>,
+    meta: MetaState,
+    counters: Counters,
+}
+
+impl EvolutionTrainer {
+    /// A run from nothing: hidden layers are drawn, the readout is zero.
+    #[must_use]
+    pub fn new(recipe: EvolutionRecipe) -> Self {
+        let psi = recipe.networks.initialize(&mut stream(recipe.seed, &[INITIAL]));
+        Self::at(recipe, psi)
+    }
+
+    /// A run from existing weights.
+    ///
+    /// # Errors
+    ///
+    /// If they are not of the recipe's optimizer.
+    pub fn from_weights(recipe: EvolutionRecipe, weights: &Weights) -> Result<Self, RecipeError> {
+        if weights.config != recipe.networks.into() {
+            return Err(RecipeError::OtherOptimizer);
+        }
+        Ok(Self::at(recipe, weights.psi_f64()))
+    }
+
+    fn at(recipe: EvolutionRecipe, psi: Vec<f64>) -> Self {
+        let jobs = |from: u64, count: u64| -> Vec<Practice> {
+            let known = tuned().filter(|(number, _)| (from..from + count).contains(number));
+            let known: Vec<(u64, f64)> = known.collect();
+            let all = known.par_iter().map(|&(number, loss)| Practice::new(number, loss));
+            all.collect::<Vec<_>>().into_iter().filter(Practice::teaches).collect()
+        };
+        Self {
+            validation: jobs(0, FIRST_JOB),
+            jobs: jobs(FIRST_JOB, recipe.jobs),
+            meta: MetaState::new(psi, &recipe.meta_optimizer),
+            counters: Counters { best_score: f64::INFINITY, ..Counters::default() },
+            recipe,
+        }
+    }
+
+    /// Goes on where a checkpoint was written, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// If its recipe cannot be followed.
+    pub fn resume(saved: &Checkpoint) -> Result<Self, RecipeError> {
+        let recipe = EvolutionRecipe::parse(&saved.recipe)?;
+        let expected = recipe.networks.meta_parameters();
+        if saved.meta.psi.len() != expected {
+            return Err(RecipeError::OtherOptimizer);
+        }
+        let mut trainer = Self::at(recipe, vec![0.0; expected]);
+        trainer.meta = saved.meta.clone();
+        trainer.counters = saved.counters.clone();
+        Ok(trainer)
+    }
+
+    /// One update of psi.
+    pub fn update(&mut self) -> UpdateReport {
+        let (recipe, update) = (&self.recipe, self.counters.updates);
+        let readout = recipe.networks.readout();
+        let free = if update < recipe.readout_first { readout } else { 0..self.meta.psi.len() };
+        let pairs: Vec<Pair> =
+            (0..recipe.pairs).into_par_iter().map(|pair| self.pair(update, pair, &free)).collect();
+        let mut gradient = vec![0.0; self.meta.psi.len()];
+        let share = 1.0 / (2.0 * recipe.sigma * pairs.len() as f64);
+        let (mut score, mut steps) = (0.0, 0);
+        for Pair { noise, difference, mean, steps: taken } in pairs {
+            let weight = share * difference.clamp(-LARGEST_DIFFERENCE, LARGEST_DIFFERENCE);
+            gradient[free.clone()].iter_mut().zip(noise).for_each(|(g, e)| *g += weight * e);
+            score += mean / recipe.pairs as f64;
+            steps += taken;
+        }
+        let of = &recipe.meta_optimizer;
+        let norm = self.meta.update(of, &gradient, update, recipe.updates);
+        let counters = &mut self.counters;
+        let follow = (1.0 / (update + 1) as f64).max(0.02);
+        counters.meta_loss += follow * (score - counters.meta_loss);
+        counters.updates += 1;
+        counters.instance_steps += steps;
+        UpdateReport {
+            meta_loss: score,
+            meta_loss_average: counters.meta_loss,
+            update: counters.updates,
+            norm,
+            rate: rate(of, update, recipe.updates),
+            instance_steps: steps,
+            diverged: 0,
+            used: recipe.pairs,
+        }
+    }
+
+    fn pair(&self, update: u64, pair: usize, free: &std::ops::Range<usize>) -> Pair {
+        let recipe = &self.recipe;
+        let rng = &mut stream(recipe.seed, &[PAIRS, update, pair as u64]);
+        let job = &self.jobs[below(rng, self.jobs.len())];
+        let factor = draw_factor(recipe, rng);
+        let seed = below(rng, 1 << 20) as u64;
+        let noise: Vec<f64> = free.clone().map(|_| normal(rng)).collect();
+        let at = |sign: f64| {
+            let mut psi = self.meta.psi.clone();
+            let moved = psi[free.clone()].iter_mut().zip(&noise);
+            moved.for_each(|(x, e)| *x += sign * recipe.sigma * e);
+            score(job, &recipe.networks, &psi, factor, seed)
+        };
+        let (plus, minus) = (at(1.0), at(-1.0));
+        let steps = 2 * job.task.steps as u64;
+        Pair { noise, difference: plus - minus, mean: 0.5 * (plus + minus), steps }
+    }
+
+    /// Mean score of the averaged psi on jobs that are not trained on, with all steps as they are, four
+    /// times shorter and four times longer.
+    pub fn validate(&mut self) -> f64 {
+        let (networks, psi) = (&self.recipe.networks, &self.meta.average);
+        let runs: Vec<(&Practice, f64)> = [1.0, 0.25, 4.0]
+            .into_iter()
+            .flat_map(|factor| self.validation.iter().map(move |job| (job, factor)))
+            .collect();
+        let scores: Vec<f64> =
+            runs.par_iter().map(|(job, factor)| score(job, networks, psi, *factor, 1)).collect();
+        let score = scores.iter().sum::<f64>() / scores.len() as f64;
+        // the last counts, not the best: the rate falls, and choosing would be fitting once more
+        let counters = &mut self.counters;
+        (counters.best_score, counters.best_update) = (score, counters.updates);
+        counters.best_psi.clone_from(psi);
+        score
+    }
+
+    /// The recipe.
+    #[must_use]
+    pub fn recipe(&self) -> &EvolutionRecipe {
+        &self.recipe
+    }
+
+    /// psi and the meta-optimizer.
+    #[must_use]
+    pub fn meta(&self) -> &MetaState {
+        &self.meta
+    }
+
+    /// How far the run is.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Everything needed to go on.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            recipe: self.recipe.to_toml(),
+            meta: self.meta.clone(),
+            counters: self.counters.clone(),
+            slots: Vec::new(),
+        }
+    }
+
+    /// The averaged psi as it stands: at the end of the run, the weights that come of it.
+    #[must_use]
+    pub fn weights(&self, commit: &str) -> Weights {
+        Weights {
+            config: self.recipe.networks.into(),
+            psi: self.meta.average.iter().map(|&x| x as f32).collect(),
+            record: TrainingRecord {
+                recipe: self.recipe.to_toml(),
+                seed: self.recipe.seed,
+                updates: self.counters.updates,
+                instance_steps: self.counters.instance_steps,
+                validation: self.counters.best_score,
+                commit: commit.to_owned(),
+            },
+        }
+    }
+}
+
+/// Two runs that differ in the sign of a perturbation.
+struct Pair {
+    noise: Vec<f64>,
+    /// Score with plus less score with minus.
+    difference: f64,
+    mean: f64,
+    steps: u64,
+}
+
+/// Score of a run with these meta-parameters, all of whose steps are multiplied by `factor`.
+fn score(job: &Practice, networks: &RelativeRnnConfig, psi: &[f64], factor: f64, seed: u64) -> f64 {
+    let weights = Weights {
+        config: (*networks).into(),
+        psi: psi.iter().map(|&x| x as f32).collect(),
+        record: TrainingRecord::default(),
+    };
+    let config = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
+    match config.init(&job.task.job.layout()) {
+        Ok(mut optimizer) => {
+            optimizer.set_lr_multiplier(factor as f32);
+            job.score(job.run(seed, &mut optimizer))
+        }
+        // only meta-parameters that are not finite are refused
+        Err(_) => job.score([f64::NAN; 3]),
+    }
+}
+
+fn draw_factor(recipe: &EvolutionRecipe, rng: &mut Rng) -> f64 {
+    let most = recipe.largest_factor.ln();
+    let factor = uniform(rng, -most, most).exp();
+    if unit(rng) < recipe.factor_probability { factor } else { 1.0 }
+}
+
+/// Numbers of practice jobs, and what [`tuned_adamw`] reaches on them; those below [`FIRST_JOB`] are for
+/// validation.
+fn tuned() -> impl Iterator<Item = (u64, f64)> {
+    let pair = |line: &str| {
+        let (number, loss) = line.split_once(' ')?;
+        Some((number.parse().ok()?, loss.parse().ok()?))
+    };
+    include_str!("tuned.txt").lines().filter_map(pair)
+}
+
+/// Number of the first practice job to train on.
+const FIRST_JOB: u64 = 1000;
+
+/// Practice jobs to train on of which [`tuned`] knows.
+const KNOWN_JOBS: u64 = 540;
+
+/// Most that one pair counts.
+const LARGEST_DIFFERENCE: f64 = 0.5;
+
+/// Streams.
+const INITIAL: u64 = 0;
+const PAIRS: u64 = 1;

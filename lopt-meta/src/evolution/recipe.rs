@@ -1,0 +1,94 @@
+//! What decides a run of evolution strategies.
+
+use lopt_core::RelativeRnnConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{MetaOptimizerConfig, RecipeError, one_line, within};
+
+/// The recipe of the embedded weights `recommended`, as TOML.
+pub const RECOMMENDED: &str = include_str!("../../recipes/recommended.toml");
+
+/// A recipe for a relative RNN, read from TOML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvolutionRecipe {
+    /// `relative-rnn`.
+    pub optimizer: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Number of meta-updates.
+    pub updates: u64,
+    /// Sizes of the networks.
+    pub networks: RelativeRnnConfig,
+    /// Practice jobs to train on.
+    pub jobs: u64,
+    /// Runs in pairs per update: one at psi plus a perturbation, one at psi minus it.
+    pub pairs: usize,
+    /// Standard deviation of a perturbation.
+    pub sigma: f64,
+    /// Updates in which only the readout is perturbed, whose meta-parameters are zero at the start.
+    pub readout_first: u64,
+    /// Probability that all steps of a pair are multiplied by a factor, which the optimizer has to make
+    /// up for.
+    pub factor_probability: f64,
+    /// The factor is log-uniform between its inverse and this.
+    pub largest_factor: f64,
+    /// How psi moves.
+    pub meta_optimizer: MetaOptimizerConfig,
+    /// Updates between checkpoints.
+    pub checkpoint_every: u64,
+    /// Updates between evaluations on practice jobs that are not trained on; 0 for never.
+    pub validate_every: u64,
+}
+
+impl EvolutionRecipe {
+    /// Whether a recipe is one of these.
+    #[must_use]
+    pub fn is_meant_by(text: &str) -> bool {
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        table.get("optimizer").and_then(toml::Value::as_str) == Some(OPTIMIZER)
+    }
+
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    ///
+    /// If it does not parse or a number is out of range.
+    pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Syntax(one_line(&e)))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Panics
+    ///
+    /// Never: all fields have a form in TOML.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is a table of numbers and names")
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        if self.optimizer != OPTIMIZER {
+            return Err(RecipeError::Optimizer(self.optimizer.clone()));
+        }
+        self.networks.validate().map_err(|e| RecipeError::Switches(e.to_string()))?;
+        for (name, value, least, most) in [
+            ("updates", self.updates as f64, 1.0, 1e12),
+            ("jobs", self.jobs as f64, 1.0, super::KNOWN_JOBS as f64),
+            ("pairs", self.pairs as f64, 1.0, 1e5),
+            ("sigma", self.sigma, 1e-6, 10.0),
+            ("factor_probability", self.factor_probability, 0.0, 1.0),
+            ("largest_factor", self.largest_factor, 1.0, 1e3),
+            ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
+        ] {
+            within(name, value, least, most)?;
+        }
+        self.meta_optimizer.check()
+    }
+}
+
+/// Name of the optimizer in recipes.
+const OPTIMIZER: &str = "relative-rnn";

@@ -1,0 +1,160 @@
+//! What a run on a practice job is worth.
+
+use lopt_core::Optimizer;
+use lopt_core::baselines::AdamW;
+use lopt_problems::{Objective, PracticeTask, Probe, practice, train};
+
+/// A practice job, with what a tuned baseline reaches on it.
+#[derive(Clone, Debug)]
+pub struct Practice {
+    /// The job.
+    pub task: PracticeTask,
+    /// Validation loss of the best answer that does not look at the input.
+    guessing: f64,
+    /// Final validation loss of [`tuned_adamw`].
+    tuned: f64,
+}
+
+impl Practice {
+    /// The job of a number.
+    ///
+    /// * `tuned`: what [`tuned_adamw`] reaches on it.
+    #[must_use]
+    pub fn new(number: u64, tuned: f64) -> Self {
+        let task = practice(number);
+        let guessing = task.job.guessing();
+        Self { task, guessing, tuned }
+    }
+
+    /// Whether there is something to learn: tuned AdamW is well below guessing.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        self.guessing - self.tuned > 0.03 * self.guessing.abs().min(1.0)
+    }
+
+    /// Validation losses after a third, two thirds and all of the steps, as distances to those of tuned
+    /// AdamW on a logarithmic scale: 0 is as good, less is better.
+    #[must_use]
+    pub fn score(&self, losses: [f64; 3]) -> f64 {
+        WEIGHTS.iter().zip(losses).map(|(weight, loss)| weight * self.score_one(loss)).sum()
+    }
+
+    /// With a loss that can go to zero a power of the ratio; else the part of the way from guessing to
+    /// tuned AdamW that is left, of which [`SLACK`] counts as nothing.
+    fn score_one(&self, loss: f64) -> f64 {
+        let Self { task, guessing, tuned } = self;
+        if !loss.is_finite() {
+            return LOST;
+        }
+        if task.to_zero {
+            let least = 1e-8 * guessing;
+            return (0.35 * ((loss + least) / (tuned + least)).ln()).clamp(-4.0, LOST);
+        }
+        let left = (loss - tuned) / (guessing - tuned).max(1e-9);
+        ((left.max(-0.9 * SLACK) + SLACK) / SLACK).ln().clamp(-2.5, 3.5)
+    }
+
+    /// Trains a fresh optimizer; the losses that [`score`](Self::score) takes, infinite from where the
+    /// run was lost.
+    pub fn run(&self, seed: u64, optimizer: &mut dyn Optimizer) -> [f64; 3] {
+        losses(&self.task, seed, optimizer)
+    }
+}
+
+fn losses(task: &PracticeTask, seed: u64, optimizer: &mut dyn Optimizer) -> [f64; 3] {
+    let mut start = task.job.start(seed);
+    let steps = task.steps;
+    let at = [steps / 3, 2 * steps / 3, steps];
+    let mut seen = Validated { at, losses: [f64::INFINITY; 3] };
+    // how a run that is lost ended shows in its losses
+    train(&mut *start.objective, optimizer, &mut start.params, steps, &mut seen);
+    seen.losses
+}
+
+struct Validated {
+    at: [usize; 3],
+    losses: [f64; 3],
+}
+
+impl Probe for Validated {
+    fn parameters(
+        &mut self,
+        step: usize,
+        params: &[f32],
+        objective: &mut dyn Objective,
+    ) -> Result<(), String> {
+        for (_, place) in self.at.iter().zip(&mut self.losses).filter(|(at, _)| **at == step) {
+            let loss = objective.validate(params).map_or(f64::NAN, |validation| validation.loss);
+            if !loss.is_finite() {
+                return Err(format!("the validation loss is {loss}"));
+            }
+            *place = loss;
+        }
+        Ok(())
+    }
+}
+
+/// Final validation loss of Adam with 5 % warm-up and a cosine, at the best of four rates.
+#[must_use]
+pub fn tuned_adamw(task: &PracticeTask) -> f64 {
+    let of_rate = |rate: f64| {
+        let adam = AdamW::new(&task.job.layout(), rate, 0.0);
+        let mut optimizer = Cosine { adam, taken: 0, steps: task.steps, before: Vec::new() };
+        losses(task, 0, &mut optimizer)[2]
+    };
+    RATES.into_iter().map(of_rate).fold(f64::INFINITY, f64::min)
+}
+
+/// Adam, each of whose steps is shortened to the part that the schedule leaves.
+struct Cosine {
+    adam: AdamW,
+    taken: usize,
+    steps: usize,
+    before: Vec<f32>,
+}
+
+impl Optimizer for Cosine {
+    fn name(&self) -> &str {
+        "adamw-cosine"
+    }
+
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), lopt_core::StepError> {
+        let (taken, steps) = (self.taken as f64, self.steps as f64);
+        let warmup = (0.05 * steps).max(1.0);
+        let part = if taken < warmup {
+            (taken + 1.0) / warmup
+        } else {
+            let done = (taken - warmup) / (steps - warmup);
+            0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        };
+        self.taken += 1;
+        self.before.clear();
+        self.before.extend_from_slice(params);
+        self.adam.step(params, grads)?;
+        for (x, before) in params.iter_mut().zip(&self.before) {
+            *x = before + part as f32 * (*x - before);
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.adam.memory_bytes()
+    }
+
+    fn reset(&mut self) {
+        self.adam.reset();
+        self.taken = 0;
+    }
+}
+
+/// Of the losses on the way and at the end.
+const WEIGHTS: [f64; 3] = [0.2, 0.3, 0.5];
+
+/// Part of the way from guessing to tuned AdamW that counts as nothing.
+const SLACK: f64 = 0.1;
+
+/// What a run that is lost counts.
+const LOST: f64 = 2.0;
+
+/// Rates of tuned AdamW.
+const RATES: [f64; 4] = [1e-3, 3e-3, 1e-2, 3e-2];

@@ -1,0 +1,104 @@
+//! Evolution strategies: the same bits again, from a checkpoint, and what the scores mean.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use lopt_core::baselines::AdamW;
+use lopt_core::{RelativeRnnConfig, Weights};
+use lopt_meta::evolution::{Practice, RECOMMENDED, tuned_adamw};
+use lopt_meta::{Checkpoint, EvolutionRecipe, EvolutionTrainer};
+use lopt_problems::practice;
+
+fn recipe() -> EvolutionRecipe {
+    let mut recipe = EvolutionRecipe::parse(RECOMMENDED).unwrap();
+    (recipe.jobs, recipe.pairs, recipe.updates, recipe.readout_first) = (3, 2, 4, 2);
+    recipe
+}
+
+fn in_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
+}
+
+fn update(trainer: &mut EvolutionTrainer, times: usize) {
+    for _ in 0..times {
+        trainer.update();
+    }
+}
+
+#[test]
+fn a_run_gives_the_same_bits_with_any_number_of_threads_and_when_it_is_resumed() {
+    let whole = in_threads(1, || {
+        let mut trainer = EvolutionTrainer::new(recipe());
+        update(&mut trainer, 4);
+        trainer.weights("")
+    });
+    let in_two = in_threads(2, || {
+        let mut trainer = EvolutionTrainer::new(recipe());
+        let first = trainer.meta().psi.clone();
+        update(&mut trainer, 2);
+        let readout = recipe().networks.readout();
+        let psi = &trainer.meta().psi;
+        assert_eq!(psi[..readout.start], first[..readout.start]);
+        assert_ne!(psi[readout.clone()], first[readout]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.lopt");
+        trainer.checkpoint().write(&path).unwrap();
+        let mut resumed = EvolutionTrainer::resume(&Checkpoint::read(&path).unwrap()).unwrap();
+        update(&mut resumed, 2);
+        assert_ne!(resumed.meta().psi[..10], first[..10]);
+        resumed.weights("")
+    });
+    assert!(whole == in_two);
+    assert_eq!(whole.record.updates, 4);
+    EvolutionTrainer::from_weights(recipe(), &whole).unwrap();
+    let other = Weights::embedded("paper").unwrap();
+    assert!(EvolutionTrainer::from_weights(recipe(), &other).is_err());
+}
+
+#[test]
+fn scores_are_relative_to_tuned_adamw() {
+    for number in [0, 2] {
+        let task = practice(number);
+        let tuned = tuned_adamw(&task);
+        let job = Practice::new(number, tuned);
+        assert!(job.teaches());
+        let better = tuned - 0.05 * (task.job.guessing() - tuned);
+        assert!(job.score([tuned; 3]).abs() < 1e-9);
+        assert!(job.score([better; 3]) < -0.5);
+        assert!(job.score([f64::INFINITY; 3]) > 1.0);
+        let mut slow = AdamW::new(&task.job.layout(), 1e-6, 0.0);
+        assert!(job.score(job.run(0, &mut slow)) > 1.0);
+    }
+}
+
+/// The file of what tuned AdamW reaches is that of these jobs.
+#[test]
+fn known_scores_are_right() {
+    let known = include_str!("../src/evolution/tuned.txt").lines();
+    let known: Vec<(u64, f64)> = known
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(number, loss)| (number.parse().unwrap(), loss.parse().unwrap()))
+        .collect();
+    assert_eq!(known.len(), 54 + 540);
+    for &(number, loss) in known.iter().filter(|(number, _)| [0, 1, 1001, 1055].contains(number)) {
+        let again = tuned_adamw(&practice(number));
+        assert!((again - loss).abs() < 1e-3 * loss.abs(), "{number}: {again}, {loss}");
+    }
+}
+
+#[test]
+fn recipes_that_cannot_be_followed_are_refused() {
+    let change = |from: &str, to: &str| {
+        assert!(RECOMMENDED.contains(from));
+        EvolutionRecipe::parse(&RECOMMENDED.replace(from, to)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        change("pairs = 32", "pairs = 0"),
+        "pairs is 0.0, expected a number from 1.0 to 100000.0"
+    );
+    assert!(change("sigma = 0.05", "sigma = nan").starts_with("sigma is NaN"));
+    assert!(change("jobs = 540", "jobs = 541").starts_with("jobs is 541"));
+    assert!(change("tensor_hidden = 8", "tensor_hidden = 0").contains("tensor_hidden is 0"));
+    assert!(change("kind = \"adam\"", "kind = \"lion\"").contains("lion"));
+    assert!(change("seed = 1", "sed = 1").contains("sed"));
+    assert_eq!(RelativeRnnConfig::recommended().meta_parameters(), 990);
+}
