@@ -61,6 +61,8 @@ fn every_row_has_its_figures() {
         ("step-unguarded", 1),
         ("step-guarded", 1),
         ("step-many-tensors", 1),
+        ("relative", 3),
+        ("relative-many-tensors", 1),
         ("adam", 2),
         ("copy", 1),
         ("meta-quadratic20", 1),

@@ -8,6 +8,10 @@ use lopt_burn::{LearnedOptimizer, LearnedOptimizerConfig};
 use lopt_core::{Layout, Optimizer, ParameterGroup, Schedule, TensorShape};
 use model::{Model, bits, data, device, flat};
 
+fn hierarchical() -> lopt_core::Weights {
+    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+}
+
 fn layout() -> Layout {
     let tensors: [(&str, &[usize]); 10] = [
         ("conv.weight", &[2, 1, 3, 3]),
@@ -28,7 +32,11 @@ fn configs() -> [lopt_core::LearnedOptimizerConfig; 3] {
     let new = lopt_core::LearnedOptimizerConfig::new;
     [
         new(),
-        new().with_averaging(None).with_compact_state().with_guard(None),
+        new()
+            .with_weights(hierarchical())
+            .with_averaging(None)
+            .with_compact_state()
+            .with_guard(None),
         new()
             .with_group(ParameterGroup::new("conv.*").with_step_multiplier(0.5))
             .with_group(ParameterGroup::new("*.bias").with_weight_decay(0.0))

@@ -8,6 +8,10 @@ use lopt_burn::{GuardEvent, LearnedOptimizer, LearnedOptimizerConfig, Weights};
 use model::{Model, bits, data, device, flat, linear};
 use std::sync::{Arc, Mutex};
 
+fn hierarchical() -> lopt_core::Weights {
+    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+}
+
 type Data = (Tensor<2>, Tensor<2>);
 
 fn run(optimizer: &mut LearnedOptimizer, mut module: Model, data: &Data, steps: usize) -> Model {
@@ -24,7 +28,7 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.state");
     let config = LearnedOptimizerConfig::new().with_weight_decay(1e-4);
-    for config in [config.clone(), config.with_compact_state()] {
+    for config in [config.clone(), config.with_weights(hierarchical()).with_compact_state()] {
         let mut module = Model::new(&device);
         let mut optimizer = config.init(&module).unwrap();
         module = run(&mut optimizer, module, &data, 20);

@@ -9,14 +9,18 @@ use lopt_candle::{LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, Sche
 use lopt_core::Optimizer as _;
 use model::{Mlp, batch, bits, values};
 
+fn hierarchical() -> lopt_core::Weights {
+    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+}
+
 const STEPS: u64 = 50;
 
 fn configs() -> Vec<LearnedOptimizerConfig> {
     let plain = LearnedOptimizerConfig::new;
     vec![
         plain(),
-        plain().with_compact_state().with_guard(None),
-        plain().with_averaging(None).with_weight_decay(1e-3),
+        plain().with_weights(hierarchical()).with_compact_state().with_guard(None),
+        plain().with_weights(hierarchical()).with_averaging(None).with_weight_decay(1e-3),
         plain()
             .with_group(ParameterGroup::new("*.bias").with_step_multiplier(2.0))
             .with_clipping_norm(0.5)
@@ -102,7 +106,8 @@ fn in_the_place_of_adamw_it_trains() {
 fn the_rate_of_the_trait_multiplies_steps() {
     let moved = |rate: f64| {
         let mlp = Mlp::new(DType::F32);
-        let config = LearnedOptimizerConfig::new().with_averaging(None);
+        let config =
+            LearnedOptimizerConfig::new().with_weights(hierarchical()).with_averaging(None);
         let mut optimizer = LearnedOptimizer::from_var_map(&mlp.map, config).unwrap();
         assert_eq!(optimizer.learning_rate(), 1.0);
         optimizer.set_learning_rate(rate);

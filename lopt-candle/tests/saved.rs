@@ -8,12 +8,16 @@ use candle_nn::Optimizer as _;
 use lopt_candle::{Error, LearnedOptimizer, LearnedOptimizerConfig, Schedule, StateError};
 use model::{Mlp, batch, bits};
 
+fn hierarchical() -> lopt_core::Weights {
+    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+}
+
 fn configs() -> [LearnedOptimizerConfig; 3] {
     let plain = LearnedOptimizerConfig::new();
     let schedule = Schedule::Cosine { steps: 100, floor: 0.1 };
     [
         plain.clone(),
-        plain.clone().with_compact_state().with_weight_decay(1e-4),
+        plain.clone().with_weights(hierarchical()).with_compact_state().with_weight_decay(1e-4),
         plain.with_schedule(schedule),
     ]
 }

@@ -8,6 +8,10 @@ use candle_nn::{Optimizer as _, VarBuilder, VarMap, batch_norm, linear};
 use lopt_candle::{Error, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup};
 use model::{Mlp, batch, bits, set, values};
 
+fn hierarchical() -> lopt_core::Weights {
+    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+}
+
 fn config() -> LearnedOptimizerConfig {
     LearnedOptimizerConfig::new()
 }
@@ -97,7 +101,9 @@ fn any_rank_and_any_stride() {
     let deep = Var::ones((1, 2, 1, 3, 2), DType::F32, &Device::Cpu).unwrap();
     let integers = Var::zeros(4, DType::U32, &Device::Cpu).unwrap();
     let list = vec![scalar.clone(), integers, matrix.clone(), deep.clone()];
-    let mut optimizer = LearnedOptimizer::new(list, config().with_averaging(None)).unwrap();
+    let mut optimizer =
+        LearnedOptimizer::new(list, config().with_weights(hierarchical()).with_averaging(None))
+            .unwrap();
     let names: Vec<&str> = optimizer.effective_step().iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["var.0", "var.2", "var.3"]);
     // candle adds gradients up in contiguous tensors; others may come from elsewhere

@@ -187,7 +187,7 @@ impl HierarchicalRnnConfig {
         }
     }
 
-    /// The configuration of our recommended weights: no second point to hold, squashed inputs
+    /// The configuration of our weights `hierarchical-rnn`: no second point to hold, squashed inputs
     /// scaled by the next shorter timescale, log rates kept within nine decades either way of one,
     /// steps that rise over the first 20 and fall slowly with time, the largest step sooner, a clock,
     /// and wide tensors.

@@ -198,8 +198,8 @@ impl Reference {
                 0.3 * (((s[4] / n).sqrt() / scale).max(1e-6).ln() + 3.0),
                 (t.n + 1.0).ln() / 5.0 - 1.0,
                 f64::from(u8::from(matrix)),
-                n.ln() / 5.0 - 1.0,
-                fan_in.ln() / 4.0 - 0.5,
+                n.min(4500.0).ln() / 5.0 - 1.0,
+                fan_in.min(450.0).ln() / 4.0 - 0.5,
                 0.3 * t.seen[3][1],
                 0.5 * (t.rates[0] / 0.08).ln(),
             ];

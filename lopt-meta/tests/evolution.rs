@@ -85,6 +85,17 @@ fn known_scores_are_right() {
     }
 }
 
+/// The networks are told of no larger tensors than they are trained on (`tensor.rs` of the relative RNN).
+#[test]
+fn no_practice_job_has_larger_tensors_than_the_networks_are_told_of() {
+    for number in (0..54).chain(1000..1540) {
+        for tensor in practice(number).job.layout().tensors() {
+            let fan_in = tensor.len() / tensor.shape.last().unwrap();
+            assert!(tensor.len() <= 4500 && fan_in <= 450, "{number}: {tensor:?}");
+        }
+    }
+}
+
 #[test]
 fn recipes_that_cannot_be_followed_are_refused() {
     let change = |from: &str, to: &str| {

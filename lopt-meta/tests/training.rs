@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::simd::Level;
-use lopt_meta::{Checkpoint, Recipe, Trainer};
+use lopt_meta::{Checkpoint, EvolutionRecipe, Recipe, Trainer};
 
 fn quadratic() -> Recipe {
     Recipe::parse(include_str!("../recipes/quadratic20.toml")).unwrap()
@@ -137,10 +137,16 @@ fn every_recipe_of_the_folder_parses_and_prints_back() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let recipe = Recipe::parse(&std::fs::read_to_string(&path).unwrap());
+        let text = std::fs::read_to_string(&path).unwrap();
+        count += 1;
+        if EvolutionRecipe::is_meant_by(&text) {
+            let recipe = EvolutionRecipe::parse(&text).unwrap();
+            assert_eq!(EvolutionRecipe::parse(&recipe.to_toml()).unwrap(), recipe);
+            continue;
+        }
+        let recipe = Recipe::parse(&text);
         let recipe = recipe.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe, "{}", path.display());
-        count += 1;
     }
     assert!(count >= 3, "{count} recipes in {folder}");
 }

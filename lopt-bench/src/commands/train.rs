@@ -414,7 +414,10 @@ impl<T: Training> Session<T> {
         let score = if counters.best_psi.is_empty() {
             "not validated".to_owned()
         } else {
-            format!("validation {:+.4} at update {}", counters.best_score, counters.best_update)
+            format!(
+                "best validation {:+.4} at update {}",
+                counters.best_score, counters.best_update
+            )
         };
         writeln!(
             out,

@@ -8,7 +8,7 @@ use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{
     GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizerConfig, Optimizer,
-    Weights,
+    RelativeRnn, RelativeRnnConfig, Weights,
 };
 use lopt_meta::config::QUADRATIC20;
 use lopt_meta::{Recipe, Trainer};
@@ -53,6 +53,17 @@ pub(super) fn learned_step(
         let optimizer = HierarchicalRnn::new(config, &psi, layout, level);
         Ok(if compact { optimizer.with_compact_state() } else { optimizer })
     })
+}
+
+/// A step of the bare relative RNN; what its networks say does not change what it costs.
+pub(super) fn relative_step(
+    layout: &Layout,
+    level: Level,
+    threads: usize,
+) -> Result<Case, CliError> {
+    let config = RelativeRnnConfig::recommended();
+    let psi = config.initialize(&mut stream(1, &[]));
+    step(layout, threads, || Ok(RelativeRnn::new(&config, &psi, layout, level)))
 }
 
 /// A step of what users have, with or without the guard.

@@ -36,6 +36,15 @@ impl Operations {
         of_parameter(c) + of_tensor(c) * (tensors as f64 * share) + of_problem(c) * share
     }
 
+    /// A step of a relative RNN, per parameter; the networks are counted as nothing beside it.
+    ///
+    /// 14 for the averages, 4 for the direction, 11 for the three points, 3 for what is summed, 9 sums
+    /// of products, a comparison; the roots of the mean square and of the bound, and two divisions.
+    pub fn of_relative_step() -> Self {
+        let functions = [0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0];
+        Self { multiply_adds: 0.0, simple: 42.0, functions }
+    }
+
     /// A step and the way back through it, per parameter.
     ///
     /// Back, every matrix product comes twice: by the transposed matrix, and as the outer product
@@ -92,6 +101,10 @@ fn point_bytes(c: &HierarchicalRnnConfig) -> f64 {
 /// Bytes that a step of Adam moves per parameter: parameter, average and mean square read and
 /// written, the gradient read.
 pub const ADAM_BYTES: f64 = 28.0;
+
+/// Bytes that a step of a relative RNN moves per parameter: gradient, two averages, iterate and
+/// parameter read; two averages, iterate, parameter and attended point written.
+pub const RELATIVE_BYTES: f64 = 40.0;
 
 fn sizes(c: &HierarchicalRnnConfig) -> (f64, f64, f64) {
     (c.parameter_hidden as f64, c.timescales as f64, c.mean_squares() as f64)

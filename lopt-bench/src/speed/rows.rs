@@ -9,12 +9,14 @@ use lopt_problems::Problem as _;
 use super::cases::{self, Case};
 use super::floor::Needs;
 use super::machine::{level_name, levels};
-use super::operations::{ADAM_BYTES, Operations, compact_step_bytes, step_bytes};
+use super::operations::{ADAM_BYTES, Operations, RELATIVE_BYTES, compact_step_bytes, step_bytes};
 use crate::error::CliError;
 use crate::suggest::unknown;
 
 /// Names that `--only` takes.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 11] = [
+    "relative",
+    "relative-many-tensors",
     "step",
     "step-compact",
     "step-guarded",
@@ -90,7 +92,22 @@ impl Wanted<'_> {
             let needs = needs(config, layout, step_bytes(config), level);
             Ok::<Row, CliError>(Row::new(name, layout.len(), threads, needs, case))
         };
+        let relative = |name: &str, layout: &Layout, threads| {
+            let case = cases::relative_step(layout, level, threads)?;
+            let operations = Operations::of_relative_step();
+            let needs = Needs { bytes: RELATIVE_BYTES, operations, level };
+            Ok::<Row, CliError>(Row::new(name, layout.len(), threads, needs, case))
+        };
         let mut rows = Vec::new();
+        if self.wants("relative") {
+            rows.push(relative("relative", &one, 1)?);
+            rows.push(relative("relative", &one, 2)?);
+        }
+        if self.wants("relative-many-tensors") {
+            let many = many_tensors()?;
+            rows.push(relative("relative-many-tensors", &many, 1)?);
+            rows.push(relative("relative", &single(many.len())?, 1)?);
+        }
         if self.wants("step") {
             rows.push(step("step", &one, level, 1)?);
             rows.push(step("step", &one, level, 2)?);

@@ -30,8 +30,9 @@ pub(super) struct Networks {
 #[derive(Clone, Debug, PartialEq)]
 struct Gru {
     hidden: usize,
-    inputs: usize,
+    /// `(inputs, 3 H)`: a product of a row and a number is a vector, so that the compiler can use lanes.
     of_inputs: Vec<f64>,
+    /// `(H, 3 H)`.
     of_state: Vec<f64>,
     bias: Vec<f64>,
 }
@@ -58,9 +59,8 @@ impl Gru {
         };
         Self {
             hidden,
-            inputs,
-            of_inputs: take(3 * hidden * inputs),
-            of_state: take(3 * hidden * hidden),
+            of_inputs: transposed(&take(3 * hidden * inputs), inputs),
+            of_state: transposed(&take(3 * hidden * hidden), hidden),
             bias: take(3 * hidden),
         }
     }
@@ -68,19 +68,29 @@ impl Gru {
     /// `h <- k h + (1 - k) tanh(W x + r U h + b)`.
     fn advance(&self, x: &[f64], h: &mut [f64]) {
         let n = self.hidden;
-        let (mut keep, mut candidate) = ([0.0; MOST], [0.0; MOST]);
-        let row = |gate: usize, unit: usize| gate * n + unit;
-        let given = |row: usize| dot(&self.of_inputs[row * self.inputs..][..self.inputs], x);
-        let kept = |row: usize, h: &[f64]| dot(&self.of_state[row * n..][..n], h);
-        for unit in 0..n {
-            let [k, r, c] = [0, 1, 2].map(|gate| row(gate, unit));
-            keep[unit] = sigmoid(self.bias[k] + given(k) + kept(k, h));
-            let reset = sigmoid(self.bias[r] + given(r) + kept(r, h));
-            candidate[unit] = (self.bias[c] + given(c) + reset * kept(c, h)).tanh();
-        }
+        let (mut given, mut kept) = ([0.0; 3 * MOST], [0.0; 3 * MOST]);
+        let (given, kept) = (&mut given[..3 * n], &mut kept[..3 * n]);
+        add_product(&self.of_inputs, x, given);
+        add_product(&self.of_state, h, kept);
         for (unit, h) in h.iter_mut().enumerate() {
-            *h = keep[unit] * *h + (1.0 - keep[unit]) * candidate[unit];
+            let [k, r, c] = [unit, n + unit, 2 * n + unit];
+            let keep = sigmoid(self.bias[k] + given[k] + kept[k]);
+            let reset = sigmoid(self.bias[r] + given[r] + kept[r]);
+            let candidate = (self.bias[c] + given[c] + reset * kept[c]).tanh();
+            *h = keep * *h + (1.0 - keep) * candidate;
         }
+    }
+}
+
+/// `(rows, columns)` as `(columns, rows)`.
+fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
+    (0..columns).flat_map(|c| values.iter().skip(c).step_by(columns).copied()).collect()
+}
+
+/// Adds `x W` to `out`, input by input.
+fn add_product(weights: &[f64], x: &[f64], out: &mut [f64]) {
+    for (row, x) in weights.chunks_exact(out.len()).zip(x) {
+        out.iter_mut().zip(row).for_each(|(out, w)| *out += w * x);
     }
 }
 

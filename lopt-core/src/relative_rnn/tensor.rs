@@ -130,8 +130,8 @@ impl Tensor {
             0.3 * (((aa / count).sqrt() / scale).max(1e-6).ln() + 3.0),
             (steps + 1.0).ln() / 5.0 - 1.0,
             self.kind.matrix,
-            self.kind.elements.ln() / 5.0 - 1.0,
-            self.kind.fan_in.ln() / 4.0 - 0.5,
+            self.kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
+            self.kind.fan_in.min(MOST_FAN_IN).ln() / 4.0 - 0.5,
             0.3 * present[1],
             0.5 * (self.length / LENGTH).ln(),
         ]
@@ -208,5 +208,8 @@ const POWER: f64 = 8.0;
 const MIX: f64 = 0.5;
 /// Least size of a tensor, so that biases can leave zero.
 const LEAST_SIZE: f64 = 0.05;
+/// Largest sizes that the networks are told of: those of the jobs that they are trained on.
+const MOST_ELEMENTS: f64 = 4500.0;
+const MOST_FAN_IN: f64 = 450.0;
 /// Most that the log of the step length drifts in a step.
 const DRIFT: f64 = 0.02;

@@ -150,10 +150,11 @@ impl EvolutionTrainer {
         let scores: Vec<f64> =
             runs.par_iter().map(|(job, factor)| score(job, networks, psi, *factor, 1)).collect();
         let score = scores.iter().sum::<f64>() / scores.len() as f64;
-        // the last counts, not the best: the rate falls, and choosing would be fitting once more
         let counters = &mut self.counters;
-        (counters.best_score, counters.best_update) = (score, counters.updates);
-        counters.best_psi.clone_from(psi);
+        if score < counters.best_score {
+            (counters.best_score, counters.best_update) = (score, counters.updates);
+            counters.best_psi.clone_from(psi);
+        }
         score
     }
 
@@ -186,18 +187,22 @@ impl EvolutionTrainer {
         }
     }
 
-    /// The averaged psi as it stands: at the end of the run, the weights that come of it.
+    /// The averaged psi with the best validation score so far, or as it stands before any.
     #[must_use]
     pub fn weights(&self, commit: &str) -> Weights {
+        let Counters { best_psi, best_score, best_update, updates, instance_steps, .. } =
+            &self.counters;
+        let evaluated = !best_psi.is_empty();
+        let psi = if evaluated { best_psi } else { &self.meta.average };
         Weights {
             config: self.recipe.networks.into(),
-            psi: self.meta.average.iter().map(|&x| x as f32).collect(),
+            psi: psi.iter().map(|&x| x as f32).collect(),
             record: TrainingRecord {
                 recipe: self.recipe.to_toml(),
                 seed: self.recipe.seed,
-                updates: self.counters.updates,
-                instance_steps: self.counters.instance_steps,
-                validation: self.counters.best_score,
+                updates: if evaluated { *best_update } else { *updates },
+                instance_steps: *instance_steps,
+                validation: if evaluated { *best_score } else { 0.0 },
                 commit: commit.to_owned(),
             },
         }
