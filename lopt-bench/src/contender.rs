@@ -76,15 +76,16 @@ pub struct Contenders {
 }
 
 impl Contenders {
-    /// The weights that are built in, and the baselines.
+    /// The weights that are built in, and the baselines. Here `lopt` is a hierarchical RNN, of which the
+    /// experiments on the paper's claims are; the field suite and races have the weights for use.
     ///
     /// # Errors
     ///
     /// If the weights are damaged.
     pub fn built_in() -> Result<Self, CliError> {
         let mut contenders = Self::default();
-        for (name, embedded) in [(LEARNED, None), ("paper", Some("paper"))] {
-            let weights = WeightsSource::load(embedded.map(Path::new))?.weights;
+        for (name, embedded) in [(LEARNED, "hierarchical-rnn"), ("paper", "paper")] {
+            let weights = WeightsSource::load(Some(Path::new(embedded)))?.weights;
             contenders.add(name, LearnedWeights::Hierarchical(weights));
         }
         Ok(contenders)

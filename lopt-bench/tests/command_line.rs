@@ -242,7 +242,7 @@ fn weights_of_one_network_are_averaged() {
     ];
     assert_eq!(mean.psi, shipped.psi);
     let line = format!(
-        "# - recommended: seed {}, {} updates",
+        "# - hierarchical-rnn: seed {}, {} updates",
         shipped.record.seed, shipped.record.updates
     );
     assert!(mean.record.recipe.contains(&line), "{}", mean.record.recipe);

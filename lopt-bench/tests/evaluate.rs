@@ -13,7 +13,7 @@ fn evaluate(folder: &Path, args: &[&str]) -> Output {
 
 fn evaluate_seeds(folder: &Path, seeds: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lopt"))
-        .args(["evaluate", "recommended", "--seeds", seeds, "--steps", "12", "--cache"])
+        .args(["evaluate", "hierarchical-rnn", "--seeds", seeds, "--steps", "12", "--cache"])
         .arg(folder.join("cache"))
         .args(args)
         .env_remove("LOPT_DATA")

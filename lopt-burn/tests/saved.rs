@@ -8,8 +8,8 @@ use lopt_burn::{GuardEvent, LearnedOptimizer, LearnedOptimizerConfig, Weights};
 use model::{Model, bits, data, device, flat, linear};
 use std::sync::{Arc, Mutex};
 
-fn hierarchical() -> lopt_core::Weights {
-    lopt_core::Weights::embedded("hierarchical-rnn").unwrap()
+fn hierarchical() -> Weights {
+    Weights::embedded("hierarchical-rnn").unwrap()
 }
 
 type Data = (Tensor<2>, Tensor<2>);

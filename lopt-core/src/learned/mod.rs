@@ -34,7 +34,7 @@ use std::sync::Arc;
 ///
 /// With default settings, and as long as the guard has nothing to do, every step is bit for bit that
 /// of the bare [`RelativeRnn`](crate::RelativeRnn), or with weights of the paper's optimizer that of
-/// the bare [`HierarchicalRnn`](crate::HierarchicalRnn).
+/// the bare [`HierarchicalRnn`].
 ///
 /// ```
 /// use lopt_core::{Layout, LearnedOptimizer, Optimizer, TensorShape};

@@ -1,8 +1,8 @@
 //! The second generation: steps relative to the size of a tensor, their length set by a Tensor RNN and
 //! a Global RNN.
 //!
-//! Data flows **gradient -> Parameter level ([`parameter`]) -> sums over a tensor -> what they say
-//! ([`tensor`]) -> Tensor RNN, Global RNN ([`networks`]) -> rates of the next step**. Directions are those
+//! Data flows **gradient -> Parameter level (`parameter.rs`) -> sums over a tensor -> what they say
+//! (`tensor.rs`) -> Tensor RNN, Global RNN (`networks.rs`) -> rates of the next step**. Directions are those
 //! of Adam with Nesterov's look-ahead, zero where gradients always were zero. What the networks read
 //! has no units: neither the scale of the loss nor that of the parameters changes a step's relative
 //! length.
