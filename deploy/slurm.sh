@@ -16,7 +16,7 @@ LOPT=${LOPT:-$HOME/lopt/target/release/lopt} # built with --features mpi
 OUT=${OUT:-$SLURM_SUBMIT_DIR/run}            # on a file system that the first node sees
 CONFIG=${CONFIG:-}                           # empty: the recipe of the built-in weights
 
-arguments=(train --distributed async --out "$OUT" --patience 300)
+arguments=(train --config hierarchical-rnn --distributed async --out "$OUT" --patience 300)
 [ -n "$CONFIG" ] && arguments+=(--config "$CONFIG")
 [ -e "$OUT/checkpoint.lopt" ] && arguments+=(--resume)
 
