@@ -67,7 +67,7 @@ fn text(figures: &[f32]) -> String {
 #[test]
 fn a_few_steps_are_those_of_the_cpu() {
     let paper = config().with_weights(Weights::embedded("paper").unwrap());
-    for (name, config) in [("recommended", config()), ("paper", paper)] {
+    for (name, config) in [("hierarchical-rnn", config()), ("paper", paper)] {
         let mlp = over::<Mlp>(&config, &[1, 2, 3, 4, 5]);
         let conv = over::<ConvNet>(&config, &[1, 2, 3, 4, 5]);
         println!("{name}: MLP {}, convolutional network {}", text(&mlp), text(&conv));

@@ -33,7 +33,8 @@ pub(crate) fn gpu() -> Device {
 }
 
 pub(crate) fn config() -> LearnedOptimizerConfig {
-    LearnedOptimizerConfig::new().with_guard(None)
+    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights).with_guard(None)
 }
 
 /// A problem with its optimizer on the CPU.

@@ -7,7 +7,9 @@ use lopt_core::{
 };
 
 fn config() -> LearnedOptimizerConfig {
+    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
     LearnedOptimizerConfig::new()
+        .with_weights(weights)
         .with_guard(None)
         .with_group(ParameterGroup::new("t0").with_step_multiplier(0.5))
         .with_group(ParameterGroup::new("t2").frozen())
@@ -108,7 +110,8 @@ fn settings_of_the_host_are_refused_with_a_sentence() {
 fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
     let start = parameters(&model(), 8);
     let paper = Weights::embedded("paper").unwrap();
-    let plain = LearnedOptimizerConfig::new().with_guard(None);
+    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
+    let plain = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
     let configs = [
         ("averaged", plain.clone()),
         ("not averaged", plain.clone().with_averaging(None)),
