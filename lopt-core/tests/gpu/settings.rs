@@ -7,7 +7,7 @@ use lopt_core::{
 };
 
 fn config() -> LearnedOptimizerConfig {
-    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
     LearnedOptimizerConfig::new()
         .with_weights(weights)
         .with_guard(None)
@@ -110,7 +110,7 @@ fn settings_of_the_host_are_refused_with_a_sentence() {
 fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
     let start = parameters(&model(), 8);
     let paper = Weights::embedded("paper").unwrap();
-    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
     let plain = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
     let configs = [
         ("averaged", plain.clone()),
