@@ -36,7 +36,7 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
         .num_threads(args.threads.unwrap_or(1))
         .build_global()
         .map_err(no_threads)?;
-    let mut transport = MpiTransport::join().map_err(|error| CliError::failed(error))?;
+    let mut transport = MpiTransport::join().map_err(CliError::failed)?;
     interrupt::leave_notes()?;
     let rank = transport.rank();
     let mut orphaned = false;
@@ -224,7 +224,7 @@ impl Training for Service<'_> {
 impl Service<'_> {
     /// Handles the next message, if one comes in this time.
     fn attend(&mut self, wait: Duration) -> Result<Option<UpdateReport>, CliError> {
-        let message = self.transport.receive(wait).map_err(|error| CliError::failed(error))?;
+        let message = self.transport.receive(wait).map_err(CliError::failed)?;
         let now = self.began.elapsed();
         let mut report = None;
         if let Some((rank, bytes)) = message {
@@ -234,7 +234,7 @@ impl Service<'_> {
                 let bytes = reply.encode().map_err(|source| {
                     CliError::failed(DistributedError::Protocol { rank: 0, source })
                 })?;
-                self.transport.send(rank, bytes).map_err(|error| CliError::failed(error))?;
+                self.transport.send(rank, bytes).map_err(CliError::failed)?;
             }
             if answer.report.is_some() {
                 self.span = Some((self.span.map_or(began, |(first, _)| first), began));
