@@ -86,7 +86,7 @@ impl Contenders {
         let mut contenders = Self::default();
         for (name, embedded) in [(LEARNED, "hierarchical-rnn"), ("paper", "paper")] {
             let weights = WeightsSource::load(Some(Path::new(embedded)))?.weights;
-            contenders.add(name, LearnedWeights::Hierarchical(weights));
+            contenders.add(name, LearnedWeights::Lopt(weights));
         }
         Ok(contenders)
     }

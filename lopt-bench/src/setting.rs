@@ -38,11 +38,11 @@ pub struct Learned {
     pub guard: bool,
 }
 
-/// Weights of either learned optimizer.
+/// Weights of a learned optimizer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LearnedWeights {
-    /// Of the hierarchical RNN.
-    Hierarchical(Arc<Weights>),
+    /// Of a relative or a hierarchical RNN.
+    Lopt(Arc<Weights>),
     /// Of the coordinatewise LSTM.
     L2l(Arc<L2lWeights>),
 }
@@ -135,7 +135,7 @@ impl Learned {
 
     fn build(&self, layout: &Layout) -> Result<Box<dyn Optimizer>, CliError> {
         let weights = match &self.weights {
-            LearnedWeights::Hierarchical(weights) => weights,
+            LearnedWeights::Lopt(weights) => weights,
             LearnedWeights::L2l(weights) => {
                 return Ok(Box::new(L2l::new(layout, weights).map_err(CliError::failed)?));
             }
@@ -156,7 +156,7 @@ mod tests {
 
     fn recommended() -> Learned {
         let weights = Weights::embedded("recommended").unwrap();
-        Learned::new("recommended", LearnedWeights::Hierarchical(Arc::new(weights)))
+        Learned::new("recommended", LearnedWeights::Lopt(Arc::new(weights)))
     }
 
     /// Parameters after two steps on constant gradients.
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(bare, guarded);
         // a relative RNN has no initial rate
         let weights = Weights::embedded("hierarchical-rnn").unwrap();
-        let other = Learned::new("other", LearnedWeights::Hierarchical(Arc::new(weights)));
+        let other = Learned::new("other", LearnedWeights::Lopt(Arc::new(weights)));
         let own = stepped(&Setting::Learned(other.clone()), 2);
         assert_ne!(stepped(&Setting::Learned(other.from_rate(Some(1.0))), 2), own);
     }

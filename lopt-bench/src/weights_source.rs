@@ -47,6 +47,6 @@ impl WeightsSource {
 
     /// The optimizer with these weights, as they are.
     pub fn learned(&self) -> Learned {
-        Learned::new(&self.label, LearnedWeights::Hierarchical(Arc::clone(&self.weights)))
+        Learned::new(&self.label, LearnedWeights::Lopt(Arc::clone(&self.weights)))
     }
 }

@@ -223,9 +223,7 @@ fn resumed<R: AnyRecipe>(
 
 /// Training by one process or many, as a [`Session`] sees it.
 pub(super) trait Training {
-    fn counters(&self) -> &Counters;
-    fn schedule(&self) -> Schedule;
-    fn psi(&self) -> &[f64];
+    fn standing(&self) -> Standing<'_>;
     fn weights(&self) -> Weights;
     /// The next update, or `None` if none has happened for a moment.
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError>;
@@ -233,33 +231,28 @@ pub(super) trait Training {
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError>;
 }
 
-/// Numbers of updates.
-#[derive(Clone, Copy)]
-pub(super) struct Schedule {
-    pub(super) updates: u64,
-    pub(super) validate_every: u64,
-    pub(super) checkpoint_every: u64,
+/// How far a run is and how far it goes.
+pub(super) struct Standing<'a> {
+    counters: &'a Counters,
+    psi: &'a [f64],
+    updates: u64,
+    validate_every: u64,
+    checkpoint_every: u64,
 }
 
-impl Schedule {
-    pub(super) fn of(learner: &Learner) -> Self {
+impl<'a> Standing<'a> {
+    pub(super) fn of(learner: &'a Learner) -> Self {
         let Recipe { updates, validate_every, checkpoint_every, .. } = *learner.recipe();
-        Self { updates, validate_every, checkpoint_every }
+        let (counters, psi) = (learner.counters(), &learner.meta().psi[..]);
+        Self { counters, psi, updates, validate_every, checkpoint_every }
     }
 }
 
 impl Training for EvolutionTrainer {
-    fn counters(&self) -> &Counters {
-        self.counters()
-    }
-
-    fn schedule(&self) -> Schedule {
+    fn standing(&self) -> Standing<'_> {
         let EvolutionRecipe { updates, validate_every, checkpoint_every, .. } = *self.recipe();
-        Schedule { updates, validate_every, checkpoint_every }
-    }
-
-    fn psi(&self) -> &[f64] {
-        &self.meta().psi
+        let (counters, psi) = (self.counters(), &self.meta().psi[..]);
+        Standing { counters, psi, updates, validate_every, checkpoint_every }
     }
 
     fn weights(&self) -> Weights {
@@ -280,16 +273,8 @@ impl Training for EvolutionTrainer {
 }
 
 impl Training for Trainer {
-    fn counters(&self) -> &Counters {
-        self.learner().counters()
-    }
-
-    fn schedule(&self) -> Schedule {
-        Schedule::of(self.learner())
-    }
-
-    fn psi(&self) -> &[f64] {
-        &self.learner().meta().psi
+    fn standing(&self) -> Standing<'_> {
+        Standing::of(self.learner())
     }
 
     fn weights(&self) -> Weights {
@@ -333,8 +318,8 @@ impl<T: Training> Session<T> {
             validation: None,
             progress: Progress::new(
                 "update",
-                trainer.counters().updates,
-                trainer.schedule().updates,
+                trainer.standing().counters.updates,
+                trainer.standing().updates,
             ),
             trainer,
         }
@@ -348,10 +333,10 @@ impl<T: Training> Session<T> {
     }
 
     fn train(&mut self, scored: bool) -> Result<(), CliError> {
-        let Schedule { updates, validate_every, checkpoint_every: save_every } =
-            self.trainer.schedule();
+        let Standing { updates, validate_every, checkpoint_every: save_every, .. } =
+            self.trainer.standing();
         let threads = rayon::current_num_threads() as f64;
-        while self.trainer.counters().updates < updates {
+        while self.trainer.standing().counters.updates < updates {
             let began = Instant::now();
             let update = self.trainer.update();
             self.unrolling += began.elapsed();
@@ -363,14 +348,14 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
-            let psi = self.trainer.psi();
+            let psi = self.trainer.standing().psi;
             if !psi.iter().all(|&x| (x as f32).is_finite()) {
-                let done = self.trainer.counters().updates;
+                let done = self.trainer.standing().counters.updates;
                 return Err(CliError::Failed(format!(
                     "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
                 )));
             }
-            let done = self.trainer.counters().updates;
+            let done = self.trainer.standing().counters.updates;
             let last = done >= updates;
             let interrupted = interrupt::asked() && !last;
             if let Some(update) = &update {
@@ -410,7 +395,7 @@ impl<T: Training> Session<T> {
 
     /// What came of it.
     pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let counters = self.trainer.counters();
+        let counters = self.trainer.standing().counters;
         let score = if counters.best_psi.is_empty() {
             "not validated".to_owned()
         } else {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
-use lopt_meta::checkpoint::Counters;
 use lopt_meta::distributed::DistributedError;
 use lopt_meta::distributed::aggregator::aggregate;
 use lopt_meta::distributed::mpi::MpiTransport;
@@ -20,7 +19,7 @@ use lopt_meta::{Checkpoint, Learner, Recipe, UpdateReport};
 
 use crate::args::{Distributed, TrainArgs};
 use crate::commands::fault_injection::Fault;
-use crate::commands::train::{Beginning, Schedule, Session, Training, beginning, recipe};
+use crate::commands::train::{Beginning, Session, Standing, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
@@ -185,16 +184,8 @@ struct Service<'a> {
 }
 
 impl Training for Service<'_> {
-    fn counters(&self) -> &Counters {
-        self.server.source().counters()
-    }
-
-    fn schedule(&self) -> Schedule {
-        Schedule::of(self.server.source())
-    }
-
-    fn psi(&self) -> &[f64] {
-        &self.server.source().meta().psi
+    fn standing(&self) -> Standing<'_> {
+        Standing::of(self.server.source())
     }
 
     fn weights(&self) -> Weights {
@@ -319,16 +310,8 @@ fn learner(
 }
 
 impl<T: Transport> Training for SyncTrainer<T> {
-    fn counters(&self) -> &Counters {
-        self.learner().counters()
-    }
-
-    fn schedule(&self) -> Schedule {
-        Schedule::of(self.learner())
-    }
-
-    fn psi(&self) -> &[f64] {
-        &self.learner().meta().psi
+    fn standing(&self) -> Standing<'_> {
+        Standing::of(self.learner())
     }
 
     fn weights(&self) -> Weights {

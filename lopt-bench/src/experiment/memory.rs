@@ -27,10 +27,7 @@ pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliEr
     for Contender { name, settings } in contenders {
         let Some(setting) = settings.first() else { continue };
         push(name, setting.build(layout, STEPS)?.as_mut());
-        if let Setting::Learned(Learned {
-            weights: LearnedWeights::Hierarchical(weights), ..
-        }) = setting
-        {
+        if let Setting::Learned(Learned { weights: LearnedWeights::Lopt(weights), .. }) = setting {
             // relative RNNs have none
             if let Ok(rnn) = HierarchicalRnn::from_weights(weights, layout) {
                 push(&format!("{name}, compact"), &mut rnn.with_compact_state());

@@ -54,7 +54,7 @@ pub fn train(
         let weights = trainer.weights("");
         let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
         let steps = trainer.counters().instance_steps;
-        (LearnedWeights::Hierarchical(Arc::new(weights)), bytes, steps)
+        (LearnedWeights::Lopt(Arc::new(weights)), bytes, steps)
     };
     write_file(path, &bytes)?;
     let row = TrainedRow {
@@ -72,7 +72,7 @@ pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWe
     let bytes = read_bytes(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
     Some(match plan.recipe == L2L {
         true => LearnedWeights::L2l(Arc::new(L2lWeights::from_bytes(&bytes).ok()?)),
-        false => LearnedWeights::Hierarchical(Arc::new(Weights::from_bytes(&bytes).ok()?)),
+        false => LearnedWeights::Lopt(Arc::new(Weights::from_bytes(&bytes).ok()?)),
     })
 }
 

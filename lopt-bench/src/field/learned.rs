@@ -29,8 +29,7 @@ pub fn run_factor(
 ) -> Result<[TimedRun; 2], CliError> {
     let row = |contender: &str| RunRow::new(task.name, contender, factor_text(factor), seed);
     let layout = task.job.layout();
-    let Setting::Learned(Learned { weights: LearnedWeights::Hierarchical(weights), .. }) = judged
-    else {
+    let Setting::Learned(Learned { weights: LearnedWeights::Lopt(weights), .. }) = judged else {
         let mut optimizer = judged.times(factor).build(&layout, steps)?;
         let without = run(task, steps, row(LEARNED), &mut *optimizer, false);
         let mut with = without.clone();

@@ -14,12 +14,13 @@ use super::recommender::{RatingModel, ratings};
 use super::resnet::ResnetCifar;
 use super::table::{Loss, Table, TableJob, TableModel, constant, standardize};
 use super::tabular_mlp::TabularMlp;
+use super::transformer::norm;
 use super::vae::Vae;
 use super::{Job, JobStart};
-use crate::classifier::{Activation, Init};
+use crate::classifier::Activation;
 use crate::data::Recipe;
 use crate::instance::{Array, Dataset};
-use crate::problem::{dense_layout, layout_of};
+use crate::problem::layout_of;
 use crate::trial::{Objective, Validation};
 
 /// A drawn job.
@@ -155,6 +156,17 @@ fn hidden(rng: &mut Rng) -> Vec<usize> {
     (0..1 + below(rng, 3)).map(|_| width(rng, 8, 64)).collect()
 }
 
+/// A network on numbers alone.
+fn mlp(
+    activation: Activation,
+    numbers: usize,
+    hidden: Vec<usize>,
+    outputs: usize,
+    dropout: f64,
+) -> TabularMlp {
+    TabularMlp { numbers, embeddings: Vec::new(), hidden, activation, outputs, dropout }
+}
+
 /// A raw target with a mean and a scale of its own, part of it noise.
 fn regression(rng: &mut Rng) -> TableJob<TabularMlp> {
     let (columns, count) = (3 + below(rng, 14), 600 + below(rng, 1500));
@@ -171,13 +183,7 @@ fn regression(rng: &mut Rng) -> TableJob<TabularMlp> {
     let targets = explained.into_iter().map(target).collect();
     rescale(&mut numbers, columns, rng);
     let dropout = if unit(rng) < 0.4 { uniform(rng, 0.05, 0.3) } else { 0.0 };
-    let model = TabularMlp {
-        numbers: columns,
-        embeddings: Vec::new(),
-        hidden: hidden(rng),
-        outputs: 1,
-        dropout,
-    };
+    let model = mlp(Activation::Relu, columns, hidden(rng), 1, dropout);
     let batch = width(rng, 16, 64);
     job(model, Loss::SquaredError, batch, &table(numbers, columns, targets, 1), 300)
 }
@@ -190,8 +196,7 @@ fn classification(rng: &mut Rng) -> TableJob<TabularMlp> {
     rescale(&mut numbers, columns, rng);
     let dropout = if unit(rng) < 0.4 { uniform(rng, 0.05, 0.4) } else { 0.0 };
     let hidden = hidden(rng);
-    let model =
-        TabularMlp { numbers: columns, embeddings: Vec::new(), hidden, outputs: classes, dropout };
+    let model = mlp(Activation::Relu, columns, hidden, classes, dropout);
     let batch = width(rng, 16, 64);
     job(model, Loss::CrossEntropy, batch, &table(numbers, columns, targets, classes), 300)
 }
@@ -218,49 +223,17 @@ fn rating(rng: &mut Rng) -> TableJob<RatingModel> {
 }
 
 /// A tanh network fitted to a smooth function without noise, by all rows at once.
-fn smooth(rng: &mut Rng) -> TableJob<Smooth> {
+fn smooth(rng: &mut Rng) -> TableJob<TabularMlp> {
     let (columns, count) = (1 + below(rng, 3), 64 + below(rng, 128));
     let numbers: Vec<f64> = (0..count * columns).map(|_| uniform(rng, -1.5, 1.5)).collect();
     let signal = Signal::draw(columns, rng);
     let targets = numbers.chunks_exact(columns).map(|row| signal.of(row) as f32).collect();
     let table = table(numbers, columns, targets, 1);
-    let model = Smooth { inputs: columns, hidden: vec![width(rng, 8, 20); 1 + below(rng, 3)] };
+    let hidden = vec![width(rng, 8, 20); 1 + below(rng, 3)];
+    let model = mlp(Activation::Tanh, columns, hidden, 1, 0.0);
     let mut job = job(model, Loss::SquaredError, count, &table, 0);
     job.validation = Arc::clone(&job.train);
     job
-}
-
-/// Tanh layers and a linear one.
-#[derive(Debug, Clone)]
-struct Smooth {
-    inputs: usize,
-    hidden: Vec<usize>,
-}
-
-impl TableModel for Smooth {
-    fn layout(&self) -> Layout {
-        dense_layout(self.inputs, self.hidden.iter().copied().chain([1]))
-    }
-
-    fn init(&self, rng: &mut Rng) -> Vec<f32> {
-        Init::Uniform.draw(&self.layout(), rng)
-    }
-
-    fn predict<'t, R: Real>(
-        &self,
-        params: &[Var<'t, R>],
-        batch: &Table,
-        _: &[Array],
-    ) -> Var<'t, R> {
-        let mut outputs = constant(params[0], &batch.numbers);
-        for (i, layer) in params.chunks_exact(2).enumerate() {
-            outputs = outputs.matmul(layer[0]) + layer[1];
-            if i < self.hidden.len() {
-                outputs = Activation::Tanh.apply(outputs);
-            }
-        }
-        outputs
-    }
 }
 
 /// Images of 8 x 8 pixels from 0 to 1, each a mixture of two of a few patterns.
@@ -317,10 +290,6 @@ fn start(layout: &Layout, rng: &mut Rng) -> Vec<f32> {
         }));
     }
     params
-}
-
-fn norm<'t, R: Real>(x: Var<'t, R>, tensors: &[Var<'t, R>]) -> Var<'t, R> {
-    x.layer_norm(1e-5) * tensors[0] + tensors[1]
 }
 
 impl TableModel for Normed {

@@ -8,6 +8,7 @@ use super::FieldTask;
 use super::random::{FIXED, Purpose, random};
 use super::table::{Loss, Table, TableJob, standardize};
 use super::tabular_mlp::TabularMlp;
+use crate::classifier::Activation;
 use crate::instance::Array;
 
 /// Embeddings of four categorical columns beside six numbers into a perceptron 96-48-4 with dropout
@@ -34,6 +35,7 @@ fn job(
         numbers: NUMERIC,
         embeddings: CATEGORIES.into_iter().zip(widths).collect(),
         hidden: hidden.to_vec(),
+        activation: Activation::Relu,
         outputs: CLASSES,
         dropout: 0.3,
     };

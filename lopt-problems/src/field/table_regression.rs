@@ -8,6 +8,7 @@ use super::FieldTask;
 use super::random::{FIXED, Purpose, random};
 use super::table::{Loss, Table, TableJob, standardize};
 use super::tabular_mlp::TabularMlp;
+use crate::classifier::Activation;
 use crate::instance::Array;
 
 /// A perceptron 14-128-128-1 with dropout 0.1 on 8,000 rows, batches of 128.
@@ -32,6 +33,7 @@ fn job(
         numbers: COLUMNS,
         embeddings: Vec::new(),
         hidden: hidden.to_vec(),
+        activation: Activation::Relu,
         outputs: 1,
         dropout: 0.1,
     };

@@ -5,11 +5,11 @@ use lopt_core::rng::{Rng, normal, unit};
 use lopt_grad::{Real, Var};
 
 use super::table::{Table, TableModel, constant};
-use crate::classifier::Init;
+use crate::classifier::{Activation, Init};
 use crate::instance::Array;
 use crate::problem::{dense_layout, layout_of};
 
-/// The numbers of a row beside the embeddings of its categories, then relu layers, each followed by
+/// The numbers of a row beside the embeddings of its categories, then hidden layers, each followed by
 /// dropout where asked for, then a linear layer.
 #[derive(Debug, Clone)]
 pub(super) struct TabularMlp {
@@ -19,6 +19,8 @@ pub(super) struct TabularMlp {
     pub(super) embeddings: Vec<(usize, usize)>,
     /// Widths of the hidden layers.
     pub(super) hidden: Vec<usize>,
+    /// Of the hidden layers.
+    pub(super) activation: Activation,
     /// Columns of the prediction.
     pub(super) outputs: usize,
     /// Probability with which a hidden unit is dropped; 0 for no dropout.
@@ -81,7 +83,7 @@ impl TableModel for TabularMlp {
         for (i, layer) in layers.chunks_exact(2).enumerate() {
             outputs = outputs.matmul(layer[0]) + layer[1];
             if i < self.hidden.len() {
-                outputs = outputs.relu();
+                outputs = self.activation.apply(outputs);
             }
             if let Some(mask) = masks.get(i) {
                 outputs = outputs * constant(outputs, mask);
@@ -104,7 +106,9 @@ mod tests {
     fn dropout_keeps_the_mean() {
         let hidden = vec![100, 50];
         let embeddings = Vec::new();
-        let model = TabularMlp { numbers: 3, embeddings, hidden, outputs: 1, dropout: 0.1 };
+        let activation = Activation::Relu;
+        let model =
+            TabularMlp { numbers: 3, embeddings, hidden, activation, outputs: 1, dropout: 0.1 };
         let masks = model.dropout_masks(200, &mut stream(1, &[]));
         assert_eq!(masks.iter().map(Array::row_len).collect::<Vec<_>>(), [100, 50]);
         for mask in &masks {

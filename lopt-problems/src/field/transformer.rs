@@ -105,7 +105,7 @@ impl LanguageModel for Transformer {
 }
 
 /// Layer normalisation with a gain and a bias, the first two tensors (Ba et al. 2016).
-fn norm<'t, R: Real>(x: Var<'t, R>, tensors: &[Var<'t, R>]) -> Var<'t, R> {
+pub(super) fn norm<'t, R: Real>(x: Var<'t, R>, tensors: &[Var<'t, R>]) -> Var<'t, R> {
     x.layer_norm(1e-5) * tensors[0] + tensors[1]
 }
 
