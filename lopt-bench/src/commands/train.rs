@@ -223,7 +223,7 @@ fn resumed<R: AnyRecipe>(
 
 /// Training by one process or many, as a [`Session`] sees it.
 pub(super) trait Training {
-    fn standing(&self) -> Standing<'_>;
+    fn course(&self) -> Course<'_>;
     fn weights(&self) -> Weights;
     /// The next update, or `None` if none has happened for a moment.
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError>;
@@ -232,7 +232,7 @@ pub(super) trait Training {
 }
 
 /// How far a run is and how far it goes.
-pub(super) struct Standing<'a> {
+pub(super) struct Course<'a> {
     counters: &'a Counters,
     psi: &'a [f64],
     updates: u64,
@@ -240,7 +240,7 @@ pub(super) struct Standing<'a> {
     checkpoint_every: u64,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Course<'a> {
     pub(super) fn of(learner: &'a Learner) -> Self {
         let Recipe { updates, validate_every, checkpoint_every, .. } = *learner.recipe();
         let (counters, psi) = (learner.counters(), &learner.meta().psi[..]);
@@ -249,10 +249,10 @@ impl<'a> Standing<'a> {
 }
 
 impl Training for EvolutionTrainer {
-    fn standing(&self) -> Standing<'_> {
+    fn course(&self) -> Course<'_> {
         let EvolutionRecipe { updates, validate_every, checkpoint_every, .. } = *self.recipe();
         let (counters, psi) = (self.counters(), &self.meta().psi[..]);
-        Standing { counters, psi, updates, validate_every, checkpoint_every }
+        Course { counters, psi, updates, validate_every, checkpoint_every }
     }
 
     fn weights(&self) -> Weights {
@@ -273,8 +273,8 @@ impl Training for EvolutionTrainer {
 }
 
 impl Training for Trainer {
-    fn standing(&self) -> Standing<'_> {
-        Standing::of(self.learner())
+    fn course(&self) -> Course<'_> {
+        Course::of(self.learner())
     }
 
     fn weights(&self) -> Weights {
@@ -318,8 +318,8 @@ impl<T: Training> Session<T> {
             validation: None,
             progress: Progress::new(
                 "update",
-                trainer.standing().counters.updates,
-                trainer.standing().updates,
+                trainer.course().counters.updates,
+                trainer.course().updates,
             ),
             trainer,
         }
@@ -333,10 +333,10 @@ impl<T: Training> Session<T> {
     }
 
     fn train(&mut self, scored: bool) -> Result<(), CliError> {
-        let Standing { updates, validate_every, checkpoint_every: save_every, .. } =
-            self.trainer.standing();
+        let Course { updates, validate_every, checkpoint_every: save_every, .. } =
+            self.trainer.course();
         let threads = rayon::current_num_threads() as f64;
-        while self.trainer.standing().counters.updates < updates {
+        while self.trainer.course().counters.updates < updates {
             let began = Instant::now();
             let update = self.trainer.update();
             self.unrolling += began.elapsed();
@@ -348,14 +348,14 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
-            let psi = self.trainer.standing().psi;
+            let psi = self.trainer.course().psi;
             if !psi.iter().all(|&x| (x as f32).is_finite()) {
-                let done = self.trainer.standing().counters.updates;
+                let done = self.trainer.course().counters.updates;
                 return Err(CliError::Failed(format!(
                     "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
                 )));
             }
-            let done = self.trainer.standing().counters.updates;
+            let done = self.trainer.course().counters.updates;
             let last = done >= updates;
             let interrupted = interrupt::asked() && !last;
             if let Some(update) = &update {
@@ -395,7 +395,7 @@ impl<T: Training> Session<T> {
 
     /// What came of it.
     pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let counters = self.trainer.standing().counters;
+        let counters = self.trainer.course().counters;
         let score = if counters.best_psi.is_empty() {
             "not validated".to_owned()
         } else {

@@ -19,7 +19,7 @@ use lopt_meta::{Checkpoint, Learner, Recipe, UpdateReport};
 
 use crate::args::{Distributed, TrainArgs};
 use crate::commands::fault_injection::Fault;
-use crate::commands::train::{Beginning, Session, Standing, Training, beginning, recipe};
+use crate::commands::train::{Beginning, Course, Session, Training, beginning, recipe};
 use crate::error::CliError;
 use crate::interrupt;
 use crate::output::{OutputFolder, say};
@@ -184,8 +184,8 @@ struct Service<'a> {
 }
 
 impl Training for Service<'_> {
-    fn standing(&self) -> Standing<'_> {
-        Standing::of(self.server.source())
+    fn course(&self) -> Course<'_> {
+        Course::of(self.server.source())
     }
 
     fn weights(&self) -> Weights {
@@ -310,8 +310,8 @@ fn learner(
 }
 
 impl<T: Transport> Training for SyncTrainer<T> {
-    fn standing(&self) -> Standing<'_> {
-        Standing::of(self.learner())
+    fn course(&self) -> Course<'_> {
+        Course::of(self.learner())
     }
 
     fn weights(&self) -> Weights {
