@@ -77,11 +77,12 @@ pub struct Given<'a> {
     /// The loss where the gradient was taken; the guard sees more with it.
     pub loss: Option<f32>,
     /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
-    /// and its state, its values in the gradient are not looked at, and it takes no step. Tensors
-    /// whose gradients have always come together train with the same bits as if there were no others
-    /// (except with a compact state, which is rounded by a hash of the place in the model, and with a
-    /// clipping norm, which is that of all): one that joins late trains as in a new optimizer, and one
-    /// that comes back goes on where it was. Up to its first gradient a tensor may be written to,
+    /// and its state, its values in the gradient are not looked at, and it takes no step: every tensor has
+    /// a clock of its own, so that one that joins late trains as from the start, and one that comes back
+    /// goes on where it was. With weights of a hierarchical RNN, tensors whose gradients have always come
+    /// together even train with the same bits as if there were no others (except with a compact state,
+    /// which is rounded by a hash of the place in the model, and with a clipping norm, which is that of
+    /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may be written to,
     /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
     pub has_gradient: &'a [bool],
 }
