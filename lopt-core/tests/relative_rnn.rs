@@ -85,7 +85,7 @@ struct Plain {
     w: [f64; 2],
     seen: [[f64; 2]; 4],
     drift: f64,
-    rates: [f64; 5],
+    rates: [f64; 6],
     hidden: Vec<f64>,
     mvzxy: Vec<[f64; 5]>,
 }
@@ -124,7 +124,7 @@ impl Reference {
                 w: [0.0; 2],
                 seen: [[0.0; 2]; 4],
                 drift: 0.0,
-                rates: [0.08, 0.9, 0.998, 8.0, 0.5],
+                rates: [1.0, 0.9, 0.998, 8.0, 0.5, 0.0],
                 hidden: vec![0.0; H],
                 mvzxy,
             }
@@ -149,12 +149,18 @@ impl Reference {
             if g.iter().all(|&g| g == 0.0) {
                 continue;
             }
-            let [length, b1, b2, power, mix] = t.rates;
-            let wanted = length * ((t.n + 1.0) / 50.0).min(1.0);
+            let [length, b1, b2, power, mix, weight_decay] = t.rates;
+            let sides: Vec<usize> = t.shape.iter().copied().filter(|&e| e > 1).collect();
+            let normal = match sides[..] {
+                [a, b] => 0.08 * (64.0 / a.min(b) as f64).sqrt().min(4.0),
+                _ => 0.08,
+            };
+            let wanted = normal * length * ((t.n + 1.0) / 50.0).min(1.0);
             t.n += 1.0;
             t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
             let scale = (t.sizes[0] * t.sizes[1]).sqrt();
-            let step = scale * wanted / (1.0 + wanted / 0.3);
+            let relative = wanted / (1.0 + wanted / 0.3);
+            let (step, keep) = (scale * relative, 1.0 - weight_decay * relative);
             let share = (power + 1.0) / (t.n + power);
             let mut s = [0.0; 9];
             for (e, &g) in t.mvzxy.iter_mut().zip(g) {
@@ -163,7 +169,7 @@ impl Reference {
                 let root = (v / t.w[1]).sqrt() + 1e-12;
                 let d = (b1 * m / (b1 * t.w[0] + 1.0 - b1) + (1.0 - b1) * g / t.w[0]) / root;
                 let u = d / (1.0 + d * d / 16.0).sqrt();
-                let z = z0 - step * u;
+                let z = if v > 0.0 { keep * z0 } else { z0 } - step * u;
                 let x = x0 + share * (z - x0);
                 *e = [m, v, z, x, x + mix * (z - x)];
                 let (gi, mi, a) = (g / root, m0 / root, z0 - x0);
@@ -201,7 +207,7 @@ impl Reference {
                 n.min(4500.0).ln() / 5.0 - 1.0,
                 fan_in.min(450.0).ln() / 4.0 - 0.5,
                 0.3 * t.seen[3][1],
-                0.5 * (t.rates[0] / 0.08).ln(),
+                0.5 * t.rates[0].ln(),
             ];
             let inputs: Vec<f64> = x.iter().chain(&self.global).copied().collect();
             t.hidden = gru(&self.psi[..of_tensor], &inputs, &t.hidden);
@@ -212,13 +218,14 @@ impl Reference {
             };
             let within = |x: f64, most: f64| most * (x / most).tanh();
             let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-            t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-8.0, 3.0);
+            t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-2.0, 2.0);
             t.rates = [
-                0.08 * (within(out(0), 3.0) + t.drift).exp(),
+                (within(out(0), 2.0) + t.drift).exp(),
                 sigmoid(9.0_f64.ln() + within(out(2), 3.0)),
                 sigmoid(499.0_f64.ln() + within(out(3), 3.0)),
                 8.0 * within(out(4), 2.5).exp(),
                 sigmoid(within(out(5), 4.0)),
+                0.02 * f64::from(u8::from(matrix)) * out(6).clamp(0.0, 2.0),
             ];
             mean.iter_mut().zip(&t.hidden).for_each(|(mean, h)| *mean += h);
             (present, clock) = (present + 1.0, clock.max(t.n));

@@ -11,12 +11,14 @@
 //!
 //! at a tensor's step `n = 1, 2, ...`; `x`, `y`, `z` start at the parameters. The size `s` of a tensor is
 //! the geometric mean of the root mean squares of `z` at the start and now, each at least 0.05; its step
-//! length `eta = r / (1 + r / 0.3)` belongs to `r = 0.08 min(1, n / 50)`. The parameters are the average
-//! `x`, the gradient is taken at `y`: use [`attended`](Optimizer::attended).
+//! length `eta = r / (1 + r / 0.3)` belongs to `r = 0.08 c min(1, n / 50)` with `c = sqrt(64 / w)`, at most 4,
+//! for a matrix of which `w` is the smaller of its sides, inputs or outputs, and `c = 1` for vectors. The
+//! parameters are the average `x`, the gradient is taken at `y`: use [`attended`](Optimizer::attended).
 //!
 //! The parts are known: Nesterov's look-ahead in Adam (Dozat 2016), relative steps (Adafactor, Shazeer
 //! & Stern 2018, section 8), gradients between iterate and average (Defazio et al. 2024), and an average
-//! over the last part of a run that grows with it (Shamir & Zhang 2013). The geometric mean lets small
+//! over the last part of a run that grows with it (Shamir & Zhang 2013). Wide matrices take shorter steps
+//! as in Yang et al. (2022). The geometric mean lets small
 //! tensors grow without letting large ones run away. A tensor whose gradients are all zero in a step
 //! rests: its `n` does not count that step.
 
@@ -24,6 +26,7 @@ use super::adam::correction;
 use super::kept;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use crate::relative_rnn::normal_length;
 
 /// Adam with relative steps and an average; nothing to tune; state `m`, `v`, `z`, `y`.
 ///
@@ -61,6 +64,8 @@ struct Clock {
     steps: u64,
     /// Root mean square at the start.
     first_size: f64,
+    /// `r` after the warm-up.
+    length: f64,
 }
 
 impl RelativeAdam {
@@ -94,8 +99,10 @@ impl RelativeAdam {
     fn begin(&mut self, params: &[f32]) {
         self.fast.copy_from_slice(params);
         self.attended.copy_from_slice(params);
-        for (clock, range) in self.clocks.iter_mut().zip(self.layout.ranges()) {
-            *clock = Clock { steps: 0, first_size: size(&params[range]) };
+        let tensors = self.layout.tensors().iter().zip(self.layout.ranges());
+        for (clock, (tensor, range)) in self.clocks.iter_mut().zip(tensors) {
+            let length = normal_length(&tensor.shape);
+            *clock = Clock { steps: 0, first_size: size(&params[range]), length };
         }
         self.begun = true;
     }
@@ -143,7 +150,7 @@ impl Optimizer for RelativeAdam {
             clock.steps += 1;
             let n = clock.steps;
             let scale = (clock.first_size * size(&self.fast[range.clone()])).sqrt();
-            let wanted = self.multiplier * STEP * (n as f64 / WARM_UP).min(1.0);
+            let wanted = self.multiplier * clock.length * (n as f64 / WARM_UP).min(1.0);
             let length = (scale * wanted / (1.0 + wanted / LONGEST)) as f32;
             let share = ((POWER + 1.0) / (n as f64 + POWER)) as f32;
             let of_mean = (BETA1 / correction(BETA1, n + 1)) as f32;
@@ -185,8 +192,6 @@ const BETA1: f64 = 0.9;
 /// Decay of the mean square: quicker than Adam's, as steps are long from the beginning.
 const BETA2: f64 = 0.998;
 const EPSILON: f32 = 1e-12;
-/// Step in units of a tensor's size.
-const STEP: f64 = 0.08;
 /// Bound of a step in those units, whatever the multiplier.
 const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length.

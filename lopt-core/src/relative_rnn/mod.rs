@@ -13,6 +13,7 @@ mod parameter;
 mod tensor;
 
 pub use config::RelativeRnnConfig;
+pub(crate) use tensor::normal_length;
 
 use std::ops::Range;
 

@@ -14,8 +14,9 @@ pub(super) const INPUTS: usize = 14;
 /// What the Global RNN reads beside the tensors: three numbers of the loss, and the clock.
 pub(super) const GLOBAL_INPUTS: usize = 4;
 
-/// Length of the step, its change, two decays, averaging, and where gradients are taken.
-pub(super) const OUTPUTS: usize = 6;
+/// Length of the step, its change, two decays of averages, averaging of iterates, where gradients are
+/// taken, and weight decay.
+pub(super) const OUTPUTS: usize = 7;
 
 /// The meta-parameters psi by network.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 //! i <- 1 / (sqrt(v / w2) + 1e-12)
 //! d <- i (b1 m / w1' + (1 - b1) g / w1)
 //! u <- d / sqrt(1 + (d / 4)^2)
-//! z <- z - step u
+//! z <- k z - step u                                          k: keep, or 1 where v is 0
 //! x <- x + share (z - x)
 //! y <- x + mix (z - x)
 //! ```
@@ -36,6 +36,8 @@ pub(super) struct Rates {
     pub weights: [f64; 3],
     /// Length of the step where `u` is 1.
     pub step: f64,
+    /// What is left of an element that ever had a gradient.
+    pub keep: f64,
     /// Part of the way that the average goes to the iterate.
     pub share: f64,
     /// Where between average (0) and iterate (1) the next gradient is taken.
@@ -191,6 +193,7 @@ struct Constants<S: Simd> {
     epsilon: S::V,
     sixteenth: S::V,
     step: S::V,
+    left: S::V,
     share: S::V,
     mix: S::V,
     one: S::V,
@@ -199,7 +202,7 @@ struct Constants<S: Simd> {
 impl<S: Simd> Constants<S> {
     #[inline(always)]
     fn new(s: S, rates: &Rates) -> Self {
-        let Rates { decays: [b1, b2], weights: [w1, next_w1, w2], step, share, mix } = *rates;
+        let Rates { decays: [b1, b2], weights: [w1, next_w1, w2], step, keep, share, mix } = *rates;
         Self {
             keep: [s.constant(b1), s.constant(b2)],
             blend: [s.constant(1.0 - b1), s.constant(1.0 - b2)],
@@ -209,6 +212,7 @@ impl<S: Simd> Constants<S> {
             epsilon: s.constant(EPSILON),
             sixteenth: s.constant(1.0 / 16.0),
             step: s.constant(step),
+            left: s.constant(keep),
             share: s.constant(share),
             mix: s.constant(mix),
             one: s.constant(1.0),
@@ -227,7 +231,8 @@ impl<S: Simd> Constants<S> {
         let d = s.mul(raw, inverse);
         let u = s.div(d, s.sqrt(s.add(self.one, s.mul(s.mul(d, d), self.sixteenth))));
         let along = s.sub(z0, x0);
-        let z = s.sub(z0, s.mul(self.step, u));
+        let left = s.select_gt(v, s.zero(), self.left, self.one);
+        let z = s.sub(s.mul(left, z0), s.mul(self.step, u));
         let x = s.add(x0, s.mul(self.share, s.sub(z, x0)));
         let y = s.add(x, s.mul(self.mix, s.sub(z, x)));
         let (gi, mi) = (s.mul(g, inverse), s.mul(m0, inverse));

@@ -19,12 +19,14 @@ pub(super) struct Tensor {
     seen: [[f64; 2]; 4],
     /// What changes of the step length have added up to.
     drift: f64,
-    /// Step in units of the tensor's size.
+    /// Step in units of its normal length.
     length: f64,
     decays: [f64; 2],
     /// Exponent of the average: it goes over about the last `1 / (power + 1)` of the steps.
     power: f64,
     mix: f64,
+    /// Weight decay in units of the relative step.
+    weight_decay: f64,
     /// Root mean square of the last step.
     pub moved: f64,
 }
@@ -37,6 +39,8 @@ struct Kind {
     elements: f64,
     /// Elements for each output: the product of all axes but the last.
     fan_in: f64,
+    /// Step in units of its size, where the networks say nothing.
+    normal: f64,
 }
 
 impl Tensor {
@@ -48,16 +52,22 @@ impl Tensor {
             _ => 1.0,
         };
         Self {
-            kind: Kind { matrix: f64::from(u8::from(matrix)), elements, fan_in },
+            kind: Kind {
+                matrix: f64::from(u8::from(matrix)),
+                elements,
+                fan_in,
+                normal: normal_length(&shape.shape),
+            },
             steps: 0,
             sizes: [0.0; 2],
             weights: [0.0; 2],
             seen: [[0.0; 2]; 4],
             drift: 0.0,
-            length: LENGTH,
+            length: 1.0,
             decays: DECAYS,
             power: POWER,
             mix: MIX,
+            weight_decay: 0.0,
             moved: 0.0,
         }
     }
@@ -78,22 +88,24 @@ impl Tensor {
 
     /// The length of the next step in units of its normal length, before its bound.
     pub(super) fn pace(&self) -> f64 {
-        self.length / LENGTH * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
+        self.length * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
     }
 
     /// Counts a step and gives its rates.
     pub(super) fn next_rates(&mut self, multiplier: f64) -> Rates {
-        let wanted = multiplier * LENGTH * self.pace();
+        let wanted = multiplier * self.kind.normal * self.pace();
         self.steps += 1;
         let [b1, b2] = self.decays;
         let [w1, w2] = &mut self.weights;
         *w1 = b1 * *w1 + (1.0 - b1);
         *w2 = b2 * *w2 + (1.0 - b2);
         let weights = [*w1, b1 * *w1 + (1.0 - b1), *w2];
+        let relative = wanted / (1.0 + wanted / LONGEST);
         Rates {
             decays: self.decays,
             weights,
-            step: self.scale() * wanted / (1.0 + wanted / LONGEST),
+            step: self.scale() * relative,
+            keep: 1.0 - self.weight_decay * relative,
             share: (self.power + 1.0) / (self.steps as f64 + self.power),
             mix: self.mix,
         }
@@ -133,19 +145,21 @@ impl Tensor {
             self.kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
             self.kind.fan_in.min(MOST_FAN_IN).ln() / 4.0 - 0.5,
             0.3 * present[1],
-            0.5 * (self.length / LENGTH).ln(),
+            0.5 * self.length.ln(),
         ]
     }
 
     /// The rates of the next step from what the networks read out.
     pub(super) fn set_rates(&mut self, out: &[f64; OUTPUTS]) {
-        let [length, change, decay1, decay2, power, mix] = *out;
-        self.drift = (self.drift + DRIFT * change.tanh()).clamp(-8.0, 3.0);
-        self.length = LENGTH * (within(length, 3.0) + self.drift).exp();
+        let [length, change, decay1, decay2, power, mix, weight_decay] = *out;
+        self.drift = (self.drift + DRIFT * change.tanh()).clamp(-MOST_DRIFT, MOST_DRIFT);
+        self.length = (within(length, 2.0) + self.drift).exp();
         let moved = |decay: f64, by: f64| sigmoid((decay / (1.0 - decay)).ln() + within(by, 3.0));
         self.decays = [moved(DECAYS[0], decay1), moved(DECAYS[1], decay2)];
         self.power = POWER * within(power, 2.5).exp();
         self.mix = sigmoid(within(mix, 4.0));
+        // what is no matrix, such as a bias, has its size for a reason
+        self.weight_decay = WEIGHT_DECAY * self.kind.matrix * weight_decay.clamp(0.0, 2.0);
     }
 
     /// What a later run needs.
@@ -160,7 +174,7 @@ impl Tensor {
             &seen1,
             &seen2,
             &seen3,
-            &[self.drift, self.length, self.power, self.mix, self.moved],
+            &[self.drift, self.length, self.power, self.mix, self.weight_decay, self.moved],
             &self.decays,
         ];
         numbers.iter_mut().zip(parts.into_iter().flatten()).for_each(|(n, x)| *n = *x);
@@ -175,14 +189,14 @@ impl Tensor {
         self.sizes = [one(), one()];
         self.weights = [one(), one()];
         self.seen = std::array::from_fn(|_| [one(), one()]);
-        [self.drift, self.length, self.power, self.mix, self.moved] =
-            [one(), one(), one(), one(), one()];
+        [self.drift, self.length, self.power] = [one(), one(), one()];
+        [self.mix, self.weight_decay, self.moved] = [one(), one(), one()];
         self.decays = [one(), one()];
     }
 }
 
 /// Numbers of [`Tensor::memory`].
-pub(super) const NUMBERS: usize = 20;
+pub(super) const NUMBERS: usize = 21;
 
 fn cosine(product: f64, a: f64, b: f64) -> f64 {
     let length = a.sqrt() * b.sqrt();
@@ -194,8 +208,22 @@ fn within(x: f64, most: f64) -> f64 {
     most * (x / most).tanh()
 }
 
-/// Step in units of a tensor's size, where the networks say nothing.
+/// Step in units of a tensor's size, where the networks say nothing: shorter for a matrix, the larger the
+/// smaller of its sides is, as the elements of a step add up along it while those of a random matrix
+/// cancel out (Yang et al. 2022, "Tensor Programs V").
+pub(crate) fn normal_length(shape: &[usize]) -> f64 {
+    let mut sides = shape.iter().copied().filter(|&extent| extent > 1);
+    let Some(outputs) = sides.next_back() else { return LENGTH };
+    let fan_in: usize = sides.product();
+    match fan_in.min(outputs) {
+        0 | 1 => LENGTH,
+        side => LENGTH * (WIDTH / side as f64).sqrt().min(4.0),
+    }
+}
+
+/// Step in units of a tensor's size, for what is no matrix, and where the smaller side is [`WIDTH`].
 const LENGTH: f64 = 0.08;
+const WIDTH: f64 = 64.0;
 /// Bound of a step in those units.
 const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length.
@@ -211,5 +239,8 @@ const LEAST_SIZE: f64 = 0.05;
 /// Largest sizes that the networks are told of: those of the jobs that they are trained on.
 const MOST_ELEMENTS: f64 = 4500.0;
 const MOST_FAN_IN: f64 = 450.0;
-/// Most that the log of the step length drifts in a step.
+/// Most that the log of the step length drifts in a step, and in all.
 const DRIFT: f64 = 0.02;
+const MOST_DRIFT: f64 = 2.0;
+/// Weight decay, in units of the relative step, where the readout is 1.
+const WEIGHT_DECAY: f64 = 0.02;

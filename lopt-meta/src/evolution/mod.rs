@@ -90,12 +90,16 @@ impl EvolutionTrainer {
     pub fn update(&mut self) -> UpdateReport {
         let (recipe, update) = (&self.recipe, self.counters.updates);
         let readout = recipe.networks.readout();
-        let free = if update < recipe.readout_first { readout } else { 0..self.meta.psi.len() };
+        let all = 0..self.meta.psi.len();
+        let free = if update < recipe.readout_first { readout.clone() } else { all };
         let pairs: Vec<Pair> =
             (0..recipe.pairs).into_par_iter().map(|pair| self.pair(update, pair, &free)).collect();
         let mut gradient = vec![0.0; self.meta.psi.len()];
         let share = 1.0 / (2.0 * recipe.sigma * pairs.len() as f64);
         let (mut score, mut steps) = (0.0, 0);
+        for i in readout {
+            gradient[i] = recipe.pull * self.meta.psi[i];
+        }
         for Pair { noise, difference, mean, steps: taken } in pairs {
             let weight = share * difference.clamp(-LARGEST_DIFFERENCE, LARGEST_DIFFERENCE);
             gradient[free.clone()].iter_mut().zip(noise).for_each(|(g, e)| *g += weight * e);
@@ -256,7 +260,7 @@ fn tuned() -> impl Iterator<Item = (u64, f64)> {
 const FIRST_JOB: u64 = 1000;
 
 /// Practice jobs to train on of which [`tuned`] knows.
-const KNOWN_JOBS: u64 = 540;
+const KNOWN_JOBS: u64 = 405;
 
 /// Most that one pair counts.
 const LARGEST_DIFFERENCE: f64 = 0.5;

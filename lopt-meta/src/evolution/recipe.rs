@@ -26,6 +26,9 @@ pub struct EvolutionRecipe {
     pub pairs: usize,
     /// Standard deviation of a perturbation.
     pub sigma: f64,
+    /// Weight of half the squared length of the readout in the meta-loss: keeps what is learned near the
+    /// hand-designed optimizer unless it pays.
+    pub pull: f64,
     /// Updates in which only the readout is perturbed, whose meta-parameters are zero at the start.
     pub readout_first: u64,
     /// Probability that all steps of a pair are multiplied by a factor, which the optimizer has to make
@@ -80,6 +83,7 @@ impl EvolutionRecipe {
             ("jobs", self.jobs as f64, 1.0, super::KNOWN_JOBS as f64),
             ("pairs", self.pairs as f64, 1.0, 1e5),
             ("sigma", self.sigma, 1e-6, 10.0),
+            ("pull", self.pull, 0.0, 1e3),
             ("factor_probability", self.factor_probability, 0.0, 1.0),
             ("largest_factor", self.largest_factor, 1.0, 1e3),
             ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),

@@ -51,7 +51,7 @@ impl Practice {
             return (0.35 * ((loss + least) / (tuned + least)).ln()).clamp(-4.0, LOST);
         }
         let left = (loss - tuned) / (guessing - tuned).max(1e-9);
-        ((left.max(-0.9 * SLACK) + SLACK) / SLACK).ln().clamp(-2.5, 3.5)
+        ((left.max(-0.9 * SLACK) + SLACK) / SLACK).ln().clamp(-2.5, LOST)
     }
 
     /// Trains a fresh optimizer; the losses that [`score`](Self::score) takes, infinite from where the
@@ -68,7 +68,11 @@ fn losses(task: &PracticeTask, seed: u64, optimizer: &mut dyn Optimizer) -> [f64
     let mut seen = Validated { at, losses: [f64::INFINITY; 3] };
     // how a run that is lost ended shows in its losses
     train(&mut *start.objective, optimizer, &mut start.params, steps, &mut seen);
-    seen.losses
+    let [first, second, third] = seen.losses;
+    match task.keeps_best {
+        true => [first, first.min(second), first.min(second).min(third)],
+        false => seen.losses,
+    }
 }
 
 struct Validated {
@@ -153,8 +157,8 @@ const WEIGHTS: [f64; 3] = [0.2, 0.3, 0.5];
 /// Part of the way from guessing to tuned AdamW that counts as nothing.
 const SLACK: f64 = 0.1;
 
-/// What a run that is lost counts.
-const LOST: f64 = 2.0;
+/// What a run that is lost counts, and the most that any does.
+const LOST: f64 = 3.5;
 
 /// Rates of tuned AdamW.
 const RATES: [f64; 4] = [1e-3, 3e-3, 1e-2, 3e-2];

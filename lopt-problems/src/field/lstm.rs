@@ -11,7 +11,8 @@ use crate::problem::layout_of;
 /// The job `lstm-text`.
 pub(super) fn lstm_text() -> FieldTask {
     let name = "lstm-text";
-    let job = TextJob { name, half: Half::Prose, model: Lstm { width: 32, units: 128 } };
+    let model = Lstm { characters: CHARACTERS, width: 32, units: 128 };
+    let job = TextJob::on(Half::Prose, name, model);
     FieldTask::new(name, ("lstm", "text-prose"), 1500, job)
 }
 
@@ -19,22 +20,25 @@ pub(super) fn lstm_text() -> FieldTask {
 /// the forget gate of Gers et al. 2000), whose state is zero at the start of a window, and a dense
 /// layer on its output.
 #[derive(Debug, Clone)]
-struct Lstm {
+pub(super) struct Lstm {
+    /// Size of the vocabulary.
+    pub(super) characters: usize,
     /// Elements of an embedding.
-    width: usize,
-    units: usize,
+    pub(super) width: usize,
+    pub(super) units: usize,
 }
 
 impl LanguageModel for Lstm {
     fn layout(&self) -> Layout {
         let tensor = |name: &str, shape: &[usize]| TensorShape::new(name, shape.to_vec());
+        let Self { characters, width, units } = *self;
         layout_of(vec![
-            tensor("embedding", &[CHARACTERS, self.width]),
-            tensor("input.weight", &[self.width, 4 * self.units]),
-            tensor("state.weight", &[self.units, 4 * self.units]),
-            tensor("gates.bias", &[4 * self.units]),
-            tensor("head.weight", &[self.units, CHARACTERS]),
-            tensor("head.bias", &[CHARACTERS]),
+            tensor("embedding", &[characters, width]),
+            tensor("input.weight", &[width, 4 * units]),
+            tensor("state.weight", &[units, 4 * units]),
+            tensor("gates.bias", &[4 * units]),
+            tensor("head.weight", &[units, characters]),
+            tensor("head.bias", &[characters]),
         ])
     }
 
@@ -87,7 +91,7 @@ mod tests {
     use super::super::text::checks;
     use super::*;
 
-    const TINY: Lstm = Lstm { width: 3, units: 4 };
+    const TINY: Lstm = Lstm { characters: CHARACTERS, width: 3, units: 4 };
 
     #[test]
     fn gradient() {

@@ -10,11 +10,13 @@ use lopt_core::layout::{Layout, TensorShape};
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
 use lopt_grad::{Real, Var};
 
+use super::lstm::Lstm;
 use super::recommender::{RatingModel, ratings};
 use super::resnet::ResnetCifar;
 use super::table::{Loss, Table, TableJob, TableModel, constant, standardize};
 use super::tabular_mlp::TabularMlp;
-use super::transformer::norm;
+use super::text::{LanguageModel, Text, TextJob, VALIDATION};
+use super::transformer::{Transformer, norm};
 use super::vae::Vae;
 use super::{Job, JobStart};
 use crate::classifier::Activation;
@@ -32,6 +34,8 @@ pub struct PracticeTask {
     pub steps: usize,
     /// Whether its loss can go to zero, so that its logarithm counts.
     pub to_zero: bool,
+    /// Whether the best loss on the way counts, as where users keep the best parameters.
+    pub keeps_best: bool,
     /// The job.
     pub job: Arc<dyn Job>,
 }
@@ -39,41 +43,56 @@ pub struct PracticeTask {
 /// The practice job of a number.
 pub fn practice(number: u64) -> PracticeTask {
     let rng = &mut stream(PRACTICE, &[number]);
-    let (family, most) = FAMILIES[(number % FAMILIES.len() as u64) as usize];
-    let steps = log_uniform(rng, LEAST_STEPS, most) as usize;
-    let mut to_zero = false;
-    let job: Arc<dyn Job> = match family {
-        "regression" => Arc::new(regression(rng)),
-        "classification" => Arc::new(classification(rng)),
-        "ratings" => Arc::new(rating(rng)),
+    let family = FAMILIES[(number % FAMILIES.len() as u64) as usize];
+    let (job, rows): (Arc<dyn Job>, usize) = match family {
+        "regression" => shared(regression(rng)),
+        "classification" => shared(classification(rng)),
+        "ratings" => shared(rating(rng)),
         "recurrent" => {
-            let symbols = 6 + below(rng, 20);
-            let model = Recurrent { symbols, width: width(rng, 4, 12), units: width(rng, 4, 16) };
-            Arc::new(sequences(model, symbols, rng))
+            let text = language(rng);
+            let (width, units) = (width(rng, 4, 16), width(rng, 4, 24));
+            sequences(text, 32, rng, |characters, _| Lstm { characters, width, units })
         }
         "attention" => {
-            let symbols = 6 + below(rng, 20);
-            let layers = 1 + below(rng, 2);
-            let model = Attention { symbols, width: 2 * width(rng, 4, 16), layers };
-            Arc::new(sequences(model, symbols, rng))
+            let text = language(rng);
+            let (heads, layers) = (1 + below(rng, 2), 1 + below(rng, 2));
+            let width = 2 * width(rng, 4, 12);
+            sequences(text, 40, rng, |characters, context| Transformer {
+                characters,
+                layers,
+                width,
+                heads,
+                context,
+            })
         }
         "convolution" => {
-            let images = Recipe::Images { size: 16, classes: 3 + below(rng, 6), rows: 400 };
+            let (rows, batch) = (width(rng, 100, 400), width(rng, 8, 48));
+            let images = Recipe::Images { size: 16, classes: 3 + below(rng, 6), rows: rows + 80 };
             let widths = [(); 3].map(|()| width(rng, 3, 6));
-            Arc::new(ResnetCifar::new(&images.make(rng), widths, 8, 320, 80))
+            let job = ResnetCifar::new(&images.make(rng), widths, batch, rows, 80);
+            (Arc::new(job), 60 * batch)
         }
         "autoencoder" => {
-            let (hidden, latent) = (width(rng, 8, 48), 2 + below(rng, 5));
-            Arc::new(Vae::new(&patterns(rng), hidden, latent, width(rng, 8, 32), 600, 150))
+            let (hidden, latent, batch) =
+                (width(rng, 8, 48), 2 + below(rng, 5), width(rng, 12, 192));
+            (Arc::new(Vae::new(&patterns(rng), hidden, latent, batch, 600, 150)), batch)
         }
-        "smooth" => {
-            to_zero = true;
-            Arc::new(smooth(rng))
-        }
-        _ => Arc::new(normed(rng)),
+        "smooth" => shared(smooth(rng)),
+        _ => shared(normed(rng)),
     };
-    let job = if unit(rng) < 0.5 { Arc::new(Reparametrised::new(job, rng)) } else { job };
-    PracticeTask { family, steps, to_zero, job }
+    let most = log_uniform(rng, COST[0], COST[1]) / (job.layout().len() as f64 * rows as f64);
+    let steps = log_uniform(rng, LEAST_STEPS, most.clamp(LEAST_STEPS, MOST_STEPS)) as usize;
+    // deviations of 0.02 as GPT-2's, or up to those of other frameworks
+    let larger = if family == "attention" { log_uniform(rng, 1.0, 12.0) } else { 1.0 };
+    let job = Arc::new(Varied::new(job, larger, rng));
+    let keeps_best = matches!(family, "classification" | "normed") && unit(rng) < 0.5;
+    PracticeTask { family, steps, to_zero: family == "smooth", keeps_best, job }
+}
+
+/// A job and the rows of its batches.
+fn shared<M: TableModel>(job: TableJob<M>) -> (Arc<dyn Job>, usize) {
+    let batch = job.batch;
+    (Arc::new(job), batch)
 }
 
 fn log_uniform(rng: &mut Rng, lo: f64, hi: f64) -> f64 {
@@ -169,7 +188,7 @@ fn mlp(
 
 /// A raw target with a mean and a scale of its own, part of it noise.
 fn regression(rng: &mut Rng) -> TableJob<TabularMlp> {
-    let (columns, count) = (3 + below(rng, 14), 600 + below(rng, 1500));
+    let (columns, count) = (3 + below(rng, 14), 300 + width(rng, 200, 4000));
     let mut numbers = rows(count, columns, rng);
     let signal = Signal::draw(columns, rng);
     let mut explained: Vec<f64> = numbers.chunks_exact(columns).map(|row| signal.of(row)).collect();
@@ -184,20 +203,21 @@ fn regression(rng: &mut Rng) -> TableJob<TabularMlp> {
     rescale(&mut numbers, columns, rng);
     let dropout = if unit(rng) < 0.4 { uniform(rng, 0.05, 0.3) } else { 0.0 };
     let model = mlp(Activation::Relu, columns, hidden(rng), 1, dropout);
-    let batch = width(rng, 16, 64);
+    let batch = width(rng, 12, 512);
     job(model, Loss::SquaredError, batch, &table(numbers, columns, targets, 1), 300)
 }
 
 /// Classes by the largest of some signals, some of the labels wrong.
 fn classification(rng: &mut Rng) -> TableJob<TabularMlp> {
-    let (columns, count, classes) = (4 + below(rng, 20), 800 + below(rng, 2500), 2 + below(rng, 8));
+    let (columns, count, classes) =
+        (4 + below(rng, 20), 300 + width(rng, 500, 6000), 2 + below(rng, 8));
     let mut numbers = rows(count, columns, rng);
     let targets = labels(&numbers, columns, classes, rng);
     rescale(&mut numbers, columns, rng);
     let dropout = if unit(rng) < 0.4 { uniform(rng, 0.05, 0.4) } else { 0.0 };
     let hidden = hidden(rng);
     let model = mlp(Activation::Relu, columns, hidden, classes, dropout);
-    let batch = width(rng, 16, 64);
+    let batch = width(rng, 12, 512);
     job(model, Loss::CrossEntropy, batch, &table(numbers, columns, targets, classes), 300)
 }
 
@@ -219,7 +239,7 @@ fn rating(rng: &mut Rng) -> TableJob<RatingModel> {
     let model = RatingModel { users, items, width: 2 + below(rng, 10) };
     let count = (users * items / 3).min(2000 + below(rng, 6000));
     let table = ratings(&model, count, rng);
-    job(model, Loss::SquaredError, width(rng, 32, 128), &table, count / 10)
+    job(model, Loss::SquaredError, width(rng, 32, 512), &table, count / 10)
 }
 
 /// A tanh network fitted to a smooth function without noise, by all rows at once.
@@ -254,12 +274,13 @@ fn patterns(rng: &mut Rng) -> Dataset {
 }
 
 fn normed(rng: &mut Rng) -> TableJob<Normed> {
-    let (columns, count, classes) = (4 + below(rng, 20), 800 + below(rng, 2500), 2 + below(rng, 8));
+    let (columns, count, classes) =
+        (4 + below(rng, 20), 300 + width(rng, 500, 6000), 2 + below(rng, 8));
     let numbers = rows(count, columns, rng);
     let targets = labels(&numbers, columns, classes, rng);
     let model =
         Normed { inputs: columns, width: width(rng, 8, 32), blocks: 1 + below(rng, 3), classes };
-    let batch = width(rng, 16, 64);
+    let batch = width(rng, 12, 512);
     job(model, Loss::CrossEntropy, batch, &table(numbers, columns, targets, classes), 300)
 }
 
@@ -334,175 +355,92 @@ impl TableModel for Normed {
     }
 }
 
-/// Windows of a random language, in which a symbol depends on the two before it, and what comes next.
-fn sequences<M: TableModel>(model: M, symbols: usize, rng: &mut Rng) -> TableJob<M> {
-    let sharpness = uniform(rng, 1.0, 4.0);
-    let table_of = |rng: &mut Rng| -> Vec<f64> {
-        (0..symbols * symbols).map(|_| sharpness * normal(rng)).collect()
-    };
-    let (near, far) = (table_of(rng), table_of(rng));
-    let count = 1500 + below(rng, 3000);
-    let mut text = vec![0, 1];
-    while text.len() < count + CONTEXT + 1 {
-        let (a, b) = (text[text.len() - 1], text[text.len() - 2]);
-        let weight = |k: usize| (near[a * symbols + k] + far[b * symbols + k]).exp();
-        let mut at = unit(rng) * (0..symbols).map(weight).sum::<f64>();
-        let mut next = 0;
-        while next + 1 < symbols && at > weight(next) {
-            at -= weight(next);
-            next += 1;
-        }
-        text.push(next);
+/// A random language: words, the next of which depends on the one before, some of them said again.
+fn language(rng: &mut Rng) -> Text {
+    let letters = 5 + below(rng, 25);
+    let words: Vec<Vec<usize>> = (0..width(rng, 12, 200))
+        .map(|_| (0..2 + below(rng, 5)).map(|_| 1 + below(rng, letters)).chain([0]).collect())
+        .collect();
+    let followers: Vec<[usize; 3]> =
+        words.iter().map(|_| [(); 3].map(|()| below(rng, words.len()))).collect();
+    let (follows, again) = (uniform(rng, 0.2, 0.9), uniform(rng, 0.0, 0.3));
+    let count = width(rng, 2000, 30_000);
+    let (mut text, mut said) = (Vec::new(), vec![0]);
+    while text.len() < count + VALIDATION * (MOST_CONTEXT + 2) {
+        let draw = unit(rng);
+        let word = if draw < again {
+            said[said.len() - 1 - below(rng, said.len().min(4))]
+        } else if draw < again + (1.0 - again) * follows {
+            followers[said[said.len() - 1]][below(rng, 3)]
+        } else {
+            // low numbers are frequent
+            (unit(rng).powi(2) * words.len() as f64) as usize
+        };
+        said.push(word);
+        text.extend(&words[word]);
     }
-    let categories = (0..CONTEXT).map(|i| text[i..i + count].to_vec()).collect();
-    let next = &text[CONTEXT..CONTEXT + count];
-    let one_hot = |&symbol: &usize| (0..symbols).map(move |k| f32::from(u8::from(k == symbol)));
-    let table = Table {
-        numbers: Array::new([count, 0], Vec::new()),
-        categories,
-        targets: Array::new([count, symbols], next.iter().flat_map(one_hot).collect()),
-    };
-    job(model, Loss::CrossEntropy, width(rng, 8, 14), &table, 300)
+    let validation = text.split_off(count);
+    Text { characters: letters + 1, train: text, validation }
 }
 
-/// Symbols before the one to be predicted.
-const CONTEXT: usize = 6;
-
-/// Embeddings and long short-term memory.
-#[derive(Debug, Clone)]
-struct Recurrent {
-    symbols: usize,
-    width: usize,
-    units: usize,
+/// A model of a language; what a step costs, in rows of a table.
+fn sequences<M: LanguageModel>(
+    text: Text,
+    most_batch: usize,
+    rng: &mut Rng,
+    model: impl FnOnce(usize, usize) -> M,
+) -> (Arc<dyn Job>, usize) {
+    let (context, batch) = (width(rng, 6, MOST_CONTEXT), width(rng, 4, most_batch));
+    let model = model(text.characters, context);
+    let text = Arc::new(text);
+    (Arc::new(TextJob { name: "practice", text, context, batch, model }), context * batch)
 }
 
-impl TableModel for Recurrent {
-    fn layout(&self) -> Layout {
-        layout_of(vec![
-            tensor("embedding", &[self.symbols, self.width]),
-            tensor("input.weight", &[self.width, 4 * self.units]),
-            tensor("state.weight", &[self.units, 4 * self.units]),
-            tensor("gates.bias", &[4 * self.units]),
-            tensor("head.weight", &[self.units, self.symbols]),
-            tensor("head.bias", &[self.symbols]),
-        ])
-    }
+/// Longest window of a language.
+const MOST_CONTEXT: usize = 20;
 
-    fn init(&self, rng: &mut Rng) -> Vec<f32> {
-        start(&self.layout(), rng)
-    }
-
-    fn predict<'t, R: Real>(
-        &self,
-        params: &[Var<'t, R>],
-        batch: &Table,
-        _: &[Array],
-    ) -> Var<'t, R> {
-        let (given, n) = (params[0].matmul(params[1]) + params[3], self.units);
-        let mut memory = given.tape().constant_from(&[batch.rows(), n], |_| R::default());
-        let mut output: Option<Var<'t, R>> = None;
-        for symbols in &batch.categories {
-            let mut gates = given.gather_rows(symbols);
-            if let Some(output) = output {
-                gates = gates + output.matmul(params[2]);
-            }
-            let state = gates.lstm_cell(memory);
-            output = Some(state.slice(1, 0, n));
-            memory = state.slice(1, n, n);
-        }
-        let output = output.expect("windows of at least one symbol");
-        output.matmul(params[4]) + params[5]
-    }
-}
-
-/// Embeddings, and layers of self-attention and dense layers on the normalised sum so far.
-#[derive(Debug, Clone)]
-struct Attention {
-    symbols: usize,
-    width: usize,
-    layers: usize,
-}
-
-impl TableModel for Attention {
-    fn layout(&self) -> Layout {
-        let n = self.width;
-        let mut tensors = vec![
-            tensor("embedding", &[self.symbols, n]),
-            tensor("positions.embedding", &[CONTEXT, n]),
-        ];
-        for layer in 0..self.layers {
-            let mut add = |name: &str, shape: &[usize]| {
-                tensors.push(tensor(&format!("layer{layer}.{name}"), shape));
-            };
-            add("norm.gain", &[n]);
-            add("norm.bias", &[n]);
-            add("project.weight", &[n, 3 * n]);
-            add("output.weight", &[n, n]);
-            add("hidden.norm.gain", &[n]);
-            add("hidden.norm.bias", &[n]);
-            add("expand.weight", &[n, 2 * n]);
-            add("shrink.weight", &[2 * n, n]);
-        }
-        tensors.push(tensor("norm.gain", &[n]));
-        tensors.push(tensor("norm.bias", &[n]));
-        tensors.push(tensor("head.weight", &[n, self.symbols]));
-        layout_of(tensors)
-    }
-
-    fn init(&self, rng: &mut Rng) -> Vec<f32> {
-        start(&self.layout(), rng)
-    }
-
-    fn predict<'t, R: Real>(
-        &self,
-        params: &[Var<'t, R>],
-        batch: &Table,
-        _: &[Array],
-    ) -> Var<'t, R> {
-        let (n, count) = (self.width, batch.rows());
-        let mut symbols = Vec::with_capacity(count * CONTEXT);
-        for row in 0..count {
-            symbols.extend(batch.categories.iter().map(|column| column[row]));
-        }
-        let embedded = params[0].gather_rows(&symbols).reshape(&[count, CONTEXT, n]);
-        let mut sum = embedded + params[1];
-        for layer in 0..self.layers {
-            let layer = &params[2 + 8 * layer..];
-            let projected = norm(sum, layer).matmul(layer[2]);
-            let part = |i| projected.slice(2, i * n, n);
-            let scores = (part(0) * (n as f64).sqrt().recip()).matmul(part(1).t());
-            sum = sum + scores.causal_softmax().matmul(part(2)).matmul(layer[3]);
-            let expanded = norm(sum, &layer[4..]).matmul(layer[6]).gelu();
-            sum = sum + expanded.matmul(layer[7]);
-        }
-        let last = &params[2 + 8 * self.layers..];
-        let sum = sum.slice(1, CONTEXT - 1, 1).reshape(&[count, n]);
-        norm(sum, last).matmul(last[2])
-    }
-}
-
-/// A job whose tensors are the parameters divided by factors: the same model, seen in other units
-/// (Celo2's task augmentation).
+/// A job in other units and from another start: the parameters of the job are those seen by an
+/// optimizer times a factor per tensor (Celo2's task augmentation), and weights and embeddings start
+/// larger or smaller than usual, as the conventions of frameworks and papers differ.
 #[derive(Debug)]
-struct Reparametrised {
+struct Varied {
     job: Arc<dyn Job>,
-    /// Of every parameter, `[P]`.
-    factors: Vec<f32>,
+    /// Units of every parameter, `[P]`.
+    units: Vec<f32>,
+    /// Factor of its start, `[P]`.
+    start: Vec<f32>,
 }
 
-impl Reparametrised {
-    fn new(job: Arc<dyn Job>, rng: &mut Rng) -> Self {
+impl Varied {
+    fn new(job: Arc<dyn Job>, larger: f64, rng: &mut Rng) -> Self {
+        let most_units = if unit(rng) < 0.5 { MOST_UNITS } else { 1.0 };
+        let (all, each) = match unit(rng) {
+            draw if draw < 0.4 => (1.0, 1.0),
+            draw if draw < 0.7 => (log_uniform(rng, 1.0 / MOST_START, MOST_START), 1.0),
+            _ => (1.0, MOST_START),
+        };
+        // what is added to a sum, and what gives logits, often starts at zero
+        let zero = unit(rng) < 0.15;
         let layout = job.layout();
-        let mut factors = Vec::with_capacity(layout.len());
-        for range in layout.ranges() {
-            let factor = log_uniform(rng, 1.0 / FACTOR, FACTOR) as f32;
-            factors.extend(range.map(|_| factor));
+        let (mut units, mut start) = (Vec::new(), Vec::new());
+        for tensor in layout.tensors() {
+            let of_units = log_uniform(rng, 1.0 / most_units, most_units) as f32;
+            let of_start = larger * all * log_uniform(rng, 1.0 / each, each);
+            let dense = tensor.shape.iter().filter(|&&extent| extent > 1).count() > 1;
+            let added = zero && tensor.name.ends_with("output.weight");
+            let of_start = match dense {
+                true if added => 0.0,
+                true => of_start as f32,
+                false => 1.0,
+            };
+            units.extend(vec![of_units; tensor.len()]);
+            start.extend(vec![of_start; tensor.len()]);
         }
-        Self { job, factors }
+        Self { job, units, start }
     }
 }
 
-impl Job for Reparametrised {
+impl Job for Varied {
     fn layout(&self) -> Layout {
         self.job.layout()
     }
@@ -521,24 +459,25 @@ impl Job for Reparametrised {
 
     fn start(&self, seed: u64) -> JobStart {
         let JobStart { mut params, objective: inner } = self.job.start(seed);
-        params.iter_mut().zip(&self.factors).for_each(|(x, factor)| *x /= factor);
-        let objective = Scaled { inner, factors: self.factors.clone(), at: params.clone() };
+        let factors = self.start.iter().zip(&self.units);
+        params.iter_mut().zip(factors).for_each(|(x, (start, unit))| *x *= start / unit);
+        let objective = Scaled { inner, units: self.units.clone(), at: params.clone() };
         JobStart { params, objective: Box::new(objective) }
     }
 }
 
-/// The objective of a [`Reparametrised`] job.
+/// The objective of a [`Varied`] job.
 struct Scaled {
     inner: Box<dyn Objective>,
-    factors: Vec<f32>,
+    units: Vec<f32>,
     /// Parameters of the job, `[P]`.
     at: Vec<f32>,
 }
 
 impl Scaled {
     fn go_to(&mut self, params: &[f32]) {
-        let values = params.iter().zip(&self.factors);
-        self.at.iter_mut().zip(values).for_each(|(at, (x, factor))| *at = x * factor);
+        let values = params.iter().zip(&self.units);
+        self.at.iter_mut().zip(values).for_each(|(at, (x, unit))| *at = x * unit);
     }
 }
 
@@ -550,7 +489,7 @@ impl Objective for Scaled {
     fn loss_and_gradient(&mut self, at: &[f32], gradient: &mut [f32]) -> f32 {
         self.go_to(at);
         let loss = self.inner.loss_and_gradient(&self.at, gradient);
-        gradient.iter_mut().zip(&self.factors).for_each(|(g, factor)| *g *= factor);
+        gradient.iter_mut().zip(&self.units).for_each(|(g, unit)| *g *= unit);
         loss
     }
 
@@ -568,21 +507,81 @@ impl Objective for Scaled {
 /// Seed of everything random about practice jobs.
 const PRACTICE: u64 = 20_261_129;
 
-/// Kinds of jobs, in turn, and their longest horizons: shorter where steps cost more.
-const FAMILIES: [(&str, f64); 9] = [
-    ("regression", 3000.0),
-    ("classification", 3000.0),
-    ("ratings", 3000.0),
-    ("recurrent", 1500.0),
-    ("attention", 700.0),
-    ("convolution", 500.0),
-    ("autoencoder", 1500.0),
-    ("smooth", 3000.0),
-    ("normed", 2000.0),
+/// Kinds of jobs, in turn.
+const FAMILIES: [&str; 9] = [
+    "regression",
+    "classification",
+    "ratings",
+    "recurrent",
+    "attention",
+    "convolution",
+    "autoencoder",
+    "smooth",
+    "normed",
 ];
 
-/// Shortest horizon.
+/// Horizons.
 const LEAST_STEPS: f64 = 150.0;
+const MOST_STEPS: f64 = 3000.0;
 
-/// Largest factor of a reparametrised tensor.
-const FACTOR: f64 = 4.0;
+/// Bounds of the most that a run costs, in parameters times rows of a batch times steps.
+const COST: [f64; 2] = [1e8, 2.5e9];
+
+/// Largest factor of a tensor's units.
+const MOST_UNITS: f64 = 4.0;
+
+/// Largest factor of the start of weights.
+const MOST_START: f64 = 4.0;
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::tests::table_gradient_error;
+    use super::*;
+
+    #[test]
+    fn gradient_of_the_normalised_network() {
+        let mut job = normed(&mut stream(1, &[]));
+        job.batch = 4;
+        let error = table_gradient_error(&job);
+        assert!(error < 1e-7, "off by {error:e}");
+    }
+
+    /// One of each kind starts at a loss and a gradient that are finite, and again at the same.
+    #[test]
+    fn jobs_are_what_they_were() {
+        for number in 0..2 * FAMILIES.len() as u64 {
+            let first = || {
+                let task = practice(number);
+                let JobStart { params, mut objective } = task.job.start(3);
+                let mut gradient = vec![0.0; params.len()];
+                objective.next_batch();
+                let loss = objective.loss_and_gradient(&params, &mut gradient);
+                assert_eq!(loss, objective.batch_loss(&params), "{}", task.family);
+                (task.steps, params, gradient, loss)
+            };
+            let start = first();
+            assert!(start == first(), "job {number}");
+            assert!(start.2.iter().chain([&start.3]).all(|x| x.is_finite()), "job {number}");
+            assert!(start.2.iter().any(|&g| g != 0.0), "job {number}");
+            assert!((LEAST_STEPS as usize..=MOST_STEPS as usize).contains(&start.0));
+        }
+    }
+
+    /// Other units change neither the loss nor, in units of the parameters, its slope.
+    #[test]
+    fn units_are_only_units() {
+        let job: Arc<dyn Job> = Arc::new(smooth(&mut stream(2, &[])));
+        let count = job.layout().len();
+        let at = |unit: f32| {
+            let (units, start) = (vec![unit; count], vec![1.0; count]);
+            let varied = Varied { job: Arc::clone(&job), units, start };
+            let JobStart { params, mut objective } = varied.start(0);
+            let mut gradient = vec![0.0; count];
+            objective.next_batch();
+            let loss = objective.loss_and_gradient(&params, &mut gradient);
+            let slope: f32 = params.iter().zip(&gradient).map(|(x, g)| x * g).sum();
+            (loss, slope)
+        };
+        assert_eq!(at(1.0), at(4.0));
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::iter;
+use std::sync::Arc;
 
 use lopt_core::layout::Layout;
 use lopt_core::rng::{Rng, below};
@@ -20,14 +21,14 @@ const TEXT: &str = include_str!("text.txt");
 /// Size of the vocabulary: the line feed, and the printable characters of ASCII in their order.
 pub(super) const CHARACTERS: usize = 96;
 
-/// Characters that a model sees of a window, and of which it predicts the successors.
+/// Characters that a model of the field suite sees of a window.
 pub(super) const CONTEXT: usize = 64;
 
-/// Windows of a training batch.
+/// Windows of a training batch of the field suite.
 const BATCH: usize = 16;
 
 /// Windows of the validation part, and how many of them are computed at once.
-const VALIDATION: usize = 64;
+pub(super) const VALIDATION: usize = 64;
 const VALIDATION_BATCH: usize = 32;
 
 /// One half of the text.
@@ -40,8 +41,7 @@ pub(super) enum Half {
 }
 
 impl Half {
-    /// Number of every character of the training part, and of the validation part.
-    fn parts(self) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn text(self) -> Text {
         let (prose, code) = TEXT.as_bytes().split_at(TEXT.len() / 2);
         let half = match self {
             Self::Prose => prose,
@@ -50,8 +50,18 @@ impl Half {
         let number = |&byte: &u8| usize::from(byte.saturating_sub(b' ' - 1));
         let mut train: Vec<_> = half.iter().map(number).collect();
         let validation = train.split_off(half.len() / 10 * 9);
-        (train, validation)
+        Text { characters: CHARACTERS, train, validation }
     }
+}
+
+/// What a language model learns from and is validated on, as numbers of characters.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    /// Size of the vocabulary.
+    pub(super) characters: usize,
+    pub(super) train: Vec<usize>,
+    /// More than [`VALIDATION`] windows.
+    pub(super) validation: Vec<usize>,
 }
 
 /// Pieces of text of `length` characters, and for every character the one behind it.
@@ -84,25 +94,48 @@ pub(super) trait LanguageModel: Debug + Clone + Send + Sync + 'static {
     /// Draws a starting point, `[P]`.
     fn init(&self, rng: &mut Rng) -> Vec<f32>;
 
-    /// Logits of the character behind each, of any shape with `CHARACTERS` as its last extent.
+    /// Logits of the character behind each, of any shape with the vocabulary as its last extent.
     fn logits<'t, R: Real>(&self, params: &[Var<'t, R>], windows: &Windows) -> Var<'t, R>;
 
     /// Mean cross-entropy in nats per character.
     fn loss<'t, R: Real>(&self, params: &[Var<'t, R>], windows: &Windows) -> Var<'t, R> {
         let logarithms = self.logits(params, windows).log_softmax();
-        let rows = windows.targets.iter().enumerate();
-        let places: Vec<_> = rows.map(|(row, target)| row * CHARACTERS + target).collect();
         let elements = logarithms.shape().elements();
+        let characters = elements / windows.targets.len();
+        let rows = windows.targets.iter().enumerate();
+        let places: Vec<_> = rows.map(|(row, target)| row * characters + target).collect();
         -logarithms.reshape(&[elements, 1]).gather_rows(&places).mean()
     }
 }
 
-/// A language model on one half of the text.
+/// A language model on a text.
 #[derive(Debug, Clone)]
 pub(super) struct TextJob<M> {
     pub(super) name: &'static str,
-    pub(super) half: Half,
+    pub(super) text: Arc<Text>,
+    /// Characters that the model sees of a window, and of which it predicts the successors.
+    pub(super) context: usize,
+    /// Windows of a training batch.
+    pub(super) batch: usize,
     pub(super) model: M,
+}
+
+impl<M> TextJob<M> {
+    /// A job of the field suite.
+    pub(super) fn on(half: Half, name: &'static str, model: M) -> Self {
+        Self { name, text: Arc::new(half.text()), context: CONTEXT, batch: BATCH, model }
+    }
+
+    /// Windows evenly spread over the validation part, none of which overlap.
+    fn validation_windows(&self) -> Vec<Windows> {
+        let validation = &self.text.validation;
+        let apart = validation.len() / VALIDATION;
+        let starts: Vec<_> = (0..VALIDATION).map(|window| window * apart).collect();
+        let batches = starts.chunks(VALIDATION_BATCH);
+        batches
+            .map(|starts| Windows::new(validation, self.context, starts.iter().copied()))
+            .collect()
+    }
 }
 
 impl<M: LanguageModel> Job for TextJob<M> {
@@ -112,70 +145,63 @@ impl<M: LanguageModel> Job for TextJob<M> {
 
     /// The frequencies of the training part, every character counted once more than it occurs.
     fn guessing(&self) -> f64 {
-        let (train, validation) = self.half.parts();
-        let mut counts = [1_usize; CHARACTERS];
-        for &character in &train {
+        let mut counts = vec![1_usize; self.text.characters];
+        for &character in &self.text.train {
             counts[character] += 1;
         }
         let all = counts.iter().sum::<usize>() as f64;
-        let windows = validation_windows(&validation);
+        let windows = self.validation_windows();
         let targets = || windows.iter().flat_map(|windows| &windows.targets);
         let sum: f64 = targets().map(|&target| (all / counts[target] as f64).ln()).sum();
         sum / targets().count() as f64
     }
 
     fn start(&self, seed: u64) -> JobStart {
-        let (train, validation) = self.half.parts();
         let objective = TextObjective {
-            model: self.model.clone(),
-            validation: validation_windows(&validation),
-            batch: Windows::new(&train, CONTEXT, iter::empty()),
+            validation: self.validation_windows(),
+            windows: Windows::new(&self.text.train, self.context, iter::empty()),
             rng: random(self.name, seed, Purpose::Batches),
             graph: Graph::new(self.model.layout()),
-            train,
+            job: self.clone(),
         };
         let params = self.model.init(&mut random(self.name, seed, Purpose::Initial));
         JobStart { params, objective: Box::new(objective) }
     }
 }
 
-/// Windows evenly spread over the validation part, none of which overlap.
-fn validation_windows(validation: &[usize]) -> Vec<Windows> {
-    let apart = validation.len() / VALIDATION;
-    let starts: Vec<_> = (0..VALIDATION).map(|window| window * apart).collect();
-    let batches = starts.chunks(VALIDATION_BATCH);
-    batches.map(|starts| Windows::new(validation, CONTEXT, starts.iter().copied())).collect()
-}
-
 struct TextObjective<M> {
-    model: M,
-    train: Vec<usize>,
+    job: TextJob<M>,
     validation: Vec<Windows>,
-    batch: Windows,
+    /// Of the batch.
+    windows: Windows,
     rng: Rng,
     graph: Graph,
 }
 
 impl<M: LanguageModel> Objective for TextObjective<M> {
     fn next_batch(&mut self) {
-        let places = self.train.len() - CONTEXT;
-        let starts = (0..BATCH).map(|_| below(&mut self.rng, places));
-        self.batch = Windows::new(&self.train, CONTEXT, starts);
+        let TextJob { text, context, batch, .. } = &self.job;
+        let places = text.train.len() - context;
+        let starts = (0..*batch).map(|_| below(&mut self.rng, places));
+        self.windows = Windows::new(&text.train, *context, starts);
     }
 
     fn loss_and_gradient(&mut self, at: &[f32], gradient: &mut [f32]) -> f32 {
-        self.graph.differentiate(at, gradient, |_, params| self.model.loss(params, &self.batch))
+        let Self { job, windows, graph, .. } = self;
+        graph.differentiate(at, gradient, |_, params| job.model.loss(params, windows))
     }
 
     fn batch_loss(&mut self, params: &[f32]) -> f32 {
-        self.graph.evaluate(params, |_, params| self.model.loss(params, &self.batch).item())
+        let Self { job, windows, graph, .. } = self;
+        graph.evaluate(params, |_, params| job.model.loss(params, windows).item())
     }
 
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {
         let mut sum = 0.0;
         for windows in &self.validation {
-            let loss = |params: &[Var<'_, f32>]| self.model.loss(params, windows).item();
-            sum += f64::from(self.graph.evaluate(params, |_, params| loss(params)));
+            let model = &self.job.model;
+            let loss = self.graph.evaluate(params, |_, params| model.loss(params, windows).item());
+            sum += f64::from(loss);
         }
         Some(Validation { loss: sum / self.validation.len() as f64, accuracy: None })
     }
@@ -203,7 +229,7 @@ pub(super) mod checks {
 
     /// The gradient of a tiny model is that of finite differences, and no tensor is without effect.
     pub(in crate::field) fn gradient_is_right(model: &impl LanguageModel, length: usize) {
-        let windows = Windows::new(&Half::Code.parts().0, length, [0, 100].into_iter());
+        let windows = Windows::new(&Half::Code.text().train, length, [0, 100].into_iter());
         let layout = model.layout();
         let shapes: Vec<&[usize]> = layout.tensors().iter().map(|t| &*t.shape).collect();
         let mut rng = stream(1, &[]);
@@ -226,7 +252,7 @@ pub(super) mod checks {
             let read = |params: &[Var<'_, f32>]| model.logits(params, &windows).value();
             Graph::new(model.layout()).evaluate(&params, |_, params| read(params))
         };
-        let mut text = Half::Prose.parts().0[..=length].to_vec();
+        let mut text = Half::Prose.text().train[..=length].to_vec();
         let before = logits(&text);
         let changed = length / 2;
         text[changed] = (text[changed] + 1) % CHARACTERS;
@@ -274,12 +300,11 @@ pub(super) mod checks {
         let digest = TEXT.bytes().fold(0xcbf2_9ce4_8422_2325, sum);
         assert_eq!(digest, 0x5524_3859_4b64_653d, "the text was changed");
         for half in [Half::Prose, Half::Code] {
-            let (train, validation) = half.parts();
+            let Text { train, validation, .. } = half.text();
             assert_eq!(train.len() + validation.len(), TEXT.len() / 2);
             assert!(train.iter().chain(&validation).all(|&number| number < CHARACTERS));
-            let windows = validation_windows(&validation);
-            assert_eq!(windows.iter().map(|w| w.inputs.len()).sum::<usize>(), 64 * CONTEXT);
-            assert!(validation.len() / VALIDATION > CONTEXT, "windows overlap");
+            let apart = validation.len() / VALIDATION;
+            assert!(apart > CONTEXT, "windows overlap");
         }
     }
 }

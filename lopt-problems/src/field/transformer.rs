@@ -10,9 +10,10 @@ use crate::problem::layout_of;
 
 /// The job `transformer-text`.
 pub(super) fn transformer_text() -> FieldTask {
-    let model = Transformer { layers: 3, width: 96, heads: 4, context: CONTEXT };
+    let characters = CHARACTERS;
+    let model = Transformer { characters, layers: 3, width: 96, heads: 4, context: CONTEXT };
     let name = "transformer-text";
-    let job = TextJob { name, half: Half::Code, model };
+    let job = TextJob::on(Half::Code, name, model);
     FieldTask::new(name, ("transformer", "text-code"), 1000, job)
 }
 
@@ -20,12 +21,14 @@ pub(super) fn transformer_text() -> FieldTask {
 /// causal self-attention and a hidden layer of four times the width with GELU, each on the normalised
 /// sum so far and added to it, a last normalisation, and logits with weights of their own.
 #[derive(Debug, Clone)]
-struct Transformer {
-    layers: usize,
-    width: usize,
-    heads: usize,
+pub(super) struct Transformer {
+    /// Size of the vocabulary.
+    pub(super) characters: usize,
+    pub(super) layers: usize,
+    pub(super) width: usize,
+    pub(super) heads: usize,
     /// Most positions of a window.
-    context: usize,
+    pub(super) context: usize,
 }
 
 impl Transformer {
@@ -47,8 +50,9 @@ impl LanguageModel for Transformer {
     fn layout(&self) -> Layout {
         let n = self.width;
         let tensor = |name: &str, shape: &[usize]| TensorShape::new(name, shape.to_vec());
+        let (characters, context) = (self.characters, self.context);
         let mut tensors =
-            vec![tensor("embedding", &[CHARACTERS, n]), tensor("positions", &[self.context, n])];
+            vec![tensor("embedding", &[characters, n]), tensor("positions", &[context, n])];
         for layer in 0..self.layers {
             let mut add = |name: &str, shape: &[usize]| {
                 tensors.push(tensor(&format!("layer{layer}.{name}"), shape));
@@ -64,7 +68,7 @@ impl LanguageModel for Transformer {
         }
         tensors.push(tensor("norm.gain", &[n]));
         tensors.push(tensor("norm.bias", &[n]));
-        tensors.push(tensor("head.weight", &[n, CHARACTERS]));
+        tensors.push(tensor("head.weight", &[n, characters]));
         layout_of(tensors)
     }
 
@@ -117,7 +121,8 @@ mod tests {
     use super::super::text::checks;
     use super::*;
 
-    const TINY: Transformer = Transformer { layers: 2, width: 6, heads: 2, context: 5 };
+    const TINY: Transformer =
+        Transformer { characters: CHARACTERS, layers: 2, width: 6, heads: 2, context: 5 };
 
     #[test]
     fn gradient() {

@@ -1,0 +1,28 @@
+//! Writes what tuned AdamW reaches on practice jobs, as in `src/evolution/tuned.txt`:
+//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..1405`.
+
+use std::ops::Range;
+
+use lopt_meta::evolution::tuned_adamw;
+use lopt_problems::practice;
+use rayon::prelude::*;
+
+fn main() {
+    for given in std::env::args().skip(1) {
+        let Some(numbers) = range(&given) else {
+            eprintln!("`{given}` is not a range of numbers such as 1000..1405");
+            std::process::exit(2);
+        };
+        let numbers: Vec<u64> = numbers.collect();
+        let found: Vec<f64> =
+            numbers.par_iter().map(|&number| tuned_adamw(&practice(number))).collect();
+        for (number, loss) in numbers.iter().zip(found) {
+            println!("{number} {loss}");
+        }
+    }
+}
+
+fn range(text: &str) -> Option<Range<u64>> {
+    let (first, end) = text.split_once("..")?;
+    Some(first.parse().ok()?..end.parse().ok()?)
+}
