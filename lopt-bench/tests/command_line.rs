@@ -94,9 +94,10 @@ fn what_is_no_regular_file_is_refused_at_once() {
 fn control_characters_do_not_reach_a_terminal() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let file = dir.path().join("w.lopt");
-    let mut weights = Weights::embedded("hierarchical-rnn").expect("built in");
-    weights.record.recipe.push_str("# \u{1b}]0;title\u{7}\n");
-    weights.write(&file).expect("weights are written");
+    let weights = Weights::embedded("hierarchical-rnn").expect("built in");
+    let (config, psi, mut record) = weights.into_parts();
+    record.recipe.push_str("# \u{1b}]0;title\u{7}\n");
+    Weights::new(config, psi, record).expect("sound").write(&file).expect("weights are written");
     let output = lopt(&["weights", "inspect", path(&file)]);
     assert!(output.status.success() && stdout(&output).contains("]0;title"));
     assert!(!output.stdout.contains(&0x1b) && !output.stdout.contains(&7));
@@ -240,14 +241,15 @@ fn weights_of_one_network_are_averaged() {
         Weights::read(Path::new(&fast)).expect("written by the command"),
         Weights::read(Path::new(&mean)).expect("written by the command"),
     ];
-    assert_eq!(mean.psi, shipped.psi);
+    assert_eq!(mean.psi(), shipped.psi());
     let line = format!(
         "# - hierarchical-rnn: seed {}, {} updates",
-        shipped.record.seed, shipped.record.updates
+        shipped.record().seed,
+        shipped.record().updates
     );
-    assert!(mean.record.recipe.contains(&line), "{}", mean.record.recipe);
-    assert_eq!(mean.config, fast.config);
-    assert_ne!(mean.config, shipped.config);
+    assert!(mean.record().recipe.contains(&line), "{}", mean.record().recipe);
+    assert_eq!(mean.config(), fast.config());
+    assert_ne!(mean.config(), shipped.config());
 }
 
 #[test]
@@ -265,13 +267,14 @@ fn weights_of_a_checkpoint_get_the_pace_of_others() {
         Weights::read(Path::new(out)).expect("written by the command")
     };
     let trained = extract(&as_trained, &[]);
-    let mut other = trained.clone();
-    let config = trained.hierarchical_rnn().expect("a hierarchical RNN");
-    other.config = HierarchicalRnnConfig { decay: 777.0, least_gradient: 1e-7, ..config }.into();
+    let (config, psi, record) = trained.clone().into_parts();
+    let config = config.hierarchical_rnn().expect("a hierarchical RNN");
+    let config = HierarchicalRnnConfig { decay: 777.0, least_gradient: 1e-7, ..config };
+    let other = Weights::new(config, psi, record).expect("sound");
     other.write(Path::new(&slow)).expect("weights are written");
 
     let like = extract(&paced, &["--like", &slow]);
-    assert_eq!((like.config, &like.psi), (other.config, &trained.psi));
+    assert_eq!((like.config(), like.psi()), (other.config(), trained.psi()));
     let unlike = ["weights", "extract", &checkpoint, "--out", &paced, "--like", "hierarchical-rnn"];
     refuses(&unlike, 1, &["hierarchical-rnn", "other networks"]);
 }

@@ -65,17 +65,16 @@ fn where_weights_diverge_the_guarded_run_ends_no_worse_than_adam() {
 fn poisoned_weights_end_no_worse_than_adam_with_the_guard() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("poisoned.lopt");
-    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let (config, mut psi, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
     // it climbs, at full length from the first step
     let config = HierarchicalRnnConfig {
         warmup: 0.0,
         decay: 0.0,
         largest_decay: 0.0,
-        ..weights.hierarchical_rnn().unwrap()
+        ..config.hierarchical_rnn().unwrap()
     };
-    weights.config = config.into();
-    weights.psi.iter_mut().for_each(|x| *x = -*x);
-    weights.write(&path).unwrap();
+    psi.iter_mut().for_each(|x| *x = -*x);
+    Weights::new(config, psi, record).unwrap().write(&path).unwrap();
     let loss = |losses: &[(String, Option<f64>)], name: &str| {
         losses.iter().find(|(known, _)| known == name).unwrap().1
     };

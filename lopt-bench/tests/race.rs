@@ -39,7 +39,7 @@ fn untrained() -> Weights {
     let config = HierarchicalRnnConfig::paper();
     let psi = MetaLayout::new(&config).initialize(&config, &mut stream(0, &[]));
     let psi = psi.into_iter().map(|x| x as f32).collect();
-    Weights { config: config.into(), psi, record: TrainingRecord::default() }
+    Weights::new(config, psi, TrainingRecord::default()).expect("finite")
 }
 
 fn folder() -> tempfile::TempDir {

@@ -110,8 +110,9 @@ fn a_skipped_step_leaves_the_module_and_is_told() {
 fn adam_takes_over_from_weights_that_diverge() {
     let device = device();
     let data = data(16, &device);
-    let mut poisoned = Weights::embedded("hierarchical-rnn").unwrap();
-    poisoned.psi.iter_mut().for_each(|x| *x = -*x);
+    let (config, mut psi, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
+    psi.iter_mut().for_each(|x| *x = -*x);
+    let poisoned = Weights::new(config, psi, record).unwrap();
     let mut module = Model::new(&device);
     let mut optimizer = LearnedOptimizerConfig::new().with_weights(poisoned).init(&module).unwrap();
     let first: f32 = module.loss(&data.0, &data.1).into_scalar();

@@ -6,10 +6,10 @@
 
 use crate::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
-use wincode::{SchemaRead, SchemaWrite};
+use wincode::SchemaRead;
 
 /// How the raw direction `d` of a tensor becomes a direction of standard length (eq. 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// `d`, as in appendix D (eq. 18).
@@ -21,7 +21,7 @@ pub enum Normalization {
 }
 
 /// Where the learned scalar `c` separates parameter step and attended step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepOffset {
     /// Both steps use the same rate (eq. 18, 19).
@@ -33,7 +33,7 @@ pub enum StepOffset {
 }
 
 /// Reference of the relative log learning rate input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelativeRate {
     /// The input is left out.
@@ -45,7 +45,7 @@ pub enum RelativeRate {
 }
 
 /// What the Global RNN reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalInput {
     /// Mean of all Tensor RNN states (the paper).
@@ -55,7 +55,10 @@ pub enum GlobalInput {
 }
 
 /// Sizes and switches of a [`HierarchicalRnn`](crate::HierarchicalRnn).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+///
+/// Files hold it by name. A switch that is added has a default for files without it
+/// (`#[serde(default)]`), which must be what optimizers did before there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HierarchicalRnnConfig {
     /// Hidden units of the Parameter RNN (4 to 32).
@@ -99,6 +102,7 @@ pub struct HierarchicalRnnConfig {
     /// Feed `log rate - log 1e-3`.
     pub rate_shortcut: bool,
     /// Feed the log rate relative to the size of the tensor's parameters (`scale.rs`).
+    #[serde(default)]
     pub parameter_scale: bool,
     /// Add `sum_s v_s m_s` to the direction.
     pub gradient_shortcut: bool,
@@ -109,18 +113,24 @@ pub struct HierarchicalRnnConfig {
     /// Range of initial rates: half of the log is drawn per element, half per tensor.
     pub initial_rate: (f64, f64),
     /// Steps over which learned step lengths rise linearly to their full size; 0: at once.
+    #[serde(default)]
     pub warmup: f64,
     /// Learned step lengths are divided by `1 + n / decay` after n steps; 0: never.
+    #[serde(default)]
     pub decay: f64,
     /// With `parameter_scale`, the largest step falls as `1 / (1 + n / largest_decay)`; 0: never.
+    #[serde(default)]
     pub largest_decay: f64,
     /// The Global RNN reads `n / (n + clock)` after n steps, beside the tensors; 0: it does not.
+    #[serde(default)]
     pub clock: f64,
     /// With `parameter_scale`, tensors of more than `wide_from` elements count as less wide than
     /// `N^(1/4)` says (`log_width`); 0: none does.
+    #[serde(default)]
     pub wide_from: f64,
     /// Learned steps of a tensor whose gradient has an RMS of r are multiplied by
     /// `(r^2 / (r^2 + least_gradient^2))^2`: gradients far below it are rounding errors; 0: none is.
+    #[serde(default)]
     pub least_gradient: f64,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,12 +21,16 @@ pub fn seal(payload: &[u8], magic: &[u8; 8], version: u32) -> Vec<u8> {
     bytes
 }
 
-/// Takes the payload out, if everything about the envelope is right.
+/// Takes version and payload out, if everything about the envelope is right.
 ///
 /// # Errors
 ///
-/// If magic, version, length or checksum are not as they should be.
-pub fn unseal<'a>(bytes: &'a [u8], magic: &[u8; 8], version: u32) -> Result<&'a [u8], SealError> {
+/// If magic, length or checksum are not as they should be, or the version is none of `versions`.
+pub fn unseal<'a>(
+    bytes: &'a [u8],
+    magic: &[u8; 8],
+    versions: RangeInclusive<u32>,
+) -> Result<(u32, &'a [u8]), SealError> {
     let Some((header, payload)) = bytes.split_at_checked(HEADER) else {
         return Err(SealError::Magic);
     };
@@ -39,8 +44,12 @@ pub fn unseal<'a>(bytes: &'a [u8], magic: &[u8; 8], version: u32) -> Result<&'a 
     }
     // version and checksum overlap in one word each; the version is its low half
     let got = (word(8) & 0xffff_ffff) as u32;
-    if got != version {
-        return Err(SealError::Version { expected: version, got });
+    let (oldest, newest) = versions.into_inner();
+    if got > newest {
+        return Err(SealError::Newer { newest, got });
+    }
+    if got < oldest {
+        return Err(SealError::Older { oldest, got });
     }
     if word(20) != payload.len() as u64 {
         return Err(SealError::Length { expected: word(20), got: payload.len() as u64 });
@@ -48,7 +57,7 @@ pub fn unseal<'a>(bytes: &'a [u8], magic: &[u8; 8], version: u32) -> Result<&'a 
     if word(12) != fnv1a(payload) {
         return Err(SealError::Checksum);
     }
-    Ok(payload)
+    Ok((got, payload))
 }
 
 /// Writes to a temporary file beside `path`, syncs it and renames it into place. Any number of
@@ -143,11 +152,24 @@ pub enum SealError {
     /// Another kind of file.
     #[error("the file does not start as one of this kind")]
     Magic,
-    /// Another format version.
-    #[error("format version {got}, this program reads version {expected}")]
-    Version {
-        /// Version of this program.
-        expected: u32,
+    /// A format of the future.
+    #[error(
+        "the file has format version {got}, and the newest that this program reads is {newest}: it \
+         takes a newer program"
+    )]
+    Newer {
+        /// Newest version this program reads.
+        newest: u32,
+        /// Version of the file.
+        got: u32,
+    },
+    /// A format of the past that is no longer read.
+    #[error(
+        "the file has format version {got}, and the oldest that this program reads is {oldest}"
+    )]
+    Older {
+        /// Oldest version this program reads.
+        oldest: u32,
         /// Version of the file.
         got: u32,
     },
@@ -171,14 +193,16 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_found() {
         let sealed = seal(b"some payload", b"TESTTEST", 3);
-        assert_eq!(unseal(&sealed, b"TESTTEST", 3), Ok(&b"some payload"[..]));
+        let unsealed =
+            |bytes: &[u8]| unseal(bytes, b"TESTTEST", 3..=3).map(|(_, payload)| payload.to_vec());
+        assert_eq!(unsealed(&sealed), Ok(b"some payload".to_vec()));
         for bit in 0..sealed.len() * 8 {
             let mut damaged = sealed.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(unseal(&damaged, b"TESTTEST", 3).is_err(), "bit {bit}");
+            assert!(unsealed(&damaged).is_err(), "bit {bit}");
         }
         for length in 0..sealed.len() {
-            assert!(unseal(&sealed[..length], b"TESTTEST", 3).is_err(), "length {length}");
+            assert!(unsealed(&sealed[..length]).is_err(), "length {length}");
         }
     }
 

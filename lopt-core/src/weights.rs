@@ -1,26 +1,28 @@
 //! Weights: what one needs to *use* a learned optimizer, as a small checked file.
 //!
-//! A file is the magic `LOPTWGTS`, a format version, a 64-bit FNV-1a checksum and the payload in
-//! bincode's wire format (fixed-width little-endian integers): which optimizer, its configuration, psi
-//! as `f32`, and the record of the training run that made it. Files of version 5, which name no
-//! optimizer, hold a [`HierarchicalRnn`](crate::HierarchicalRnn).
+//! A file is the magic `LOPTWGTS`, a format version, a 64-bit FNV-1a checksum, and the contents: which
+//! optimizer, its configuration, and the record of the training run that made it, all by name in TOML;
+//! then psi as little-endian `f32`. Files of every earlier version are read; before version 7 the
+//! configuration had no names, before version 6 there was one optimizer only.
 
 use crate::config::{ConfigError, HierarchicalRnnConfig};
+use crate::header::{HeaderError, read_header, write_header};
 use crate::meta_params::MetaLayout;
+use crate::positional;
 use crate::relative_rnn::RelativeRnnConfig;
 use crate::sealed::{ReadError, SealError, read_regular, seal, unseal};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTWGTS";
-const VERSION: u32 = 6;
-/// The last version of files that name no optimizer.
-const UNNAMED: u32 = 5;
+const VERSION: u32 = 7;
 /// No weights file is larger: 100,000 meta-parameters are under half a megabyte.
 const MOST_BYTES: u64 = 4 << 20;
 
 /// How weights came about.
-#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainingRecord {
     /// Configuration of the run, as TOML.
     pub recipe: String,
@@ -37,7 +39,8 @@ pub struct TrainingRecord {
 }
 
 /// Which learned optimizer, and its sizes and switches.
-#[derive(Clone, Copy, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OptimizerConfig {
     /// The paper's: a [`HierarchicalRnn`](crate::HierarchicalRnn).
     HierarchicalRnn(HierarchicalRnnConfig),
@@ -89,15 +92,21 @@ impl From<RelativeRnnConfig> for OptimizerConfig {
     }
 }
 
-/// Meta-parameters with everything needed to run them.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+/// Meta-parameters with everything needed to run them: as many as the configuration says, all finite.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// Which optimizer.
-    pub config: OptimizerConfig,
-    /// psi; of a [`HierarchicalRnn`](crate::HierarchicalRnn) in the order of [`MetaLayout`].
-    pub psi: Vec<f32>,
-    /// Where they come from.
-    pub record: TrainingRecord,
+    config: OptimizerConfig,
+    psi: Vec<f32>,
+    record: TrainingRecord,
+}
+
+/// What a file says by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    config: OptimizerConfig,
+    #[serde(default)]
+    record: TrainingRecord,
 }
 
 /// Names of the weights inside this crate: `recommended` for use; for comparison `hierarchical-rnn`, a
@@ -106,6 +115,33 @@ pub struct Weights {
 pub const EMBEDDED: &[&str] = &["recommended", "hierarchical-rnn", "paper"];
 
 impl Weights {
+    /// Weights of an optimizer.
+    ///
+    /// * `psi`: one number per meta-parameter; of a [`HierarchicalRnn`](crate::HierarchicalRnn) in the
+    ///   order of [`MetaLayout`].
+    /// * `record`: where they come from.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is out of range, there is not one number per meta-parameter, or one is
+    /// not finite.
+    pub fn new(
+        config: impl Into<OptimizerConfig>,
+        psi: Vec<f32>,
+        record: TrainingRecord,
+    ) -> Result<Self, WeightsError> {
+        let config = config.into();
+        config.validate()?;
+        let (expected, got) = (config.meta_parameters(), psi.len());
+        if got != expected {
+            return Err(WeightsError::Count { expected, got });
+        }
+        match psi.iter().position(|x| !x.is_finite()) {
+            Some(index) => Err(WeightsError::NonFinite { index }),
+            None => Ok(Self { config, psi, record }),
+        }
+    }
+
     /// Weights that are part of this crate.
     ///
     /// # Errors
@@ -153,45 +189,74 @@ impl Weights {
     ///
     /// As [`read`](Self::read).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let weights = match unseal(bytes, MAGIC, VERSION) {
-            Err(SealError::Version { got: UNNAMED, .. }) => {
-                let payload = unseal(bytes, MAGIC, UNNAMED)?;
-                let (config, psi, record): (HierarchicalRnnConfig, _, _) =
-                    wincode::deserialize_exact(payload).map_err(|_| WeightsError::Payload)?;
-                Self { config: config.into(), psi, record }
-            }
-            payload => wincode::deserialize_exact(payload?).map_err(|_| WeightsError::Payload)?,
-        };
-        weights.check()?;
-        Ok(weights)
+        let (version, payload) = unseal(bytes, MAGIC, 1..=VERSION)?;
+        if version < VERSION {
+            return Self::from_positions(payload, version);
+        }
+        let (Header { config, record }, floats) = read_header(payload)?;
+        let (floats, rest) = floats.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(WeightsError::Contents);
+        }
+        Self::new(config, floats.iter().map(|&x| f32::from_le_bytes(x)).collect(), record)
     }
 
-    /// Whether an optimizer can be built from these.
-    ///
-    /// # Errors
-    ///
-    /// If the configuration is out of range, there is not one number per meta-parameter, or one is
-    /// not finite.
-    pub fn check(&self) -> Result<(), WeightsError> {
-        self.config.validate()?;
-        let expected = self.config.meta_parameters();
-        if self.psi.len() != expected {
-            return Err(WeightsError::Count { expected, got: self.psi.len() });
-        }
-        match self.psi.iter().position(|x| !x.is_finite()) {
-            Some(index) => Err(WeightsError::NonFinite { index }),
-            None => Ok(()),
-        }
+    /// Decodes files without names.
+    fn from_positions(payload: &[u8], version: u32) -> Result<Self, WeightsError> {
+        // two versions got a field each that files before did not have
+        let paces: &[usize] = match version {
+            1 | 2 => &[0],
+            3 => &[3, 2],
+            4 => &[5, 4],
+            _ => &[6],
+        };
+        let decoded = paces.iter().find_map(|&paces| {
+            let from = &mut &*payload;
+            let config = match version {
+                6 => positional::optimizer(from)?,
+                _ => positional::hierarchical_rnn(from, version > 1, paces)?.into(),
+            };
+            let parts = (config, positional::next(from)?, positional::next(from)?);
+            from.is_empty().then_some(parts)
+        });
+        let (config, psi, record) = decoded.ok_or(WeightsError::Contents)?;
+        Self::new(config, psi, record)
     }
 
     /// The bytes of a file.
     ///
     /// # Errors
     ///
-    /// If the record is too long to encode.
+    /// If the record cannot be written as TOML.
     pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
-        let payload = wincode::serialize(self).map_err(|_| WeightsError::Payload)?;
+        let mut payload =
+            write_header(&Header { config: self.config, record: self.record.clone() })?;
+        payload.extend(self.psi.iter().flat_map(|x| x.to_le_bytes()));
         Ok(seal(&payload, MAGIC, VERSION))
+    }
+
+    /// Which optimizer, and its sizes and switches.
+    #[must_use]
+    pub fn config(&self) -> &OptimizerConfig {
+        &self.config
+    }
+
+    /// psi.
+    #[must_use]
+    pub fn psi(&self) -> &[f32] {
+        &self.psi
+    }
+
+    /// Where they come from.
+    #[must_use]
+    pub fn record(&self) -> &TrainingRecord {
+        &self.record
+    }
+
+    /// What [`new`](Self::new) takes, to change it.
+    #[must_use]
+    pub fn into_parts(self) -> (OptimizerConfig, Vec<f32>, TrainingRecord) {
+        (self.config, self.psi, self.record)
     }
 
     /// Configuration of the paper's optimizer.
@@ -244,9 +309,12 @@ pub enum WeightsError {
     /// Not a weights file, another version, or damaged.
     #[error("not usable as weights: {0}")]
     Seal(#[from] SealError),
-    /// The payload does not decode.
+    /// The named part cannot be understood, or has a name that this program does not know.
+    #[error("not usable as weights: {0}")]
+    Header(#[from] HeaderError),
+    /// The contents do not decode.
     #[error("not usable as weights: the contents do not decode")]
-    Payload,
+    Contents,
     /// Weights of a [`RelativeRnn`](crate::RelativeRnn) where only those of a
     /// [`HierarchicalRnn`](crate::HierarchicalRnn) will do.
     #[error("these weights are of a relative RNN, expected those of a hierarchical RNN")]

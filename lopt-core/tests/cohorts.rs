@@ -47,10 +47,11 @@ fn steps(optimizer: &mut LearnedOptimizer, params: &mut [f32], has: [bool; 2], c
 /// Optimizers whose points, states and averages differ in kind.
 fn kinds() -> Vec<(&'static str, LearnedOptimizerConfig)> {
     let plain = hierarchical;
-    let mut paper = Weights::embedded("paper").unwrap();
+    let (config, psi, record) = Weights::embedded("paper").unwrap().into_parts();
     // drawn rates differ from place to place
-    let config = paper.hierarchical_rnn().unwrap();
-    paper.config = HierarchicalRnnConfig { initial_rate: (1e-3, 1e-3), ..config }.into();
+    let config =
+        HierarchicalRnnConfig { initial_rate: (1e-3, 1e-3), ..config.hierarchical_rnn().unwrap() };
+    let paper = Weights::new(config, psi, record).unwrap();
     vec![
         ("plain", plain()),
         ("compact", plain().with_compact_state()),

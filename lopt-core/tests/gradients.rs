@@ -124,10 +124,13 @@ fn tensors_that_take_no_part_change_no_bit_of_the_others() {
         at.iter().enumerate().map(|(i, x)| x + 0.3 * ((i * n) as f32).sin()).collect()
     };
     for weights in ["hierarchical-rnn", "paper"] {
-        let mut weights = Weights::embedded(weights).unwrap();
+        let (config, psi, record) = Weights::embedded(weights).unwrap().into_parts();
         // drawn rates would depend on the tensors before
-        let config = weights.hierarchical_rnn().unwrap();
-        weights.config = HierarchicalRnnConfig { initial_rate: (1e-3, 1e-3), ..config }.into();
+        let config = HierarchicalRnnConfig {
+            initial_rate: (1e-3, 1e-3),
+            ..config.hierarchical_rnn().unwrap()
+        };
+        let weights = Weights::new(config, psi, record).unwrap();
         let config = hierarchical().with_weights(weights);
         for held in [f32::NEG_INFINITY, 7.0] {
             let (mut one, mut two) = (config.init(&alone).unwrap(), config.init(&beside).unwrap());

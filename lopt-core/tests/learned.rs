@@ -141,9 +141,9 @@ fn multipliers_scale_the_step() {
 /// How far noise of a size takes the parameters from their start over 1000 steps, root mean square.
 fn walk(least_gradient: f64, size: f64) -> f32 {
     let layout = layout();
-    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
-    let config = weights.hierarchical_rnn().unwrap();
-    weights.config = HierarchicalRnnConfig { least_gradient, ..config }.into();
+    let (config, psi, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
+    let config = HierarchicalRnnConfig { least_gradient, ..config.hierarchical_rnn().unwrap() };
+    let weights = Weights::new(config, psi, record).unwrap();
     let mut optimizer = hierarchical().with_weights(weights).init(&layout).unwrap();
     let (first, mut params) = (start(&layout), start(&layout));
     let mut rng = stream(8, &[]);
@@ -233,18 +233,16 @@ fn bad_settings_are_refused_with_a_sentence() {
 /// Weights that run away: the log rate only grows and the direction points uphill, at full length from
 /// the first step.
 fn poisoned() -> Weights {
-    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let (config, mut psi, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
     let config = HierarchicalRnnConfig {
         warmup: 0.0,
         decay: 0.0,
         largest_decay: 0.0,
-        ..weights.hierarchical_rnn().unwrap()
+        ..config.hierarchical_rnn().unwrap()
     };
-    weights.config = config.into();
-    let log_rate_bias = MetaLayout::new(&config).log_rate_bias;
-    weights.psi.iter_mut().for_each(|x| *x = -*x);
-    weights.psi[log_rate_bias].fill(1.0);
-    weights
+    psi.iter_mut().for_each(|x| *x = -*x);
+    psi[MetaLayout::new(&config).log_rate_bias].fill(1.0);
+    Weights::new(config, psi, record).unwrap()
 }
 
 fn trained(mut optimizer: impl Optimizer, steps: usize) -> f32 {

@@ -6,6 +6,7 @@
 use lopt_core::baselines::RelativeAdam;
 use lopt_core::rng::{normal, stream};
 use lopt_core::simd::Level;
+use lopt_core::weights::TrainingRecord;
 use lopt_core::{
     Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, ParameterGroup,
     RelativeRnn, RelativeRnnConfig, TensorShape, Weights,
@@ -376,11 +377,9 @@ fn every_tensor_has_its_own_clock() {
 #[test]
 fn what_is_saved_goes_on_bit_for_bit() {
     let layout = layout();
-    let weights = Weights {
-        config: RelativeRnnConfig::recommended().into(),
-        psi: random_psi(0.25).iter().map(|&x| x as f32).collect(),
-        ..Weights::embedded("recommended").unwrap()
-    };
+    let psi = random_psi(0.25).iter().map(|&x| x as f32).collect();
+    let weights =
+        Weights::new(RelativeRnnConfig::recommended(), psi, TrainingRecord::default()).unwrap();
     let config = LearnedOptimizerConfig::new()
         .with_weights(weights)
         .with_weight_decay(1e-4)

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::{
-    BuildError, GuardConfig, HierarchicalRnn, HierarchicalRnnConfig, Layout, LearnedOptimizer,
-    LearnedOptimizerConfig, Optimizer, ParameterGroup, Schedule, Weights,
+    BuildError, GuardConfig, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig,
+    Optimizer, ParameterGroup, Schedule, Weights,
 };
 
 fn hierarchical() -> LearnedOptimizerConfig {
@@ -105,25 +105,6 @@ fn decays_and_multipliers_of_groups_are_refused() {
         let sentence = refused(config().with_group(group));
         assert!(sentence.starts_with("the step multiplier of group `x` is"), "{sentence}");
     }
-}
-
-#[test]
-fn weights_changed_by_hand_are_refused() {
-    let change = |change: fn(&mut Weights)| {
-        let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
-        change(&mut weights);
-        refused(config().with_weights(weights))
-    };
-    let pace = change(|weights| {
-        let config = weights.hierarchical_rnn().unwrap();
-        weights.config = HierarchicalRnnConfig { decay: f64::NAN, ..config }.into();
-    });
-    assert_eq!(
-        pace,
-        "weights for an impossible optimizer: decay is NaN, expected a number, 0 for none"
-    );
-    assert!(change(|weights| weights.psi.truncate(10)).starts_with("weights hold 10"));
-    assert!(change(|weights| weights.psi[3] = f32::NAN).starts_with("meta-parameter 3"));
 }
 
 fn panics(run: impl FnOnce() + std::panic::UnwindSafe) -> String {

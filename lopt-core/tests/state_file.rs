@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
@@ -36,19 +37,24 @@ fn step(optimizer: &mut LearnedOptimizer, params: &mut [f32]) {
 
 /// Weights of the paper's configuration, with attention, that do something.
 fn attentive() -> Weights {
-    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
-    let config = HierarchicalRnnConfig { attention: true, ..weights.hierarchical_rnn().unwrap() };
-    weights.config = config.into();
+    let (config, _, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
+    let config = HierarchicalRnnConfig { attention: true, ..config.hierarchical_rnn().unwrap() };
     let mut rng = stream(5, &[]);
-    let count = weights.config.meta_parameters();
-    weights.psi = (0..count).map(|_| 0.05 * normal(&mut rng) as f32).collect();
-    weights
+    let count = MetaLayout::new(&config).len();
+    let psi = (0..count).map(|_| 0.05 * normal(&mut rng) as f32).collect();
+    Weights::new(config, psi, record).unwrap()
+}
+
+/// The weights `hierarchical-rnn` with other meta-parameters.
+fn changed(change: fn(&mut [f32])) -> Weights {
+    let (config, mut psi, record) = Weights::embedded("hierarchical-rnn").unwrap().into_parts();
+    change(&mut psi);
+    Weights::new(config, psi, record).unwrap()
 }
 
 fn configs() -> Vec<(&'static str, LearnedOptimizerConfig)> {
     let plain = hierarchical;
-    let mut poison = Weights::embedded("hierarchical-rnn").unwrap();
-    poison.psi.iter_mut().for_each(|x| *x = -*x);
+    let poison = changed(|psi| psi.iter_mut().for_each(|x| *x = -*x));
     vec![
         ("plain", plain()),
         ("compact", plain().with_compact_state()),
@@ -152,9 +158,7 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
         refuse(&other, &layout()),
         "saved by an optimizer with `attention: false`, here it is `attention: true`"
     );
-    let mut weights = Weights::embedded("hierarchical-rnn").unwrap();
-    weights.psi[17] += 1.0;
-    let other = refuse(&plain.clone().with_weights(weights), &layout());
+    let other = refuse(&plain.clone().with_weights(changed(|psi| psi[17] += 1.0)), &layout());
     assert!(other.starts_with("saved with other weights"), "{other}");
     assert_eq!(
         refuse(&plain.clone().with_compact_state(), &layout()),
@@ -164,13 +168,20 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
         refuse(&plain.with_averaging(None), &layout()),
         "saved with averaging with eta 8, here it is off"
     );
-    let mut older = bytes.clone();
-    older[8] = 0;
-    let error = optimizer.from_bytes(&older).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "not usable as an optimizer state: format version 0, this program reads version 8"
-    );
+    let versions = [
+        (6, "the file has format version 6, and the oldest that this program reads is 7"),
+        (
+            10,
+            "the file has format version 10, and the newest that this program reads is 9: it takes a \
+             newer program",
+        ),
+    ];
+    for (version, sentence) in versions {
+        let mut other = bytes.clone();
+        other[8] = version;
+        let error = optimizer.from_bytes(&other).unwrap_err().to_string();
+        assert_eq!(error, format!("not usable as an optimizer state: {sentence}"));
+    }
 }
 
 #[test]

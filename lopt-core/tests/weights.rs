@@ -1,9 +1,10 @@
-//! Weights files: wire format, embedded weights, refusals.
+//! Weights files: what is in them, embedded weights, refusals.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
+use lopt_core::sealed::seal;
 use lopt_core::simd::Level;
 use lopt_core::weights::{EMBEDDED, TrainingRecord};
 use lopt_core::{
@@ -14,53 +15,115 @@ use lopt_core::{
 fn weights() -> Weights {
     let config = HierarchicalRnnConfig::paper();
     let count = MetaLayout::new(&config).len();
-    Weights {
-        config: config.into(),
-        psi: (0..count).map(|i| (i as f32 * 0.1).sin()).collect(),
-        record: TrainingRecord {
-            recipe: "seed = 1".to_owned(),
-            seed: 7,
-            updates: 8,
-            instance_steps: 9,
-            validation: -1.5,
-            commit: "abc".to_owned(),
-        },
-    }
+    let record = TrainingRecord {
+        recipe: "seed = 1\n\'\'\'\u{1b}".to_owned(),
+        seed: u64::MAX,
+        updates: 8,
+        instance_steps: 9,
+        validation: f64::INFINITY,
+        commit: "abc".to_owned(),
+    };
+    Weights::new(config, (0..count).map(|i| (i as f32 * 0.1).sin()).collect(), record).unwrap()
 }
 
-/// The payload is bincode's legacy format, byte for byte, as bincode 2.0.1 writes it.
-#[test]
-fn the_wire_format_is_bincodes() {
-    let w = weights();
-    let legacy = bincode::config::legacy();
-    let r = &w.record;
-    let record = (&r.recipe, r.seed, r.updates, r.instance_steps, r.validation, &r.commit);
-    // an enum is the number of its variant and what is in it
-    let parts = (0_u32, w.hierarchical_rnn().unwrap(), &w.psi, record);
-    let expected = bincode::serde::encode_to_vec(parts, legacy).unwrap();
-    let bytes = w.to_bytes().unwrap();
-    // magic, version, checksum, length
-    assert_eq!(bytes[28..], expected);
+/// A file of today with this text in the place of its names.
+fn file(text: &str, psi: &[f32]) -> Vec<u8> {
+    let mut payload = (text.len() as u64).to_le_bytes().to_vec();
+    payload.extend(text.as_bytes());
+    payload.extend(psi.iter().flat_map(|x| x.to_le_bytes()));
+    seal(&payload, b"LOPTWGTS", 7)
+}
+
+/// The names in a file, as they stand in it.
+fn text(bytes: &[u8]) -> &str {
+    // magic, version, checksum, length of the contents
+    let (length, rest) = bytes[28..].split_first_chunk::<8>().unwrap();
+    str::from_utf8(&rest[..u64::from_le_bytes(*length) as usize]).unwrap()
 }
 
 #[test]
-fn files_round_trip_and_damage_is_refused() {
+fn a_file_is_names_and_numbers() {
     let w = weights();
     let bytes = w.to_bytes().unwrap();
+    assert!(bytes == file(text(&bytes), w.psi()));
+    assert!(text(&bytes).starts_with("[config.hierarchical-rnn]\nparameter_hidden = 10\n"));
     assert_eq!(Weights::from_bytes(&bytes).unwrap(), w);
+}
+
+#[test]
+fn what_a_file_lacks_is_off_and_what_nobody_knows_is_refused() {
+    let w = weights();
+    let bytes = w.to_bytes().unwrap();
+    let later = ["warmup", "decay", "largest_decay", "clock", "wide_from", "least_gradient"];
+    let older: String = text(&bytes)
+        .lines()
+        .filter(|line| !later.iter().any(|name| line.starts_with(&format!("{name} = "))))
+        .filter(|line| !line.starts_with("parameter_scale"))
+        .take_while(|line| *line != "[record]")
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let read = Weights::from_bytes(&file(&older, w.psi())).unwrap();
+    assert_eq!((read.config(), read.psi()), (w.config(), w.psi()));
+    assert_eq!(*read.record(), TrainingRecord::default());
+
+    let refused = |text: &str| Weights::from_bytes(&file(text, w.psi())).unwrap_err().to_string();
+    let newer = older.replace("attention =", "\"momentum\\u001b\" = 1\nattention =");
+    let error = refused(&newer);
+    assert!(error.starts_with("not usable as weights: unknown field `momentum\\u{1b}`"), "{error}");
+    let error = refused(&format!("color = 3\n{older}"));
+    assert!(error.starts_with("not usable as weights: unknown field `color`"), "{error}");
+    let error = refused(&older.replace("hierarchical-rnn", "transformer"));
+    assert!(error.starts_with("not usable as weights: unknown variant `transformer`"), "{error}");
+    let error = refused(&older.replace("tensor_hidden = 20\n", ""));
+    assert_eq!(error, "not usable as weights: missing field `tensor_hidden`");
+    let error = refused(&older.replace("tensor_hidden = 20\n", "tensor_hidden = -1\n"));
+    assert!(error.starts_with("not usable as weights: invalid value"), "{error}");
+    assert!(refused(&"[".repeat(100_000)).starts_with("not usable as weights: "));
+}
+
+#[test]
+fn damage_is_refused() {
+    let w = weights();
+    let bytes = w.to_bytes().unwrap();
     for at in [0, 9, 13, 21, 40, bytes.len() - 1] {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x10;
         assert!(Weights::from_bytes(&damaged).is_err(), "byte {at}");
     }
     assert!(Weights::from_bytes(&bytes[..bytes.len() - 1]).is_err());
-    let short = Weights { psi: w.psi[1..].to_vec(), ..w.clone() };
-    let error = Weights::from_bytes(&short.to_bytes().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("8092") && error.contains("8093"), "{error}");
-    let mut bad = w;
-    bad.psi[5] = f32::NAN;
-    let error = Weights::from_bytes(&bad.to_bytes().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("meta-parameter 5"), "{error}");
+    let mut newer = bytes;
+    newer[8] = 9;
+    assert_eq!(
+        Weights::from_bytes(&newer).unwrap_err().to_string(),
+        "not usable as weights: the file has format version 9, and the newest that this program reads \
+         is 7: it takes a newer program"
+    );
+}
+
+/// Whether made by hand or read from a file.
+#[test]
+fn weights_no_optimizer_can_use_are_refused() {
+    let (config, psi, record) = weights().into_parts();
+    let text = text(&weights().to_bytes().unwrap()).to_owned();
+    let refused = |psi: &[f32]| {
+        let error = Weights::new(config, psi.to_vec(), record.clone()).unwrap_err().to_string();
+        let read = Weights::from_bytes(&file(&text, psi)).unwrap_err().to_string();
+        assert_eq!(read, error);
+        error
+    };
+    assert_eq!(
+        refused(&psi[1..]),
+        "weights hold 8092 meta-parameters, their configuration needs 8093"
+    );
+    let mut bad = psi.clone();
+    bad[5] = f32::NAN;
+    assert_eq!(refused(&bad), "meta-parameter 5 of the weights is not finite");
+    let impossible =
+        HierarchicalRnnConfig { decay: f64::NAN, ..config.hierarchical_rnn().unwrap() };
+    assert_eq!(
+        Weights::new(impossible, psi, record).unwrap_err().to_string(),
+        "weights for an impossible optimizer: decay is NaN, expected a number, 0 for none"
+    );
 }
 
 #[test]
@@ -97,7 +160,7 @@ fn a_clock_changes_nothing_until_it_is_trained() {
 fn embedded_weights_train_a_quadratic() {
     for name in EMBEDDED {
         let weights = Weights::embedded(name).unwrap();
-        assert!(!weights.record.recipe.is_empty() && weights.record.updates > 0, "{name}");
+        assert!(!weights.record().recipe.is_empty() && weights.record().updates > 0, "{name}");
         let layout = Layout::single(50).unwrap();
         let mut optimizer = LearnedOptimizer::from_weights(&weights, &layout).unwrap();
         let mut x: Vec<f32> = (0..50).map(|i| (i as f32).cos()).collect();

@@ -4,10 +4,9 @@
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use lopt_core::baselines::Adam;
-use lopt_core::weights::TrainingRecord;
 use lopt_core::{HierarchicalRnn, Layout, Weights};
+use lopt_meta::Checkpoint;
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};
-use lopt_meta::{Checkpoint, Recipe};
 use lopt_problems::quick_validation_suite;
 use std::path::Path;
 
@@ -23,9 +22,7 @@ fn print(name: &str, scores: &[TaskScore]) {
 /// Weights from a weights file, or the running average from a checkpoint.
 fn load(path: &Path) -> Result<Weights, Box<dyn std::error::Error>> {
     let Ok(checkpoint) = Checkpoint::read(path) else { return Ok(Weights::read(path)?) };
-    let config = Recipe::parse(&checkpoint.recipe)?.optimizer_config()?;
-    let psi = checkpoint.meta.average.iter().map(|&x| x as f32).collect();
-    Ok(Weights { config: config.into(), psi, record: TrainingRecord::default() })
+    Ok(checkpoint.averaged()?)
 }
 
 fn bare(weights: &Weights, layout: &Layout) -> HierarchicalRnn {

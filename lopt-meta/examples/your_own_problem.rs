@@ -116,7 +116,7 @@ pub(crate) fn train_and_compare(
 
     // ship: one small file, read and checked like the embedded ones
     let file = std::env::temp_dir().join("two-decays.lopt");
-    trainer.weights("example").write(&file)?;
+    trainer.weights("example")?.write(&file)?;
     let own = Weights::read(Path::new(&file))?;
 
     // use: as the embedded ones

@@ -7,15 +7,13 @@ use crate::config::{Recipe, RecipeError};
 use crate::meta_optimizer::MetaState;
 use lopt_core::Weights;
 use lopt_core::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
-use lopt_core::weights::TrainingRecord;
+use lopt_core::weights::{TrainingRecord, WeightsError};
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
-/// Versions before had other slots, so only their light checkpoints are still of use.
-/// Two bits away from them, so that no single damaged bit makes one of the other.
+/// Versions before had other slots, which no program can go on with: they are read without them.
 const VERSION: u32 = 7;
-const LIGHT_VERSIONS: [u32; 3] = [1, 2, 4];
 const MOST_BYTES: u64 = 1 << 30;
 /// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
 const LONGEST: usize = 1 << 28;
@@ -99,8 +97,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// If the recipe does not name an optimizer.
-    pub fn averaged(&self) -> Result<Weights, RecipeError> {
+    /// If the recipe does not name an optimizer or psi is not its.
+    pub fn averaged(&self) -> Result<Weights, CheckpointError> {
         let recipe = Recipe::parse(&self.recipe)?;
         let record = TrainingRecord {
             recipe: self.recipe.clone(),
@@ -110,7 +108,7 @@ impl Checkpoint {
             ..TrainingRecord::default()
         };
         let psi = self.meta.average.iter().map(|&x| x as f32).collect();
-        Ok(Weights { config: recipe.optimizer_config()?.into(), psi, record })
+        Ok(Weights::new(recipe.optimizer_config()?, psi, record)?)
     }
 
     /// Writes `path`, keeping the file it replaces as `path` + `.previous`.
@@ -132,11 +130,11 @@ impl Checkpoint {
         write_atomically(path, &seal(&payload, MAGIC, VERSION)).map_err(io)
     }
 
-    /// Reads and checks a checkpoint.
+    /// Reads and checks a checkpoint. One of an earlier version is a [`light`](Self::light) one.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is damaged, or is no checkpoint of this version.
+    /// If it cannot be read, is damaged, is no checkpoint, or is one of a newer version.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let file = || path.to_owned();
         let bytes = read_regular(path, MOST_BYTES).map_err(|error| match error {
@@ -151,25 +149,21 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// If they are damaged or are no checkpoint of this version.
+    /// If they are damaged, no checkpoint, or one of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let (payload, got) = match unseal(bytes, MAGIC, VERSION) {
-            Err(SealError::Version { got, .. }) if LIGHT_VERSIONS.contains(&got) => {
-                (unseal(bytes, MAGIC, got)?, got)
-            }
-            other => (other?, VERSION),
+        let (version, payload) = unseal(bytes, MAGIC, 1..=VERSION)?;
+        let checkpoint = if version == VERSION {
+            wincode::config::deserialize_exact(payload, wire())
+        } else {
+            wincode::config::deserialize(payload, wire()).map(|(recipe, meta, counters)| {
+                Self { recipe, meta, counters, slots: Vec::new() }.light()
+            })
         };
-        let old = SealError::Version { expected: VERSION, got };
-        match wincode::config::deserialize_exact(payload, wire()) {
-            Ok(Self { slots, .. }) if got != VERSION && !slots.is_empty() => Err(old.into()),
-            Ok(checkpoint) => Ok(checkpoint),
-            Err(_) if got != VERSION => Err(old.into()),
-            Err(_) => Err(CheckpointError::Payload),
-        }
+        checkpoint.map_err(|_| CheckpointError::Payload)
     }
 }
 
-/// Why a checkpoint cannot be read or written.
+/// Why a checkpoint cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -211,6 +205,12 @@ pub enum CheckpointError {
     /// The payload does not decode.
     #[error("not usable as a checkpoint: the contents do not decode")]
     Payload,
+    /// The recipe in it is at fault.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Its meta-parameters make no weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The payload does not encode.
     #[error("the checkpoint does not encode: {0}")]
     Encode(String),

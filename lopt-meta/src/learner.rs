@@ -11,7 +11,7 @@ use lopt_core::meta_params::MetaLayout;
 use lopt_core::network::Network;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
-use lopt_core::weights::TrainingRecord;
+use lopt_core::weights::{TrainingRecord, WeightsError};
 use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Weights};
 
 /// Weight of the newest value in the shown average of the meta-loss.
@@ -269,22 +269,22 @@ impl Learner {
     }
 
     /// The best weights so far by validation, or the current average before any evaluation.
-    #[must_use]
-    pub fn weights(&self, commit: &str) -> Weights {
+    ///
+    /// # Errors
+    ///
+    /// If a meta-parameter is not finite.
+    pub fn weights(&self, commit: &str) -> Result<Weights, WeightsError> {
         let evaluated = !self.counters.best_psi.is_empty();
         let psi = if evaluated { &self.counters.best_psi } else { &self.meta.average };
-        Weights {
-            config: self.config.into(),
-            psi: psi.iter().map(|&x| x as f32).collect(),
-            record: TrainingRecord {
-                recipe: self.recipe.to_toml(),
-                seed: self.recipe.seed,
-                updates: if evaluated { self.counters.best_update } else { self.counters.updates },
-                instance_steps: self.counters.instance_steps,
-                validation: if evaluated { self.counters.best_score } else { 0.0 },
-                commit: commit.to_owned(),
-            },
-        }
+        let record = TrainingRecord {
+            recipe: self.recipe.to_toml(),
+            seed: self.recipe.seed,
+            updates: if evaluated { self.counters.best_update } else { self.counters.updates },
+            instance_steps: self.counters.instance_steps,
+            validation: if evaluated { self.counters.best_score } else { 0.0 },
+            commit: commit.to_owned(),
+        };
+        Weights::new(self.config, psi.iter().map(|&x| x as f32).collect(), record)
     }
 }
 

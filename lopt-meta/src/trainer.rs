@@ -7,6 +7,7 @@ use crate::learner::{Contribution, Learner};
 use crate::meta_optimizer::MetaState;
 use lopt_core::Weights;
 use lopt_core::simd::Level;
+use lopt_core::weights::WeightsError;
 use lopt_problems::{Ensemble, Entry, training_ensemble};
 
 /// A training run.
@@ -177,8 +178,11 @@ impl Trainer {
     }
 
     /// The best weights so far by validation, or the current average before any evaluation.
-    #[must_use]
-    pub fn weights(&self, commit: &str) -> Weights {
+    ///
+    /// # Errors
+    ///
+    /// If a meta-parameter is not finite.
+    pub fn weights(&self, commit: &str) -> Result<Weights, WeightsError> {
         self.learner.weights(commit)
     }
 }

@@ -29,7 +29,7 @@ fn a_run_gives_the_same_bits_with_any_number_of_threads_and_when_it_is_resumed()
     let whole = in_threads(1, || {
         let mut trainer = EvolutionTrainer::new(recipe());
         update(&mut trainer, 4);
-        trainer.weights("")
+        trainer.weights("").unwrap()
     });
     let in_two = in_threads(2, || {
         let mut trainer = EvolutionTrainer::new(recipe());
@@ -45,10 +45,10 @@ fn a_run_gives_the_same_bits_with_any_number_of_threads_and_when_it_is_resumed()
         let mut resumed = EvolutionTrainer::resume(&Checkpoint::read(&path).unwrap()).unwrap();
         update(&mut resumed, 2);
         assert_ne!(resumed.meta().psi[..10], first[..10]);
-        resumed.weights("")
+        resumed.weights("").unwrap()
     });
     assert!(whole == in_two);
-    assert_eq!(whole.record.updates, 4);
+    assert_eq!(whole.record().updates, 4);
     EvolutionTrainer::from_weights(recipe(), &whole).unwrap();
     let other = Weights::embedded("paper").unwrap();
     assert!(EvolutionTrainer::from_weights(recipe(), &other).is_err());

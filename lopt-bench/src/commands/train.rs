@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
+use lopt_core::weights::WeightsError;
 use lopt_meta::checkpoint::Counters;
 use lopt_meta::config::{HIERARCHICAL_RNN, PAPER, QUADRATIC20};
 use lopt_meta::evolution::RECOMMENDED;
@@ -224,7 +225,7 @@ fn resumed<R: AnyRecipe>(
 /// Training by one process or many, as a [`Session`] sees it.
 pub(super) trait Training {
     fn course(&self) -> Course<'_>;
-    fn weights(&self) -> Weights;
+    fn weights(&self) -> Result<Weights, WeightsError>;
     /// The next update, or `None` if none has happened for a moment.
     fn update(&mut self) -> Result<Option<UpdateReport>, CliError>;
     fn validate(&mut self) -> f64;
@@ -255,7 +256,7 @@ impl Training for EvolutionTrainer {
         Course { counters, psi, updates, validate_every, checkpoint_every }
     }
 
-    fn weights(&self) -> Weights {
+    fn weights(&self) -> Result<Weights, WeightsError> {
         self.weights(COMMIT)
     }
 
@@ -277,7 +278,7 @@ impl Training for Trainer {
         Course::of(self.learner())
     }
 
-    fn weights(&self) -> Weights {
+    fn weights(&self) -> Result<Weights, WeightsError> {
         self.learner().weights(COMMIT)
     }
 
@@ -389,7 +390,7 @@ impl<T: Training> Session<T> {
         checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
         let light = self.checkpoint.with_file_name(LIGHT);
         checkpoint.light().write(&light).map_err(CliError::failed)?;
-        let weights = self.trainer.weights();
+        let weights = self.trainer.weights().map_err(CliError::failed)?;
         weights.write(&self.weights).map_err(CliError::failed)
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
+use lopt_core::weights::WeightsError;
 use lopt_meta::distributed::DistributedError;
 use lopt_meta::distributed::aggregator::aggregate;
 use lopt_meta::distributed::mpi::MpiTransport;
@@ -188,7 +189,7 @@ impl Training for Service<'_> {
         Course::of(self.server.source())
     }
 
-    fn weights(&self) -> Weights {
+    fn weights(&self) -> Result<Weights, WeightsError> {
         self.server.source().weights(COMMIT)
     }
 
@@ -314,7 +315,7 @@ impl<T: Transport> Training for SyncTrainer<T> {
         Course::of(self.learner())
     }
 
-    fn weights(&self) -> Weights {
+    fn weights(&self) -> Result<Weights, WeightsError> {
         self.learner().weights(COMMIT)
     }
 

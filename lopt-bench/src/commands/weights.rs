@@ -17,10 +17,10 @@ use crate::weights_source::WeightsSource;
 /// Describes weights: where from, which optimizer, how large each block is.
 pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let source = WeightsSource::load(Some(weights))?;
-    let (weights, record) = (&source.weights, &source.weights.record);
+    let (weights, record) = (&source.weights, source.weights.record());
     writeln!(out, "weights          {}", source.label)?;
-    writeln!(out, "meta-parameters  {}", count_text(weights.psi.len()))?;
-    writeln!(out, "norm             {:.4}", norm(&weights.psi))?;
+    writeln!(out, "meta-parameters  {}", count_text(weights.psi().len()))?;
+    writeln!(out, "norm             {:.4}", norm(weights.psi()))?;
 
     writeln!(out, "\ntrained by")?;
     writeln!(out, "  meta-updates    {}", record.updates)?;
@@ -30,7 +30,7 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "  commit          {}", or_dash(&record.commit))?;
 
     writeln!(out, "\nconfiguration")?;
-    let described = format!("{:#?}", weights.config);
+    let described = format!("{:#?}", weights.config());
     for line in described.lines().filter(|line| line.starts_with("        ")) {
         writeln!(out, "{}", line.replacen("      ", "", 1).trim_end_matches(','))?;
     }
@@ -45,7 +45,7 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
         "name", "shape", "count", "rms", "largest"
     )?;
     for block in blocks {
-        let values = &weights.psi[block.range.clone()];
+        let values = &weights.psi()[block.range.clone()];
         let shape: Vec<String> = block.shape.iter().map(usize::to_string).collect();
         let rms = norm(values) / (values.len().max(1) as f64).sqrt();
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
@@ -67,11 +67,10 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
 /// Copies weights with another initial rate; the recipe and the meta-parameters stay.
 pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let source = WeightsSource::load(Some(&args.weights))?;
-    let mut weights = (*source.weights).clone();
-    let config = weights.hierarchical_rnn().map_err(CliError::failed)?;
-    weights.config =
-        HierarchicalRnnConfig { initial_rate: (args.rate, args.rate), ..config }.into();
-    weights.config.validate().map_err(CliError::failed)?;
+    let config = source.weights.hierarchical_rnn().map_err(CliError::failed)?;
+    let config = HierarchicalRnnConfig { initial_rate: (args.rate, args.rate), ..config };
+    let (_, psi, record) = (*source.weights).clone().into_parts();
+    let weights = Weights::new(config, psi, record).map_err(CliError::failed)?;
     write(&weights, &args.out)?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
     Ok(())
@@ -80,10 +79,10 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
 /// Writes the averaged psi of a checkpoint as weights.
 pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let checkpoint = Checkpoint::read(&args.checkpoint).map_err(CliError::failed)?;
-    let mut weights = checkpoint.averaged().map_err(CliError::failed)?;
-    pace(&mut weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
+    let weights = checkpoint.averaged().map_err(CliError::failed)?;
+    let weights = pace(weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
     write(&weights, &args.out)?;
-    writeln!(out, "wrote {}, update {}", args.out.display(), weights.record.updates)?;
+    writeln!(out, "wrote {}, update {}", args.out.display(), weights.record().updates)?;
     Ok(())
 }
 
@@ -91,31 +90,32 @@ pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), Cli
 pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let sources = args.weights.iter().map(|name| WeightsSource::load(Some(name)));
     let sources: Vec<WeightsSource> = sources.collect::<Result<_, _>>()?;
-    let mut mean = (*sources[0].weights).clone();
-    pace(&mut mean, &sources[0].label, args.like.as_deref())?;
+    let first = (*sources[0].weights).clone();
+    let (config, mut mean, mut record) =
+        pace(first, &sources[0].label, args.like.as_deref())?.into_parts();
     for other in &sources[1..] {
-        let paced = paced_as(&other.weights.config, &mean.config);
+        let paced = paced_as(other.weights.config(), &config);
         let (a, b) = (&sources[0].label, &other.label);
-        if paced != mean.config {
+        if paced != config {
             return Err(CliError::Failed(format!("`{a}` and `{b}` are other networks")));
         }
-        if args.like.is_none() && paced != other.weights.config {
+        if args.like.is_none() && paced != *other.weights.config() {
             let why = "differ in initial rate, pace or fading: say whose the mean gets by --like";
             return Err(CliError::Failed(format!("`{a}` and `{b}` {why}")));
         }
     }
-    for (i, x) in mean.psi.iter_mut().enumerate() {
-        let sum: f64 = sources.iter().map(|source| f64::from(source.weights.psi[i])).sum();
+    for (i, x) in mean.iter_mut().enumerate() {
+        let sum: f64 = sources.iter().map(|source| f64::from(source.weights.psi()[i])).sum();
         *x = (sum / sources.len() as f64) as f32;
     }
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
-    mean.record.recipe.push_str("\n# psi: the mean of\n");
+    record.recipe.push_str("\n# psi: the mean of\n");
     for source in &sources {
-        let TrainingRecord { seed, updates, instance_steps, .. } = &source.weights.record;
+        let TrainingRecord { seed, updates, instance_steps, .. } = source.weights.record();
         let what = format!("seed {seed}, {updates} updates, {instance_steps} instance-steps");
-        mean.record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
+        record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
     }
-    write(&mean, &args.out)?;
+    write(&Weights::new(config, mean, record).map_err(CliError::failed)?, &args.out)?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
 }
@@ -133,19 +133,17 @@ fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
 }
 
 /// Gives weights the initial rate, pace and fading of others of the same network.
-fn pace(weights: &mut Weights, label: &str, like: Option<&Path>) -> Result<(), CliError> {
-    let Some(like) = like else { return Ok(()) };
+fn pace(weights: Weights, label: &str, like: Option<&Path>) -> Result<Weights, CliError> {
+    let Some(like) = like else { return Ok(weights) };
     let like = WeightsSource::load(Some(like))?;
-    weights.config = paced_as(&weights.config, &like.weights.config);
-    if weights.config != like.weights.config {
+    let (config, psi, mut record) = weights.into_parts();
+    let config = paced_as(&config, like.weights.config());
+    if config != *like.weights.config() {
         let text = format!("`{label}` and `{}` are other networks", like.label);
         return Err(CliError::Failed(text));
     }
-    weights
-        .record
-        .recipe
-        .push_str(&format!("\n# initial rate, pace and fading: of {}\n", like.label));
-    Ok(())
+    record.recipe.push_str(&format!("\n# initial rate, pace and fading: of {}\n", like.label));
+    Weights::new(config, psi, record).map_err(CliError::failed)
 }
 
 /// Euclidean norm.

@@ -51,7 +51,7 @@ pub fn train(
         let mut trainer = trainer.map_err(|error| fault(plan, &error))?;
         (1..=budget).for_each(|update| curve.push(update, trainer.update().meta_loss));
         // nothing was scored, so these are the averaged weights of the end, not the best of several
-        let weights = trainer.weights("");
+        let weights = trainer.weights("").map_err(|error| fault(plan, &error))?;
         let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
         let steps = trainer.counters().instance_steps;
         (LearnedWeights::Lopt(Arc::new(weights)), bytes, steps)

@@ -73,7 +73,8 @@ pub(super) fn whole_step(
     guard: Option<GuardConfig>,
 ) -> Result<Case, CliError> {
     let psi = random_psi(config).into_iter().map(|x| x as f32).collect();
-    let weights = Weights { config: (*config).into(), psi, record: TrainingRecord::default() };
+    let weights =
+        Weights::new(*config, psi, TrainingRecord::default()).map_err(CliError::failed)?;
     let settings = LearnedOptimizerConfig::new().with_weights(weights).with_guard(guard);
     step(layout, 1, || settings.init(layout).map_err(CliError::failed))
 }

@@ -70,7 +70,7 @@ impl L2lWeights {
     ///
     /// As [`read`](Self::read).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, L2lError> {
-        let payload = unseal(bytes, MAGIC, VERSION)?;
+        let (_, payload) = unseal(bytes, MAGIC, VERSION..=VERSION)?;
         let weights: Self = wincode::deserialize_exact(payload).map_err(|_| L2lError::Payload)?;
         check(&weights.psi())?;
         Ok(weights)

@@ -42,7 +42,7 @@ impl Engine {
         layout: &Layout,
     ) -> Result<Self, BuildError> {
         let (psi, level) = (weights.psi_f64(), Level::detect());
-        match &weights.config {
+        match weights.config() {
             OptimizerConfig::HierarchicalRnn(sizes) => {
                 let mut rnn = HierarchicalRnn::new(sizes, &psi, layout, level);
                 if let Some(eta) = config.averaging {

@@ -101,7 +101,7 @@ impl LearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If the embedded weights are damaged.
+    /// None at present: weights are checked when they are made, and defaults fit all of them.
     pub fn from_weights(weights: &Weights, layout: &Layout) -> Result<Self, WeightsError> {
         let config = LearnedOptimizerConfig::new().with_weights(weights.clone());
         match config.init(layout) {
@@ -120,12 +120,11 @@ impl LearnedOptimizer {
                 &embedded
             }
         };
-        weights.check()?;
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
         let engine = Engine::build(config, weights, layout)?;
         Ok(Self {
             engine,
-            fingerprint: saved::fingerprint(&weights.psi),
+            fingerprint: saved::fingerprint(weights.psi()),
             settings,
             clipping: config.clipping,
             schedule: config.schedule.clone(),

@@ -1,46 +1,82 @@
 //! The state file: parameters and everything the optimizer remembers, so that a run that was stopped
 //! at any moment goes on bit for bit.
 //!
-//! A sealed file (`sealed.rs`): a header in bincode's wire format, preceded by its length, then all
-//! vectors as little-endian `f32`. What the vectors must be follows from the optimizer that reads
-//! them, so a damaged or foreign file never decides how much memory is taken. Groups, schedule,
-//! clipping and weight decay are the caller's and not in the file, as in other optimizers.
+//! A sealed file (`sealed.rs`): a header with names (`header.rs`); the memory beside vectors in bincode's
+//! wire format, preceded by its length; then all vectors as little-endian `f32`. What the vectors must be
+//! follows from the optimizer that reads them, so a damaged or foreign file never decides how much
+//! memory is taken. Groups, schedule, clipping and weight decay are the caller's and not in the file, as
+//! in other optimizers.
+//!
+//! A version belongs to what the memory is. Versions 7 and 8 had header and memory in one, without names.
 
 use super::engine::Counters;
 use super::{LearnedOptimizer, StateError};
 use crate::guard::GuardNumbers;
+use crate::header::{read_header, split_length, with_length, write_header};
 use crate::layout::TensorShape;
+use crate::positional::{self, next};
 use crate::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
 use crate::weights::OptimizerConfig;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
+/// Optimizers of before forget other things.
+const OLDEST: u32 = 7;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
-/// All that is not a vector.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+/// What the file was saved for, and how long its vectors are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Header {
     config: OptimizerConfig,
     fingerprint: u64,
     averaging: Option<f32>,
     compact: bool,
     tensors: Vec<(String, Vec<u64>)>,
-    taken: u64,
-    multiplier: f32,
-    counters: Counters,
-    guard: Option<GuardNumbers>,
     /// Lengths of the vectors: parameters, those of the networks, those of the guard.
     lengths: Vec<u64>,
 }
 
-type Config = wincode::config::Configuration<true, { MOST_BESIDE as usize }>;
+/// What the optimizer remembers beside vectors.
+#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+struct Memory {
+    taken: u64,
+    multiplier: f32,
+    counters: Counters,
+    guard: Option<GuardNumbers>,
+}
 
-fn wire() -> Config {
-    wincode::config::Configuration::default()
-        .with_preallocation_size_limit::<{ MOST_BESIDE as usize }>()
+/// Header, memory and vectors of versions 7 and 8.
+fn from_positions(payload: &[u8], version: u32) -> Option<(Header, Memory, &[u8])> {
+    let (mut rest, floats) = split_length(payload)?;
+    let from = &mut rest;
+    let config = match version {
+        7 => positional::hierarchical_rnn(from, true, 6)?.into(),
+        _ => positional::optimizer(from)?,
+    };
+    let (fingerprint, averaging, compact) = (next(from)?, next(from)?, next(from)?);
+    let tensors = next(from)?;
+    let memory = Memory {
+        taken: next(from)?,
+        multiplier: next(from)?,
+        counters: match version {
+            7 => Counters::Hierarchical {
+                steps: next(from)?,
+                cohorts: next(from)?,
+                cohort_steps: next(from)?,
+                compact_steps: next(from)?,
+            },
+            _ => next(from)?,
+        },
+        guard: next(from)?,
+    };
+    let lengths = next(from)?;
+    let header = Header { config, fingerprint, averaging, compact, tensors, lengths };
+    from.is_empty().then_some((header, memory, floats))
 }
 
 /// Checksum of meta-parameters.
@@ -101,16 +137,18 @@ impl LearnedOptimizer {
             averaging: self.engine.averaging(),
             compact: self.compact,
             tensors: self.layout().tensors().iter().map(described).collect(),
+            lengths: parts.iter().map(|part| part.len() as u64).collect(),
+        };
+        let memory = Memory {
             taken: self.taken,
             multiplier: self.multiplier,
             counters,
             guard: guard.as_ref().map(|(numbers, _)| numbers.clone()),
-            lengths: parts.iter().map(|part| part.len() as u64).collect(),
         };
-        let header =
-            wincode::config::serialize(&header, wire()).map_err(|_| StateError::Contents)?;
-        let mut payload = (header.len() as u64).to_le_bytes().to_vec();
-        payload.extend(header);
+        let memory = wincode::config::serialize(&memory, positional::Wire::new())
+            .map_err(|_| StateError::Contents)?;
+        let mut payload = write_header(&header)?;
+        payload.extend(with_length(&memory));
         for part in parts {
             payload.extend(part.iter().flat_map(|x| x.to_le_bytes()));
         }
@@ -124,18 +162,22 @@ impl LearnedOptimizer {
     /// As [`load`](Self::load).
     #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
     pub fn from_bytes(&mut self, bytes: &[u8]) -> Result<Vec<f32>, StateError> {
-        let payload = unseal(bytes, MAGIC, VERSION)?;
-        let (length, rest) = payload.split_first_chunk::<8>().ok_or(StateError::Contents)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (header, floats) = rest.split_at_checked(length).ok_or(StateError::Contents)?;
-        let header: Header =
-            wincode::config::deserialize_exact(header, wire()).map_err(|_| StateError::Contents)?;
-        self.compare(&header)?;
-        if !super::is_multiplier(header.multiplier) {
+        let (version, payload) = unseal(bytes, MAGIC, OLDEST..=VERSION)?;
+        let (header, memory, floats) = if version < VERSION {
+            from_positions(payload, version).ok_or(StateError::Contents)?
+        } else {
+            let (header, rest) = read_header(payload)?;
+            let (memory, floats) = split_length(rest).ok_or(StateError::Contents)?;
+            let memory = wincode::config::deserialize_exact(memory, positional::Wire::new())
+                .map_err(|_| StateError::Contents)?;
+            (header, memory, floats)
+        };
+        self.compare(&header, memory.guard.is_some())?;
+        if !super::is_multiplier(memory.multiplier) {
             return Err(StateError::Contents);
         }
-        let networks = self.engine.lengths(&header.counters)?;
-        let lengths = self.expected_lengths(&header, &networks)?;
+        let networks = self.engine.lengths(&memory.counters)?;
+        let lengths = self.expected_lengths(&header, &memory, &networks)?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);
         }
@@ -143,12 +185,12 @@ impl LearnedOptimizer {
         let mut parts = lengths.iter().map(|&n| floats.by_ref().take(n).collect::<Vec<f32>>());
         let params = parts.next().ok_or(StateError::Contents)?;
         let networks: Vec<Vec<f32>> = parts.by_ref().take(networks.len()).collect();
-        if let (Some(guard), Some(numbers)) = (&mut self.guard, &header.guard) {
+        if let (Some(guard), Some(numbers)) = (&mut self.guard, &memory.guard) {
             guard
                 .restore_memory(numbers, std::array::from_fn(|_| parts.next().unwrap_or_default()));
         }
-        self.engine.restore(&header.counters, &networks);
-        (self.taken, self.multiplier) = (header.taken, header.multiplier);
+        self.engine.restore(&memory.counters, &networks);
+        (self.taken, self.multiplier) = (memory.taken, memory.multiplier);
         Ok(params)
     }
 
@@ -160,7 +202,7 @@ impl LearnedOptimizer {
     }
 
     /// What the file was saved for, against what is here.
-    fn compare(&self, header: &Header) -> Result<(), StateError> {
+    fn compare(&self, header: &Header, guarded: bool) -> Result<(), StateError> {
         let here = self.layout().tensors();
         if header.tensors.len() != here.len() {
             let (saved, here) = (header.tensors.len(), here.len());
@@ -187,7 +229,7 @@ impl LearnedOptimizer {
         let settings = [
             ("averaging", eta(header.averaging), eta(self.engine.averaging())),
             ("a compact state", on(header.compact), on(self.compact)),
-            ("the guard", on(header.guard.is_some()), on(self.guard.is_some())),
+            ("the guard", on(guarded), on(self.guard.is_some())),
         ];
         match settings.into_iter().find(|(_, saved, here)| saved != here) {
             Some((what, saved, here)) => Err(StateError::Setting { what, saved, here }),
@@ -199,13 +241,14 @@ impl LearnedOptimizer {
     fn expected_lengths(
         &self,
         header: &Header,
+        memory: &Memory,
         networks: &[usize],
     ) -> Result<Vec<usize>, StateError> {
         let parameters = self.layout().len();
         let mut lengths = vec![parameters];
         lengths.extend(networks);
         let fixed = lengths.len();
-        if header.guard.is_some() {
+        if memory.guard.is_some() {
             // a guard keeps what it has come to need
             for &given in header.lengths.get(fixed..).unwrap_or_default() {
                 lengths.push(if given == 0 { 0 } else { parameters });
@@ -215,11 +258,11 @@ impl LearnedOptimizer {
             }
         }
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
-        let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
+        let adam = memory.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
         let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
-        let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
+        let begun = memory.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
-        let fits = header.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));
+        let fits = memory.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));
         if !same || !fits || (adam && !has_adam) || (begun && !has_snapshot) {
             return Err(StateError::Contents);
         }

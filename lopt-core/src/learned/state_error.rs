@@ -1,5 +1,6 @@
 //! Why a state file cannot be used here.
 
+use crate::header::HeaderError;
 use crate::sealed::SealError;
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ pub enum StateError {
     /// Not a state, another version, or damaged.
     #[error("not usable as an optimizer state: {0}")]
     Seal(#[from] SealError),
+    /// The named part cannot be understood, or has a name that this program does not know.
+    #[error("not usable as an optimizer state: {0}")]
+    Header(#[from] HeaderError),
     /// The contents do not decode.
     #[error("not usable as an optimizer state: the contents do not decode")]
     Contents,

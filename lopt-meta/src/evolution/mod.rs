@@ -13,8 +13,9 @@ mod score;
 pub use recipe::{EvolutionRecipe, RECOMMENDED};
 pub use score::{Practice, tuned_adamw};
 
+use lopt_core::learned::BuildError;
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
-use lopt_core::weights::TrainingRecord;
+use lopt_core::weights::{TrainingRecord, WeightsError};
 use lopt_core::{LearnedOptimizerConfig, RelativeRnnConfig, Weights};
 use rayon::prelude::*;
 
@@ -47,7 +48,7 @@ impl EvolutionTrainer {
     ///
     /// If they are not of the recipe's optimizer.
     pub fn from_weights(recipe: EvolutionRecipe, weights: &Weights) -> Result<Self, RecipeError> {
-        if weights.config != recipe.networks.into() {
+        if *weights.config() != recipe.networks.into() {
             return Err(RecipeError::OtherOptimizer);
         }
         Ok(Self::at(recipe, weights.psi_f64()))
@@ -192,24 +193,24 @@ impl EvolutionTrainer {
     }
 
     /// The averaged psi with the best validation score so far, or as it stands before any.
-    #[must_use]
-    pub fn weights(&self, commit: &str) -> Weights {
+    ///
+    /// # Errors
+    ///
+    /// If a meta-parameter is not finite.
+    pub fn weights(&self, commit: &str) -> Result<Weights, WeightsError> {
         let Counters { best_psi, best_score, best_update, updates, instance_steps, .. } =
             &self.counters;
         let evaluated = !best_psi.is_empty();
         let psi = if evaluated { best_psi } else { &self.meta.average };
-        Weights {
-            config: self.recipe.networks.into(),
-            psi: psi.iter().map(|&x| x as f32).collect(),
-            record: TrainingRecord {
-                recipe: self.recipe.to_toml(),
-                seed: self.recipe.seed,
-                updates: if evaluated { *best_update } else { *updates },
-                instance_steps: *instance_steps,
-                validation: if evaluated { *best_score } else { 0.0 },
-                commit: commit.to_owned(),
-            },
-        }
+        let record = TrainingRecord {
+            recipe: self.recipe.to_toml(),
+            seed: self.recipe.seed,
+            updates: if evaluated { *best_update } else { *updates },
+            instance_steps: *instance_steps,
+            validation: if evaluated { *best_score } else { 0.0 },
+            commit: commit.to_owned(),
+        };
+        Weights::new(self.recipe.networks, psi.iter().map(|&x| x as f32).collect(), record)
     }
 }
 
@@ -224,13 +225,13 @@ struct Pair {
 
 /// Score of a run with these meta-parameters, all of whose steps are multiplied by `factor`.
 fn score(job: &Practice, networks: &RelativeRnnConfig, psi: &[f64], factor: f64, seed: u64) -> f64 {
-    let weights = Weights {
-        config: (*networks).into(),
-        psi: psi.iter().map(|&x| x as f32).collect(),
-        record: TrainingRecord::default(),
-    };
-    let config = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
-    match config.init(&job.task.job.layout()) {
+    let psi = psi.iter().map(|&x| x as f32).collect();
+    let weights = Weights::new(*networks, psi, TrainingRecord::default());
+    let optimizer = weights.map_err(BuildError::from).and_then(|weights| {
+        let config = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
+        config.init(&job.task.job.layout())
+    });
+    match optimizer {
         Ok(mut optimizer) => {
             optimizer.set_lr_multiplier(factor as f32);
             job.score(job.run(seed, &mut optimizer))
