@@ -1,6 +1,8 @@
 //! Writes what tuned AdamW reaches on practice jobs, as in `src/evolution/tuned.txt`:
 //! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..1405`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
+
 use std::ops::Range;
 
 use lopt_meta::evolution::tuned_adamw;
