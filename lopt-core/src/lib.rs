@@ -136,7 +136,7 @@ mod upper_adjoint;
 pub mod weights;
 
 pub use config::HierarchicalRnnConfig;
-pub use guard::{GuardConfig, GuardEvent};
+pub use guard::{GuardConfig, GuardEvent, Reason as GuardReason, Stage as GuardStage};
 pub use hierarchical_rnn::HierarchicalRnn;
 pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{

@@ -18,7 +18,7 @@ pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
 
-use crate::guard::{Guard, GuardEvent, Verdict};
+use crate::guard::{Guard, GuardEvent, Shown, Verdict};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
@@ -184,13 +184,14 @@ impl LearnedOptimizer {
         self.taken
     }
 
-    /// Steps that the guard left out as a gradient or a loss was not finite, or a gradient too long.
+    /// Steps that the guard left out: a gradient or a loss was not finite, a gradient too long, or it was
+    /// taken at the best point so far, to compare.
     #[must_use]
     pub fn skipped_steps(&self) -> u64 {
         self.guard.as_ref().map_or(0, Guard::skipped)
     }
 
-    /// Whether Adam has taken over.
+    /// Whether Adam is at work.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.fallback().is_some())
@@ -253,15 +254,22 @@ impl LearnedOptimizer {
         let usable = self.check_and_clip(grads, has_gradient);
         match &mut self.guard {
             Some(guard) => {
-                let usable = usable.map_err(|error| error.to_string());
-                let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
-                let verdict = guard.judge(self.engine.layout(), params, counts, usable, loss);
+                let verdict = guard.judge(&Shown {
+                    layout: self.engine.layout(),
+                    params,
+                    attended: self.engine.attended(params),
+                    counts: &|t| !self.settings[t].frozen && has_gradient(t),
+                    grads,
+                    gradient: usable.map_err(|error| error.to_string()),
+                    loss,
+                });
                 self.listener.tell(guard.take_events());
                 match verdict {
                     Verdict::Step => {}
+                    Verdict::BeginAnew => self.engine.reset(),
                     Verdict::Skip => return Ok(()),
-                    Verdict::Restart => {
-                        guard.restore(self.engine.layout(), params);
+                    Verdict::Restore => {
+                        guard.write_snapshot(self.engine.layout(), params);
                         self.engine.reset();
                         return Ok(());
                     }
@@ -302,10 +310,7 @@ impl LearnedOptimizer {
 
     /// How every tensor takes part in the next step.
     fn prepare(&mut self, has_gradient: impl Fn(usize) -> bool) {
-        let cut = match &self.guard {
-            Some(guard) if guard.fallback().is_none() => guard.multiplier(),
-            _ => 1.0,
-        };
+        let cut = self.guard.as_ref().map_or(1.0, Guard::multiplier);
         let all = self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut;
         self.tensors.clear();
         self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
@@ -341,7 +346,11 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        if self.has_fallen_back() { params } else { self.engine.attended(params) }
+        match self.guard.as_ref().and_then(Guard::looks_at) {
+            Some(snapshot) => snapshot,
+            None if self.has_fallen_back() => params,
+            None => self.engine.attended(params),
+        }
     }
 
     fn observe(&mut self, loss: f32) -> bool {

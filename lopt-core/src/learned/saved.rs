@@ -16,7 +16,7 @@ use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;
 
@@ -156,7 +156,7 @@ impl LearnedOptimizer {
     fn most_bytes(&self) -> u64 {
         let networks: usize = self.engine.memory().1.iter().map(|part| part.len()).sum();
         let globals = self.settings.len() * self.engine.global_hidden();
-        4 * (networks + globals + 5 * self.layout().len()) as u64 + MOST_BESIDE
+        4 * (networks + globals + 4 * self.layout().len()) as u64 + MOST_BESIDE
     }
 
     /// What the file was saved for, against what is here.
@@ -216,7 +216,7 @@ impl LearnedOptimizer {
         }
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
         let adam = header.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
-        let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
+        let has_adam = lengths[fixed..].iter().skip(1).all(|&n| n == parameters);
         let begun = header.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
         let fits = header.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));
