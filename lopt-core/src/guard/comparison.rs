@@ -3,16 +3,22 @@
 
 use wincode::{SchemaRead, SchemaWrite};
 
+/// Standard errors that a mean difference must be above zero.
+const ERRORS: f64 = 3.0;
+
 /// A comparison under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
 pub(super) struct Comparison {
     of_losses: bool,
     /// Rounds to come, each with one loss at both points.
     rounds: u8,
-    /// Sum of the losses of the model less those at the best point, and by how much it should be above
-    /// zero if the optimizer is to blame.
+    /// Rounds so far with a difference, and the sums of the differences and of their squares: by how much the model's
+    /// loss is higher than at the best point.
+    count: f64,
     sum: f64,
-    expected: f64,
+    squares: f64,
+    /// Least mean difference if the optimizer is to blame.
+    least: f64,
     /// Last loss at the best point, infinite if it could not be used.
     best: f64,
 }
@@ -31,14 +37,13 @@ pub(super) enum Standing {
 impl Comparison {
     /// Of a run whose loss has risen by so much.
     pub(super) fn of_losses(rounds: u8, risen: f64) -> Self {
-        let expected = 0.5 * f64::from(rounds) * risen;
-        Self { of_losses: true, rounds, sum: 0.0, expected, best: f64::INFINITY }
+        Self { of_losses: true, rounds, least: 0.5 * risen, best: f64::INFINITY, ..Self::default() }
     }
 
     /// Of a run whose loss or gradient is not finite: one round, and it must be finite at the best
     /// point alone.
     pub(super) fn of_not_finite() -> Self {
-        Self { rounds: 1, expected: f64::INFINITY, best: f64::INFINITY, ..Self::default() }
+        Self { rounds: 1, least: f64::INFINITY, best: f64::INFINITY, ..Self::default() }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -59,13 +64,24 @@ impl Comparison {
         self.rounds = self.rounds.saturating_sub(1);
         match (here.is_finite(), self.best.is_finite()) {
             (false, true) => return Standing::Beaten,
-            (true, true) => self.sum += here - self.best,
+            (true, true) => {
+                let difference = here - self.best;
+                self.count += 1.0;
+                self.sum += difference;
+                self.squares += difference * difference;
+            }
             _ => {}
         }
         match self.rounds {
-            0 if self.sum > self.expected => Standing::Beaten,
+            0 if self.is_higher() => Standing::Beaten,
             0 => Standing::Even,
             _ => Standing::Open,
         }
+    }
+    /// Whether the differences are as large as expected, and not by chance.
+    fn is_higher(&self) -> bool {
+        let mean = self.sum / self.count.max(1.0);
+        let variance = (self.squares / self.count.max(1.0) - mean * mean).max(0.0);
+        mean > self.least && mean > ERRORS * (variance / self.count.max(1.0)).sqrt()
     }
 }

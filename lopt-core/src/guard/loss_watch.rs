@@ -9,20 +9,21 @@ use wincode::{SchemaRead, SchemaWrite};
 /// Losses of a block.
 const BLOCK: usize = 32;
 /// Lost blocks in a row that are a reason to compare; each comparison in vain doubles it.
-const PATIENCE: u32 = 4;
+const PATIENCE: u32 = 5;
 /// Comparisons in vain that count.
 const MOST_DOUBLINGS: u32 = 10;
 /// Share of what was won that may be lost.
-const SHARE: f64 = 0.25;
+const SHARE: f64 = 0.4;
 /// Standard errors of a block that its mean may be above the best one.
 const ERRORS: f64 = 6.0;
 /// Losses are clipped so many times further from zero than the first ones.
 const CLIP: f64 = 10.0;
-/// First losses by which an explosion is known, how many times further from zero it is, and how many
-/// losses in a row.
+/// First losses by which an explosion is known, how many times further from zero it is, how many
+/// losses in a row, and up to which one.
 const FIRST: usize = 6;
 const FAR: f64 = 20.0;
 const FAR_IN_ROW: u32 = 8;
+const FAR_UNTIL: u64 = 64;
 
 /// The block that is being filled, and what earlier ones were like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
@@ -40,7 +41,7 @@ pub(super) struct LossWatch {
     error: f64,
     /// Lost blocks in a row.
     lost: u32,
-    /// Above it a loss is an explosion, as long as nothing is won.
+    /// Above it one of the first losses is an explosion, as long as nothing is won.
     far_above: f64,
     /// Explosions in a row.
     far: u32,
@@ -81,7 +82,8 @@ impl LossWatch {
             let (start, spread) = (f64::from(first[1]), f64::from(first[2] - first[1]));
             self.far_above = start + FAR * (start.abs() + spread);
         }
-        let explodes = self.seen > FIRST as u64 && f64::from(loss) > self.far_above;
+        let watches = (FIRST as u64 + 1..=FAR_UNTIL).contains(&self.seen);
+        let explodes = watches && f64::from(loss) > self.far_above;
         self.far = if explodes { self.far + 1 } else { 0 };
         if self.far >= FAR_IN_ROW && !self.has_won() {
             self.far = 0;
@@ -91,7 +93,7 @@ impl LossWatch {
     }
 
     fn end_block(&mut self) -> Finding {
-        if !self.has_first() || self.seen == BLOCK as u64 {
+        if self.seen == BLOCK as u64 {
             let mut sorted = self.block;
             sorted.sort_unstable_by(f32::total_cmp);
             let quartile = |quarter: usize| f64::from(sorted[quarter * BLOCK / 4]);

@@ -12,6 +12,8 @@ mod event;
 mod fallback;
 mod loss_watch;
 mod memory;
+#[cfg(test)]
+mod streams;
 
 use crate::layout::Layout;
 use comparison::{Comparison, Standing};
