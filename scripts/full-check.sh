@@ -12,6 +12,7 @@ default_lints
 device_lints
 default_tests
 main_command
+adapter_lints
 adapters
 device_tests
 step "distributed training over MPI"

@@ -58,9 +58,12 @@ packages() {
   cargo package --workspace --no-verify --allow-dirty
 }
 
-adapters() {
+adapter_lints() {
   step "adapters: lints"
   cargo clippy -p lopt-burn -p lopt-candle --all-targets -- -D warnings
+}
+
+adapters() {
   step "adapters: tests"
   cargo test -p lopt-burn -p lopt-candle
   local example

@@ -3,14 +3,13 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use wincode::{SchemaRead, SchemaWrite};
 
 use super::networks::Networks;
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
 /// Sizes of a [`RelativeRnn`](crate::RelativeRnn).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelativeRnnConfig {
     /// Hidden units of the Tensor RNN.

@@ -45,17 +45,12 @@ struct Kind {
 
 impl Tensor {
     pub(super) fn new(shape: &TensorShape) -> Self {
-        let matrix = shape.shape.iter().filter(|&&extent| extent > 1).count() >= 2;
-        let elements = shape.len() as f64;
-        let fan_in = match shape.shape.last() {
-            Some(&outputs) if matrix => elements / outputs as f64,
-            _ => 1.0,
-        };
+        let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
         Self {
             kind: Kind {
-                matrix: f64::from(u8::from(matrix)),
+                matrix: f64::from(u8::from(sides.is_some())),
                 elements,
-                fan_in,
+                fan_in: sides.map_or(1.0, |[inputs, _]| inputs as f64),
                 normal: normal_length(&shape.shape),
             },
             steps: 0,
@@ -212,13 +207,17 @@ fn within(x: f64, most: f64) -> f64 {
 /// smaller of its sides is, as the elements of a step add up along it while those of a random matrix
 /// cancel out (Yang et al. 2022, "Tensor Programs V").
 pub(crate) fn normal_length(shape: &[usize]) -> f64 {
-    let mut sides = shape.iter().copied().filter(|&extent| extent > 1);
-    let Some(outputs) = sides.next_back() else { return LENGTH };
-    let fan_in: usize = sides.product();
-    match fan_in.min(outputs) {
-        0 | 1 => LENGTH,
-        side => LENGTH * (WIDTH / side as f64).sqrt().min(4.0),
+    match sides(shape).map(|[inputs, outputs]| inputs.min(outputs)) {
+        Some(side) if side > 1 => LENGTH * (WIDTH / side as f64).sqrt().min(4.0),
+        _ => LENGTH,
     }
+}
+
+/// Inputs and outputs of a matrix: the product of all axes but the last, and the last.
+fn sides(shape: &[usize]) -> Option<[usize; 2]> {
+    let (&outputs, inputs) = shape.split_last()?;
+    let matrix = shape.iter().filter(|&&extent| extent > 1).count() >= 2;
+    matrix.then(|| [inputs.iter().product(), outputs])
 }
 
 /// Step in units of a tensor's size, for what is no matrix, and where the smaller side is [`WIDTH`].

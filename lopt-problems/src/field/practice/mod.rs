@@ -1,29 +1,31 @@
 //! Practice jobs: small random relatives of the jobs of the field suite, to meta-train on.
 //!
 //! Every number is a job of its own, with its own data, widths, noise and horizon; none of them has
-//! data of the field suite. A run takes a tenth of a second.
+//! data of the field suite. A run takes a fifth of a second.
+
+mod language;
+mod normed;
+mod varied;
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use lopt_core::layout::{Layout, TensorShape};
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
-use lopt_grad::{Real, Var};
 
+use super::Job;
 use super::lstm::Lstm;
 use super::recommender::{RatingModel, ratings};
 use super::resnet::ResnetCifar;
-use super::table::{Loss, Table, TableJob, TableModel, constant, standardize};
+use super::table::{Loss, Table, TableJob, TableModel, standardize};
 use super::tabular_mlp::TabularMlp;
-use super::text::{LanguageModel, Text, TextJob, VALIDATION};
-use super::transformer::{Transformer, norm};
+use super::transformer::Transformer;
 use super::vae::Vae;
-use super::{Job, JobStart};
 use crate::classifier::Activation;
 use crate::data::Recipe;
 use crate::instance::{Array, Dataset};
-use crate::problem::layout_of;
-use crate::trial::{Objective, Validation};
+use language::{language, sequences};
+use normed::Normed;
+use varied::Varied;
 
 /// A drawn job.
 #[derive(Debug, Clone)]
@@ -284,226 +286,6 @@ fn normed(rng: &mut Rng) -> TableJob<Normed> {
     job(model, Loss::CrossEntropy, batch, &table(numbers, columns, targets, classes), 300)
 }
 
-/// Blocks of a layer normalisation and two dense layers, around which a shortcut leads.
-#[derive(Debug, Clone)]
-struct Normed {
-    inputs: usize,
-    width: usize,
-    blocks: usize,
-    classes: usize,
-}
-
-fn tensor(name: &str, shape: &[usize]) -> TensorShape {
-    TensorShape::new(name, shape.to_vec())
-}
-
-/// Gains 1, biases 0, embeddings of deviation 0.1 or 1, weights uniform by their inputs.
-fn start(layout: &Layout, rng: &mut Rng) -> Vec<f32> {
-    let embedding = if unit(rng) < 0.5 { 1.0 } else { 0.1 };
-    let mut params = Vec::with_capacity(layout.len());
-    for tensor in layout.tensors() {
-        let bound = (tensor.shape[0] as f64).sqrt().recip();
-        params.extend((0..tensor.len()).map(|_| match tensor.name.rsplit('.').next() {
-            Some("gain") => 1.0,
-            Some("bias") => 0.0,
-            Some("embedding") => (embedding * normal(rng)) as f32,
-            _ => uniform(rng, -bound, bound) as f32,
-        }));
-    }
-    params
-}
-
-impl TableModel for Normed {
-    fn layout(&self) -> Layout {
-        let n = self.width;
-        let mut tensors = vec![tensor("in.weight", &[self.inputs, n]), tensor("in.bias", &[n])];
-        for block in 0..self.blocks {
-            let mut add = |name: &str, shape: &[usize]| {
-                tensors.push(tensor(&format!("block{block}.{name}"), shape));
-            };
-            add("norm.gain", &[n]);
-            add("norm.bias", &[n]);
-            add("expand.weight", &[n, 2 * n]);
-            add("expand.bias", &[2 * n]);
-            add("output.weight", &[2 * n, n]);
-            add("output.bias", &[n]);
-        }
-        tensors.push(tensor("norm.gain", &[n]));
-        tensors.push(tensor("norm.bias", &[n]));
-        tensors.push(tensor("head.weight", &[n, self.classes]));
-        layout_of(tensors)
-    }
-
-    fn init(&self, rng: &mut Rng) -> Vec<f32> {
-        start(&self.layout(), rng)
-    }
-
-    fn predict<'t, R: Real>(
-        &self,
-        params: &[Var<'t, R>],
-        batch: &Table,
-        _: &[Array],
-    ) -> Var<'t, R> {
-        let mut sum = constant(params[0], &batch.numbers).matmul(params[0]) + params[1];
-        for block in 0..self.blocks {
-            let layer = &params[2 + 6 * block..];
-            let expanded = (norm(sum, layer).matmul(layer[2]) + layer[3]).gelu();
-            sum = sum + expanded.matmul(layer[4]) + layer[5];
-        }
-        let last = &params[2 + 6 * self.blocks..];
-        norm(sum, last).matmul(last[2])
-    }
-}
-
-/// A random language: words, the next of which depends on the one before, some of them said again.
-fn language(rng: &mut Rng) -> Text {
-    let letters = 5 + below(rng, 25);
-    let words: Vec<Vec<usize>> = (0..width(rng, 12, 200))
-        .map(|_| (0..2 + below(rng, 5)).map(|_| 1 + below(rng, letters)).chain([0]).collect())
-        .collect();
-    let followers: Vec<[usize; 3]> =
-        words.iter().map(|_| [(); 3].map(|()| below(rng, words.len()))).collect();
-    let (follows, again) = (uniform(rng, 0.2, 0.9), uniform(rng, 0.0, 0.3));
-    let count = width(rng, 2000, 30_000);
-    let (mut text, mut said) = (Vec::new(), vec![0]);
-    while text.len() < count + VALIDATION * (MOST_CONTEXT + 2) {
-        let draw = unit(rng);
-        let word = if draw < again {
-            said[said.len() - 1 - below(rng, said.len().min(4))]
-        } else if draw < again + (1.0 - again) * follows {
-            followers[said[said.len() - 1]][below(rng, 3)]
-        } else {
-            // low numbers are frequent
-            (unit(rng).powi(2) * words.len() as f64) as usize
-        };
-        said.push(word);
-        text.extend(&words[word]);
-    }
-    let validation = text.split_off(count);
-    Text { characters: letters + 1, train: text, validation }
-}
-
-/// A model of a language; what a step costs, in rows of a table.
-fn sequences<M: LanguageModel>(
-    text: Text,
-    most_batch: usize,
-    rng: &mut Rng,
-    model: impl FnOnce(usize, usize) -> M,
-) -> (Arc<dyn Job>, usize) {
-    let (context, batch) = (width(rng, 6, MOST_CONTEXT), width(rng, 4, most_batch));
-    let model = model(text.characters, context);
-    let text = Arc::new(text);
-    (Arc::new(TextJob { name: "practice", text, context, batch, model }), context * batch)
-}
-
-/// Longest window of a language.
-const MOST_CONTEXT: usize = 20;
-
-/// A job in other units and from another start: the parameters of the job are those seen by an
-/// optimizer times a factor per tensor (Celo2's task augmentation), and weights and embeddings start
-/// larger or smaller than usual, as the conventions of frameworks and papers differ.
-#[derive(Debug)]
-struct Varied {
-    job: Arc<dyn Job>,
-    /// Units of every parameter, `[P]`.
-    units: Vec<f32>,
-    /// Factor of its start, `[P]`.
-    start: Vec<f32>,
-}
-
-impl Varied {
-    fn new(job: Arc<dyn Job>, larger: f64, rng: &mut Rng) -> Self {
-        let most_units = if unit(rng) < 0.5 { MOST_UNITS } else { 1.0 };
-        let (all, each) = match unit(rng) {
-            draw if draw < 0.4 => (1.0, 1.0),
-            draw if draw < 0.7 => (log_uniform(rng, 1.0 / MOST_START, MOST_START), 1.0),
-            _ => (1.0, MOST_START),
-        };
-        // what is added to a sum, and what gives logits, often starts at zero
-        let zero = unit(rng) < 0.15;
-        let layout = job.layout();
-        let (mut units, mut start) = (Vec::new(), Vec::new());
-        for tensor in layout.tensors() {
-            let of_units = log_uniform(rng, 1.0 / most_units, most_units) as f32;
-            let of_start = larger * all * log_uniform(rng, 1.0 / each, each);
-            let dense = tensor.shape.iter().filter(|&&extent| extent > 1).count() > 1;
-            let added = zero && tensor.name.ends_with("output.weight");
-            let of_start = match dense {
-                true if added => 0.0,
-                true => of_start as f32,
-                false => 1.0,
-            };
-            units.extend(vec![of_units; tensor.len()]);
-            start.extend(vec![of_start; tensor.len()]);
-        }
-        Self { job, units, start }
-    }
-}
-
-impl Job for Varied {
-    fn layout(&self) -> Layout {
-        self.job.layout()
-    }
-
-    fn guessing(&self) -> f64 {
-        self.job.guessing()
-    }
-
-    fn least(&self) -> f64 {
-        self.job.least()
-    }
-
-    fn early_stopping(&self) -> bool {
-        self.job.early_stopping()
-    }
-
-    fn start(&self, seed: u64) -> JobStart {
-        let JobStart { mut params, objective: inner } = self.job.start(seed);
-        let factors = self.start.iter().zip(&self.units);
-        params.iter_mut().zip(factors).for_each(|(x, (start, unit))| *x *= start / unit);
-        let objective = Scaled { inner, units: self.units.clone(), at: params.clone() };
-        JobStart { params, objective: Box::new(objective) }
-    }
-}
-
-/// The objective of a [`Varied`] job.
-struct Scaled {
-    inner: Box<dyn Objective>,
-    units: Vec<f32>,
-    /// Parameters of the job, `[P]`.
-    at: Vec<f32>,
-}
-
-impl Scaled {
-    fn go_to(&mut self, params: &[f32]) {
-        let values = params.iter().zip(&self.units);
-        self.at.iter_mut().zip(values).for_each(|(at, (x, unit))| *at = x * unit);
-    }
-}
-
-impl Objective for Scaled {
-    fn next_batch(&mut self) {
-        self.inner.next_batch();
-    }
-
-    fn loss_and_gradient(&mut self, at: &[f32], gradient: &mut [f32]) -> f32 {
-        self.go_to(at);
-        let loss = self.inner.loss_and_gradient(&self.at, gradient);
-        gradient.iter_mut().zip(&self.units).for_each(|(g, unit)| *g *= unit);
-        loss
-    }
-
-    fn batch_loss(&mut self, params: &[f32]) -> f32 {
-        self.go_to(params);
-        self.inner.batch_loss(&self.at)
-    }
-
-    fn validate(&mut self, params: &[f32]) -> Option<Validation> {
-        self.go_to(params);
-        self.inner.validate(&self.at)
-    }
-}
-
 /// Seed of everything random about practice jobs.
 const PRACTICE: u64 = 20_261_129;
 
@@ -527,16 +309,11 @@ const MOST_STEPS: f64 = 3000.0;
 /// Bounds of the most that a run costs, in parameters times rows of a batch times steps.
 const COST: [f64; 2] = [1e8, 2.5e9];
 
-/// Largest factor of a tensor's units.
-const MOST_UNITS: f64 = 4.0;
-
-/// Largest factor of the start of weights.
-const MOST_START: f64 = 4.0;
-
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::table_gradient_error;
     use super::*;
+    use crate::field::JobStart;
+    use crate::field::table::tests::table_gradient_error;
 
     #[test]
     fn gradient_of_the_normalised_network() {
@@ -566,23 +343,5 @@ mod tests {
             // the logarithm and back may round down
             assert!((LEAST_STEPS as usize - 1..=MOST_STEPS as usize).contains(&start.0));
         }
-    }
-
-    /// Other units change neither the loss nor, in units of the parameters, its slope.
-    #[test]
-    fn units_are_only_units() {
-        let job: Arc<dyn Job> = Arc::new(smooth(&mut stream(2, &[])));
-        let count = job.layout().len();
-        let at = |unit: f32| {
-            let (units, start) = (vec![unit; count], vec![1.0; count]);
-            let varied = Varied { job: Arc::clone(&job), units, start };
-            let JobStart { params, mut objective } = varied.start(0);
-            let mut gradient = vec![0.0; count];
-            objective.next_batch();
-            let loss = objective.loss_and_gradient(&params, &mut gradient);
-            let slope: f32 = params.iter().zip(&gradient).map(|(x, g)| x * g).sum();
-            (loss, slope)
-        };
-        assert_eq!(at(1.0), at(4.0));
     }
 }
