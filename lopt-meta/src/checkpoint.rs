@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
-/// Versions before had other slots, which no program can go on with: they are read without them.
 const VERSION: u32 = 7;
+/// They had other slots, which no program can go on with, and are read without them. All versions differ in
+/// two bits, so that no single damaged bit makes one of another.
+const OLDER_VERSIONS: [u32; 3] = [1, 2, 4];
 const MOST_BYTES: u64 = 1 << 30;
 /// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
 const LONGEST: usize = 1 << 28;
@@ -154,10 +156,12 @@ impl Checkpoint {
         let (version, payload) = unseal(bytes, MAGIC, 1..=VERSION)?;
         let checkpoint = if version == VERSION {
             wincode::config::deserialize_exact(payload, wire())
-        } else {
+        } else if OLDER_VERSIONS.contains(&version) {
             wincode::config::deserialize(payload, wire()).map(|(recipe, meta, counters)| {
                 Self { recipe, meta, counters, slots: Vec::new() }.light()
             })
+        } else {
+            return Err(CheckpointError::Payload);
         };
         checkpoint.map_err(|_| CheckpointError::Payload)
     }

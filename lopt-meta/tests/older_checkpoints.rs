@@ -29,6 +29,19 @@ fn checkpoints_of_every_version_are_read() {
     }
 }
 
+/// A changed version is found, though the checksum is that of the contents.
+#[test]
+fn no_damaged_bit_makes_a_checkpoint_one_of_another_version() {
+    for version in [1, 2, 4, 7] {
+        let bytes = std::fs::read(path(version)).unwrap();
+        for bit in 0..32 {
+            let mut damaged = bytes.clone();
+            damaged[8 + bit / 8] ^= 1 << (bit % 8);
+            assert!(Checkpoint::from_bytes(&damaged).is_err(), "version {version}, bit {bit}");
+        }
+    }
+}
+
 /// The runs in it were of an optimizer that remembered other things.
 #[test]
 fn an_earlier_checkpoint_is_read_without_its_runs() {

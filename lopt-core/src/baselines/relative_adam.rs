@@ -64,8 +64,6 @@ struct Clock {
     steps: u64,
     /// Root mean square at the start.
     first_size: f64,
-    /// `r` after the warm-up.
-    length: f64,
 }
 
 impl RelativeAdam {
@@ -99,10 +97,8 @@ impl RelativeAdam {
     fn begin(&mut self, params: &[f32]) {
         self.fast.copy_from_slice(params);
         self.attended.copy_from_slice(params);
-        let tensors = self.layout.tensors().iter().zip(self.layout.ranges());
-        for (clock, (tensor, range)) in self.clocks.iter_mut().zip(tensors) {
-            let length = normal_length(&tensor.shape);
-            *clock = Clock { steps: 0, first_size: size(&params[range]), length };
+        for (clock, range) in self.clocks.iter_mut().zip(self.layout.ranges()) {
+            *clock = Clock { steps: 0, first_size: size(&params[range]) };
         }
         self.begun = true;
     }
@@ -142,7 +138,8 @@ impl Optimizer for RelativeAdam {
         if !self.begun {
             self.begin(params);
         }
-        for (clock, range) in self.clocks.iter_mut().zip(self.layout.ranges()) {
+        let tensors = self.layout.tensors().iter().zip(self.layout.ranges());
+        for (clock, (tensor, range)) in self.clocks.iter_mut().zip(tensors) {
             let grads = &grads[range.clone()];
             if grads.iter().all(|&g| g == 0.0) {
                 continue;
@@ -150,7 +147,8 @@ impl Optimizer for RelativeAdam {
             clock.steps += 1;
             let n = clock.steps;
             let scale = (clock.first_size * size(&self.fast[range.clone()])).sqrt();
-            let wanted = self.multiplier * clock.length * (n as f64 / WARM_UP).min(1.0);
+            let wanted =
+                self.multiplier * normal_length(&tensor.shape) * (n as f64 / WARM_UP).min(1.0);
             let length = (scale * wanted / (1.0 + wanted / LONGEST)) as f32;
             let share = ((POWER + 1.0) / (n as f64 + POWER)) as f32;
             let of_mean = (BETA1 / correction(BETA1, n + 1)) as f32;
