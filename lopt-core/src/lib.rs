@@ -126,7 +126,6 @@ pub mod rng;
 mod scale;
 pub mod schedule;
 pub mod sealed;
-pub mod simd;
 pub mod state;
 pub mod step;
 pub mod tensor_step;
@@ -144,6 +143,7 @@ pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{
     BuildError, Given, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, StateError,
 };
+pub use lopt_simd as simd;
 pub use optimizer::{Optimizer, StepError};
 pub use relative_rnn::{RelativeRnn, RelativeRnnConfig};
 pub use schedule::Schedule;

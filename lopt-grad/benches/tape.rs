@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use lopt_grad::{Dual, F32x16, Level, Real, Tape, Var, force_level};
+use lopt_grad::{Dual, F32x16, Level, Real, Tape, Var, fix_level};
 
 /// A dual or real number for element `i`, tangents included.
 trait Sample: Real {
@@ -110,13 +110,13 @@ fn main() {
         return;
     }
     println!("{:44} {:>12} {:>12}", "nanoseconds", "forward", "backward");
-    for level in Level::all().into_iter().rev().filter(|level| level.is_available()) {
-        force_level(level);
+    for level in Level::ALL.into_iter().rev().filter(|level| level.available()) {
+        fix_level(level);
         println!("{level:?}");
         lanes::<F32x16>("16");
         lanes::<Dual<F32x16>>("dual 16");
     }
-    force_level(Level::widest());
+    fix_level(Level::widest());
     lanes::<f32>("f32");
     time::<f32>(
         "f32 conv (64,28,28,8) 5x5x8x8",

@@ -1,6 +1,6 @@
 //! Errors of the lanes' elementary functions in units in the last place, against `f64`.
 
-use lopt_grad::{Arithmetic, F32x16, Level, Tape, Var, force_level};
+use lopt_grad::{Arithmetic, F32x16, Level, Tape, Var, fix_level};
 
 type Lanes = for<'t> fn(Var<'t, F32x16>) -> Var<'t, F32x16>;
 
@@ -32,8 +32,8 @@ fn worst(f: Lanes, exact: fn(f64) -> f64, from: f64, to: f64) -> f64 {
         .collect();
     let x: Vec<F32x16> = x.as_chunks::<16>().0.iter().map(|x| F32x16(*x)).collect();
     let mut worst = 0.0_f64;
-    for level in Level::all() {
-        force_level(level);
+    for level in Level::ALL {
+        fix_level(level);
         let tape = Tape::new();
         let y = f(tape.constant(&[x.len()], &x)).value();
         for (x, y) in x.iter().zip(y) {
@@ -78,8 +78,8 @@ fn sine_and_cosine_are_absolutely_accurate() {
             let points: Vec<F32x16> = (0..5000)
                 .map(|i| F32x16(core::array::from_fn(|l| (i * 16 + l) as f32 * range / 8e4)))
                 .collect();
-            for level in Level::all() {
-                force_level(level);
+            for level in Level::ALL {
+                fix_level(level);
                 let tape = Tape::new();
                 let y = f(tape.constant(&[points.len()], &points)).value();
                 for (x, y) in points.iter().zip(y) {
@@ -119,8 +119,8 @@ const FUNCTIONS: &[Twin] = &[
 
 #[test]
 fn nan_goes_through_and_other_lanes_do_not_notice() {
-    for level in Level::all() {
-        force_level(level);
+    for level in Level::ALL {
+        fix_level(level);
         for (name, f, scalar) in FUNCTIONS {
             for at in 0..16 {
                 let mut x = [0.5; 16];
@@ -138,8 +138,8 @@ fn nan_goes_through_and_other_lanes_do_not_notice() {
 
 #[test]
 fn infinities_and_zeros_agree_with_the_standard_library() {
-    for level in Level::all() {
-        force_level(level);
+    for level in Level::ALL {
+        fix_level(level);
         for (name, f, scalar) in &FUNCTIONS[..15] {
             for x in [0.0, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30, -200.0, 200.0] {
                 let tape = Tape::new();

@@ -3,7 +3,7 @@
 mod cases;
 
 use cases::{Case, distinct};
-use lopt_grad::{F32x16, Level, Operation, Real, force_level, gradient, hessian_vector_product};
+use lopt_grad::{F32x16, Level, Operation, Real, fix_level, gradient, hessian_vector_product};
 use proptest::prelude::*;
 
 /// The lanes' inputs: `[lane][element]`.
@@ -37,8 +37,8 @@ fn check_case(case: &Case, seed: u64) {
     let (x, v) = (inputs(case, seed), inputs(case, seed ^ 0x7777));
     // Constants differ between lanes in some matrix products; those lanes have no scalar twin.
     let twins = if case.operation == Operation::MatMul && case.variant % 4 < 2 { 1 } else { 16 };
-    for level in Level::all() {
-        force_level(level);
+    for level in Level::ALL {
+        fix_level(level);
         let (value, g) = gradient(case, &shapes, &pack(&x));
         let (_, _, product) = hessian_vector_product(case, &shapes, &pack(&x), &pack(&v));
         for l in 0..twins {

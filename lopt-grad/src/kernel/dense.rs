@@ -4,6 +4,7 @@ use core::cell::RefCell;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use lopt_simd::Level;
 
 use super::matmul::{MatMul, MatMulShape, Still};
 use super::{Kind, Task};
@@ -52,8 +53,9 @@ macro_rules! dense {
 dense!(f32);
 dense!(f64);
 
-const fn is_large(s: &MatMulShape) -> bool {
-    s.m * s.k * s.n >= LARGE
+/// Whether `faer` multiplies: it chooses instructions by itself, so not if the level is fixed.
+fn is_large(s: &MatMulShape) -> bool {
+    s.m * s.k * s.n >= LARGE && !Level::is_fixed()
 }
 
 /// Does the task if it is a large product; gives any other back.

@@ -2,23 +2,25 @@
 
 use core::marker::PhantomData;
 
-use super::{Kernel, Lanes, Lifted, Plain, Registers};
+use lopt_simd::{Lanes, LanesKernel, Level};
+
+use super::{Kernel, Lifted, Packs, Plain, Registers};
 use crate::dual::Dual;
-use crate::lanes::{F32x16, Level, Portable, Token};
+use crate::lanes::F32x16;
 use crate::real::Real;
 
 /// A value type with registers on every SIMD level.
 pub(crate) trait Leveled: Sized {
-    type At<T: Token>: Registers<Self>;
-    fn at<T: Token>(token: T) -> Self::At<T>;
+    type At<T: Lanes>: Registers<Self>;
+    fn at<T: Lanes>(token: T) -> Self::At<T>;
 }
 
 macro_rules! plain_leveled {
     ($($float:ident),*) => {$(
         impl Leveled for $float {
-            type At<T: Token> = Plain;
+            type At<T: Lanes> = Plain;
             #[inline(always)]
-            fn at<T: Token>(_: T) -> Plain {
+            fn at<T: Lanes>(_: T) -> Plain {
                 Plain
             }
         }
@@ -28,17 +30,17 @@ macro_rules! plain_leveled {
 plain_leveled!(f32, f64);
 
 impl Leveled for F32x16 {
-    type At<T: Token> = Lanes<T>;
+    type At<T: Lanes> = Packs<T>;
     #[inline(always)]
-    fn at<T: Token>(token: T) -> Lanes<T> {
-        Lanes(token)
+    fn at<T: Lanes>(token: T) -> Packs<T> {
+        Packs(token)
     }
 }
 
 impl<R: Leveled> Leveled for Dual<R> {
-    type At<T: Token> = Lifted<R::At<T>>;
+    type At<T: Lanes> = Lifted<R::At<T>>;
     #[inline(always)]
-    fn at<T: Token>(token: T) -> Lifted<R::At<T>> {
+    fn at<T: Lanes>(token: T) -> Lifted<R::At<T>> {
         Lifted(R::at(token))
     }
 }
@@ -64,40 +66,20 @@ pub(crate) struct LevelDispatch;
 impl<R: Leveled> Dispatch<R> for LevelDispatch {
     #[inline]
     fn dispatch<K: Kernel<R>>(self, kernel: K) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use crate::lanes::{Avx2, Avx512, Vector};
-            match Level::current() {
-                Level::Portable => {}
-                Level::Avx2 => {
-                    if let Some(token) = pulp::x86::V3::try_new() {
-                        let registers = R::at::<Avx2>(Vector(token));
-                        return token.vectorize(Call { kernel, registers, value: PhantomData });
-                    }
-                }
-                Level::Avx512 => {
-                    if let Some(token) = pulp::x86::V4::try_new() {
-                        let registers = R::at::<Avx512>(Vector(token));
-                        return token.vectorize(Call { kernel, registers, value: PhantomData });
-                    }
-                }
-            }
-        }
-        kernel.run(R::at(Portable));
+        Level::current().dispatch_lanes(AtLevel { kernel, value: PhantomData });
     }
 }
 
-/// A kernel with its registers, as `pulp` calls it inside the level's target features.
-struct Call<R, K, C> {
+/// A kernel to be given the registers of a level.
+struct AtLevel<R, K> {
     kernel: K,
-    registers: C,
     value: PhantomData<R>,
 }
 
-impl<R, K: Kernel<R>, C: Registers<R>> pulp::NullaryFnOnce for Call<R, K, C> {
+impl<R: Leveled, K: Kernel<R>> LanesKernel for AtLevel<R, K> {
     type Output = ();
     #[inline(always)]
-    fn call(self) {
-        self.kernel.run(self.registers);
+    fn run<S: Lanes>(self, lanes: S) {
+        self.kernel.run(R::at(lanes));
     }
 }

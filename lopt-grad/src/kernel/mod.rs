@@ -19,9 +19,11 @@ mod softmax;
 mod strided;
 mod wide;
 
+use lopt_simd::Lanes;
+
 use crate::arithmetic::Arithmetic;
 use crate::dual::Dual;
-use crate::lanes::{F32x16, Pack, Token};
+use crate::lanes::{F32x16, Pack};
 
 pub(crate) use broadcast::{Binary, BinaryAdjoint, BinaryForward, Loops, Side};
 pub(crate) use dense::{large_dual_product, large_product};
@@ -85,9 +87,9 @@ impl<R: Arithmetic + Default> Registers<R> for Plain {
 
 /// Sixteen lanes in the registers of one level.
 #[derive(Clone, Copy)]
-pub(crate) struct Lanes<T>(pub(crate) T);
+pub(crate) struct Packs<T>(pub(crate) T);
 
-impl<T: Token> Registers<F32x16> for Lanes<T> {
+impl<T: Lanes> Registers<F32x16> for Packs<T> {
     type Register = Pack<T>;
     const ACCUMULATORS: usize = T::ACCUMULATORS;
     const TANGENTS: bool = false;

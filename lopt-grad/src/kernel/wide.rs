@@ -1,15 +1,17 @@
 //! Functions of `f32` slices in registers of sixteen lanes.
 
+use lopt_simd::Lanes;
+
 use super::dispatch::{Dispatch, LevelDispatch, Leveled};
 use super::{
-    Kind, Lanes, LstmAdjoint, LstmForward, Registers, Task, Unary, UnaryAdjoint, UnaryForward,
+    Kind, LstmAdjoint, LstmForward, Packs, Registers, Task, Unary, UnaryAdjoint, UnaryForward,
 };
-use crate::lanes::{Pack, Token};
+use crate::lanes::Pack;
 
 /// Sixteen neighbours in a slice.
 type Block = [f32; 16];
 
-impl<T: Token> Registers<Block> for Lanes<T> {
+impl<T: Lanes> Registers<Block> for Packs<T> {
     type Register = Pack<T>;
     const ACCUMULATORS: usize = T::ACCUMULATORS;
     const TANGENTS: bool = false;
@@ -32,10 +34,10 @@ impl<T: Token> Registers<Block> for Lanes<T> {
 }
 
 impl Leveled for Block {
-    type At<T: Token> = Lanes<T>;
+    type At<T: Lanes> = Packs<T>;
     #[inline(always)]
-    fn at<T: Token>(token: T) -> Lanes<T> {
-        Lanes(token)
+    fn at<T: Lanes>(token: T) -> Packs<T> {
+        Packs(token)
     }
 }
 

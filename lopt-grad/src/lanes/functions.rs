@@ -4,27 +4,28 @@
 //! 13/6 rational of Eigen. NaN goes through every function: x86 `min` and `max` return their
 //! second operand when one is NaN, so the clamps below name the argument second.
 
+use lopt_simd::Lanes;
+
 use super::pack::Pack;
-use super::token::Token;
 use crate::arithmetic::Arithmetic;
 
 /// Adding and subtracting it rounds to the nearest integer: 1.5 * 2^23.
 const ROUND: f32 = 12_582_912.0;
 
 #[inline(always)]
-fn clamp<T: Token>(x: Pack<T>, low: f32, high: f32) -> Pack<T> {
+fn clamp<T: Lanes>(x: Pack<T>, low: f32, high: f32) -> Pack<T> {
     let t = x.token;
     x.with(t.max_or_second(t.splat(low), t.min_or_second(t.splat(high), x.v)))
 }
 
 /// `2^n` for integral `n` in -126..=127.
 #[inline(always)]
-fn exp2_integer<T: Token>(n: Pack<T>) -> Pack<T> {
+fn exp2_integer<T: Lanes>(n: Pack<T>) -> Pack<T> {
     n.with(n.token.shift_left_23((n + n.c(127.0 + 8_388_608.0)).v))
 }
 
 #[inline(always)]
-pub(super) fn exp<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn exp<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let x = clamp(x, -105.0, 90.0);
     let n = x.mul_add(x.c(core::f32::consts::LOG2_E), x.c(ROUND)) - x.c(ROUND);
     let r = n.mul_add(x.c(-0.693_359_4), x);
@@ -41,7 +42,7 @@ pub(super) fn exp<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn ln<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn ln<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let t = x.token;
     let (zero, one) = (x.c(0.0), x.c(1.0));
     let tiny = x.c(f32::MIN_POSITIVE);
@@ -73,7 +74,7 @@ pub(super) fn ln<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn ln_1p<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn ln_1p<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let one = x.c(1.0);
     let u = one + x;
     // The rounding error of 1 + x, to first order; meaningless, and left out, once x is large.
@@ -84,7 +85,7 @@ pub(super) fn ln_1p<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn tanh<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn tanh<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let x = clamp(x, -7.905_311, 7.905_311);
     let z = x * x;
     let mut p = z.mul_add(x.c(-2.760_768_4e-16), x.c(2.000_188e-13));
@@ -100,13 +101,13 @@ pub(super) fn tanh<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn sigmoid<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn sigmoid<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let one = x.c(1.0);
     one / (one + exp(-x))
 }
 
 #[inline(always)]
-pub(super) fn softplus<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn softplus<T: Lanes>(x: Pack<T>) -> Pack<T> {
     // exp(-|x|) is in [0, 1], so the plain correction of ln_1p is safe.
     let t = exp(-x.abs());
     let one = x.c(1.0);
@@ -115,7 +116,7 @@ pub(super) fn softplus<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn asinh<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn asinh<T: Lanes>(x: Pack<T>) -> Pack<T> {
     let a = x.abs();
     let inverse = x.c(1.0) / a;
     let hypotenuse = inverse.mul_add(inverse, x.c(1.0)).sqrt();
@@ -129,7 +130,7 @@ const REDUCTION_LIMIT: f32 = 8192.0;
 
 /// The value at `x` of sine (`quarter` 0) or cosine (`quarter` 1).
 #[inline(always)]
-fn sine<T: Token>(x: Pack<T>, quarter: f32) -> Pack<T> {
+fn sine<T: Lanes>(x: Pack<T>, quarter: f32) -> Pack<T> {
     let shifted = x.mul_add(x.c(core::f32::consts::FRAC_2_PI), x.c(ROUND));
     let n = shifted - x.c(ROUND);
     let r = n.mul_add(x.c(-1.570_312_5), x);
@@ -154,7 +155,7 @@ fn sine<T: Token>(x: Pack<T>, quarter: f32) -> Pack<T> {
 }
 
 #[inline(always)]
-fn any_large<T: Token>(x: Pack<T>) -> bool {
+fn any_large<T: Lanes>(x: Pack<T>) -> bool {
     let lanes = x.abs().store();
     let mut large = false;
     for lane in lanes {
@@ -164,7 +165,7 @@ fn any_large<T: Token>(x: Pack<T>) -> bool {
 }
 
 #[inline(always)]
-pub(super) fn sin<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn sin<T: Lanes>(x: Pack<T>) -> Pack<T> {
     if any_large(x) {
         return x.map_lanes(f32::sin);
     }
@@ -172,7 +173,7 @@ pub(super) fn sin<T: Token>(x: Pack<T>) -> Pack<T> {
 }
 
 #[inline(always)]
-pub(super) fn cos<T: Token>(x: Pack<T>) -> Pack<T> {
+pub(super) fn cos<T: Lanes>(x: Pack<T>) -> Pack<T> {
     if any_large(x) {
         return x.map_lanes(f32::cos);
     }

@@ -1,22 +1,14 @@
 //! Sixteen single-precision lanes, and the SIMD registers that compute them.
 
 mod functions;
-mod level;
 mod pack;
-mod portable;
-mod token;
-#[cfg(target_arch = "x86_64")]
-mod vector;
 
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use lopt_simd::Portable;
+
 use crate::arithmetic::Arithmetic;
-pub use level::{Level, force_level};
 pub(crate) use pack::Pack;
-pub(crate) use portable::Portable;
-pub(crate) use token::Token;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use vector::{Avx2, Avx512, Vector};
 
 /// Sixteen `f32` side by side: sixteen instances of one problem in one scalar.
 ///

@@ -2,26 +2,27 @@
 
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
+use lopt_simd::Lanes;
+
 use super::functions;
-use super::token::Token;
 use crate::arithmetic::Arithmetic;
 
 /// A register group of sixteen lanes that remembers its level.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pack<T: Token> {
+pub(crate) struct Pack<T: Lanes> {
     pub(super) token: T,
     pub(super) v: T::V,
 }
 
-impl<T: Token> Pack<T> {
+impl<T: Lanes> Pack<T> {
     #[inline(always)]
     pub(crate) fn load(token: T, x: &[f32; 16]) -> Self {
-        Self { token, v: token.load(x) }
+        Self { token, v: bytemuck::cast(*x) }
     }
 
     #[inline(always)]
     pub(crate) fn store(self) -> [f32; 16] {
-        self.token.store(self.v)
+        bytemuck::cast(self.v)
     }
 
     #[inline(always)]
@@ -53,7 +54,7 @@ impl<T: Token> Pack<T> {
 
 macro_rules! operators {
     ($($operator:ident $method:ident),*) => {$(
-        impl<T: Token> $operator for Pack<T> {
+        impl<T: Lanes> $operator for Pack<T> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, b: Self) -> Self {
@@ -64,7 +65,7 @@ macro_rules! operators {
 }
 operators!(Add add, Sub sub, Mul mul, Div div);
 
-impl<T: Token> Neg for Pack<T> {
+impl<T: Lanes> Neg for Pack<T> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -81,7 +82,7 @@ macro_rules! functions {
     )*};
 }
 
-impl<T: Token> Arithmetic for Pack<T> {
+impl<T: Lanes> Arithmetic for Pack<T> {
     functions!(exp, ln, ln_1p, sin, cos, tanh, sigmoid, softplus, asinh);
 
     #[inline(always)]
@@ -90,7 +91,7 @@ impl<T: Token> Arithmetic for Pack<T> {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        self.with(self.token.mul_add(self.v, a.v, b.v))
+        self.with(self.token.fma(self.v, a.v, b.v))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

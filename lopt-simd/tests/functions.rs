@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 
-use lopt_core::simd::{Kernel, Level, Simd};
+use lopt_simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];

@@ -1,9 +1,10 @@
 //! Vectors of lanes: one kernel source for every instruction set.
 //!
-//! Kernels are written once over the token trait [`Simd`]. A vector always holds 16 `f32` lanes,
-//! whatever the registers are, so that layouts and reductions do not depend on the CPU; `f64` runs
-//! with one lane and the standard library's functions and is the exact twin used in tests.
-//! [`Level`] is chosen at run time: a plain release build uses the widest one the CPU has.
+//! Kernels are written once over the token trait [`Simd`], or [`Lanes`] where they need the bits of
+//! numbers. A vector always holds 16 `f32` lanes, whatever the registers are, so that layouts and
+//! reductions do not depend on the CPU; `f64` runs with one lane and the standard library's functions
+//! and is the exact twin used in tests. [`Level`] is chosen at run time: a plain release build uses the
+//! widest one the CPU has, or the one that the environment variable `LOPT_SIMD` names.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -18,9 +19,9 @@ mod x86;
 
 use bytemuck::Pod;
 pub use double::Double;
-pub use level::{LEVEL_VARIABLE, Level, LevelError};
+pub use level::{LEVEL_VARIABLE, Level, LevelError, fix_level};
 pub use portable::Portable;
-pub(crate) use prefetch::prefetch;
+pub use prefetch::prefetch;
 use std::fmt::Debug;
 use std::ops::{Add, Mul};
 
@@ -151,4 +152,44 @@ pub trait Kernel<E: Element> {
     type Output;
     /// The body; implementations must be `#[inline(always)]`.
     fn run<S: Simd<E = E>>(self, simd: S) -> Self::Output;
+}
+
+/// What functions of 16 lanes need beyond arithmetic: comparisons and the bits of numbers.
+pub trait Lanes: Simd<E = f32> {
+    /// Accumulators that fit the registers beside the operands of a matrix product.
+    const ACCUMULATORS: usize;
+
+    /// Lane-wise `a >= b ? yes : no`; false for NaN.
+    fn select_ge(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// The smaller; `b` if either is NaN.
+    fn min_or_second(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The larger; `b` if either is NaN.
+    fn max_or_second(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Bitwise and of the representations.
+    fn and(self, a: Self::V, bits: u32) -> Self::V;
+    /// Bitwise or of the representations.
+    fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Representation shifted left by 23 bits, into the exponent.
+    fn shift_left_23(self, a: Self::V) -> Self::V;
+    /// Representation shifted right by 23 bits, out of the exponent.
+    fn shift_right_23(self, a: Self::V) -> Self::V;
+}
+
+/// A computation written once over [`Lanes`].
+pub trait LanesKernel {
+    /// What it returns.
+    type Output;
+    /// The body; implementations must be `#[inline(always)]`.
+    fn run<S: Lanes>(self, lanes: S) -> Self::Output;
+}
+
+/// A kernel that needs no bits, as one that may use them.
+struct WithoutBits<K>(K);
+
+impl<K: Kernel<f32>> LanesKernel for WithoutBits<K> {
+    type Output = K::Output;
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) -> K::Output {
+        self.0.run(lanes)
+    }
 }

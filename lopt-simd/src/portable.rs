@@ -1,22 +1,47 @@
 //! 16 `f32` lanes by the crate `wide`: whatever the build target guarantees.
 
 use super::math::{self, Bits, SPLIT_BIAS, SPLIT_OFFSET};
-use super::{Kernel, Simd};
+use super::{Kernel, Lanes, Simd};
 use wide::{f32x16, u32x16};
 
 /// Token of the portable level.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
+impl Lanes for Portable {
+    const ACCUMULATORS: usize = 2;
+
+    #[inline(always)]
+    fn select_ge(self, a: f32x16, b: f32x16, yes: f32x16, no: f32x16) -> f32x16 {
+        a.simd_ge(b).select(yes, no)
+    }
+    #[inline(always)]
+    fn min_or_second(self, a: f32x16, b: f32x16) -> f32x16 {
+        b.simd_gt(a).select(a, b)
+    }
+    #[inline(always)]
+    fn max_or_second(self, a: f32x16, b: f32x16) -> f32x16 {
+        a.simd_gt(b).select(a, b)
+    }
+    #[inline(always)]
+    fn and(self, a: f32x16, bits: u32) -> f32x16 {
+        bytemuck::cast(bytemuck::cast::<_, u32x16>(a) & u32x16::splat(bits))
+    }
+    #[inline(always)]
+    fn or(self, a: f32x16, b: f32x16) -> f32x16 {
+        a | b
+    }
+    #[inline(always)]
+    fn shift_left_23(self, a: f32x16) -> f32x16 {
+        bytemuck::cast(bytemuck::cast::<_, u32x16>(a) << 23_u32)
+    }
+    #[inline(always)]
+    fn shift_right_23(self, a: f32x16) -> f32x16 {
+        bytemuck::cast(bytemuck::cast::<_, u32x16>(a) >> 23_u32)
+    }
+}
+
 impl Bits for Portable {
-    #[inline(always)]
-    fn min(self, a: f32x16, b: f32x16) -> f32x16 {
-        a.fast_min(b)
-    }
-    #[inline(always)]
-    fn max(self, a: f32x16, b: f32x16) -> f32x16 {
-        a.fast_max(b)
-    }
     #[inline(always)]
     fn power_of_two(self, k: f32x16, bias: u32) -> f32x16 {
         let bits: u32x16 = bytemuck::cast(k);

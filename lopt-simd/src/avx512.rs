@@ -85,14 +85,6 @@ impl Avx512 {
 
 impl Bits for Avx512 {
     #[inline(always)]
-    fn min(self, [a]: V, [b]: V) -> V {
-        [self.0.min_f32s(a, b)]
-    }
-    #[inline(always)]
-    fn max(self, [a]: V, [b]: V) -> V {
-        [self.0.max_f32s(a, b)]
-    }
-    #[inline(always)]
     fn power_of_two(self, k: V, bias: u32) -> V {
         let t = self.0;
         let [bits]: [u32x16; 1] = bytemuck::cast(k);

@@ -4,7 +4,7 @@
 //! polynomials of the relative error (Remez). The largest errors over all 2^32 arguments stand in
 //! `tests/functions.rs`. NaN passes through all of them. AVX-512 has its own exp, ln and tanh.
 
-use super::Simd;
+use super::{Lanes, Simd};
 
 /// Added to the bits of a float, carries into the exponent for mantissas above 4/3.
 pub(super) const SPLIT_OFFSET: u32 = 0x4000_0000 - 0x3f2a_aaab;
@@ -18,12 +18,8 @@ const LN_2_HIGH: f64 = 0.693_359_375;
 /// The rest of ln 2.
 const LN_2_LOW: f64 = -2.121_944_400_546_905_8e-4;
 
-/// What the functions below need beyond [`Simd`]'s arithmetic.
-pub(crate) trait Bits: Simd<E = f32> {
-    /// Lane-wise minimum; either one if an operand is NaN.
-    fn min(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Lane-wise maximum; either one if an operand is NaN.
-    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+/// What the functions below need beyond [`Lanes`].
+pub(crate) trait Bits: Lanes {
     /// `2^(n + bias - 127)` for `k = n + MAGIC`, if that is a normal number.
     fn power_of_two(self, k: Self::V, bias: u32) -> Self::V;
     /// `a * 2^n` for `k = n + MAGIC`, if that is a normal number.
@@ -161,8 +157,8 @@ pub(super) fn sigmoid<S: Bits>(s: S, x: S::V) -> S::V {
     // 1 - e^-r; the larger of 1 and the power of two joins last, so that only the sum rounds
     let q = s.nma(s.mul(r, r), p, r);
     let power = s.power_of_two(k, 127 - 24);
-    let smaller = s.nma(power, q, s.min(power, unit));
-    s.div(unit, s.add(smaller, s.max(power, unit)))
+    let smaller = s.nma(power, q, s.min_or_second(power, unit));
+    s.div(unit, s.add(smaller, s.max_or_second(power, unit)))
 }
 
 /// Coefficients of `(asinh a - a) / a^3` for `|a| <= 0.6`.

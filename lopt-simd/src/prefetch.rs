@@ -3,7 +3,7 @@
 /// Asks for the cache line of `value` in the second-level cache; does nothing where there is no such
 /// instruction.
 #[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
+pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "the instruction has no safe interface")]
     {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
-use lopt_core::simd::{Kernel, Level, Simd};
+use lopt_simd::{Kernel, Level, Simd};
 use std::hint::black_box;
 use std::time::Instant;
 

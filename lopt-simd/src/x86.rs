@@ -4,7 +4,7 @@
 //! gives the body the right target features.
 
 use super::math::{self, Bits, SPLIT_BIAS, SPLIT_OFFSET};
-use super::{Kernel, Simd};
+use super::{Kernel, Lanes, LanesKernel, Simd, WithoutBits};
 use pulp::Simd as _;
 use pulp::x86::{V3, V4};
 
@@ -21,7 +21,7 @@ struct Body<K, S> {
     simd: S,
 }
 
-impl<K: Kernel<f32>, S: Simd<E = f32>> pulp::NullaryFnOnce for Body<K, S> {
+impl<K: LanesKernel, S: Lanes> pulp::NullaryFnOnce for Body<K, S> {
     type Output = K::Output;
     #[inline(always)]
     fn call(self) -> K::Output {
@@ -31,14 +31,6 @@ impl<K: Kernel<f32>, S: Simd<E = f32>> pulp::NullaryFnOnce for Body<K, S> {
 
 // no closures here: they would lack the target features and be called, at ten times the cost
 impl Bits for Avx2 {
-    #[inline(always)]
-    fn min(self, a: Self::V, b: Self::V) -> Self::V {
-        [self.0.min_f32s(a[0], b[0]), self.0.min_f32s(a[1], b[1])]
-    }
-    #[inline(always)]
-    fn max(self, a: Self::V, b: Self::V) -> Self::V {
-        [self.0.max_f32s(a[0], b[0]), self.0.max_f32s(a[1], b[1])]
-    }
     #[inline(always)]
     fn power_of_two(self, k: Self::V, bias: u32) -> Self::V {
         let bias = self.0.splat_f32s(f32::from_bits(bias << 23));
@@ -77,7 +69,57 @@ impl Avx2 {
 }
 
 macro_rules! level {
-    ($token:ident, $register:ty, $count:literal, [$($i:literal),+], $wide:literal) => {
+    ($token:ident, $register:ty, $count:literal, [$($i:literal),+], $wide:literal, $accumulators:literal) => {
+        impl $token {
+            /// Runs a kernel inside a function compiled for this level.
+            #[inline(always)]
+            pub(super) fn run_lanes<K: LanesKernel>(self, kernel: K) -> K::Output {
+                self.0.vectorize(Body { kernel, simd: self })
+            }
+        }
+
+        impl Lanes for $token {
+            const ACCUMULATORS: usize = $accumulators;
+
+            #[inline(always)]
+            fn select_ge(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+                let t = self.0;
+                [$(t.select_f32s(t.greater_than_or_equal_f32s(a[$i], b[$i]), yes[$i], no[$i])),+]
+            }
+            // the second operand of these instructions is the one that passes if either is NaN
+            #[inline(always)]
+            fn min_or_second(self, a: Self::V, b: Self::V) -> Self::V {
+                [$(self.0.min_f32s(a[$i], b[$i])),+]
+            }
+            #[inline(always)]
+            fn max_or_second(self, a: Self::V, b: Self::V) -> Self::V {
+                [$(self.0.max_f32s(a[$i], b[$i])),+]
+            }
+            #[inline(always)]
+            fn and(self, a: Self::V, bits: u32) -> Self::V {
+                let (t, mask) = (self.0, self.0.splat_u32s(bits));
+                [$(t.transmute_f32s_u32s(t.and_u32s(t.transmute_u32s_f32s(a[$i]), mask))),+]
+            }
+            #[inline(always)]
+            fn or(self, a: Self::V, b: Self::V) -> Self::V {
+                [$(self.0.or_f32s(a[$i], b[$i])),+]
+            }
+            #[inline(always)]
+            fn shift_left_23(self, a: Self::V) -> Self::V {
+                let (t, by) = (self.0, self.0.splat_u32s(23));
+                [$(t.transmute_f32s_u32s(
+                    t.wrapping_dyn_shl_u32s(t.transmute_u32s_f32s(a[$i]), by),
+                )),+]
+            }
+            #[inline(always)]
+            fn shift_right_23(self, a: Self::V) -> Self::V {
+                let (t, by) = (self.0, self.0.splat_u32s(23));
+                [$(t.transmute_f32s_u32s(
+                    t.wrapping_dyn_shr_u32s(t.transmute_u32s_f32s(a[$i]), by),
+                )),+]
+            }
+        }
+
         impl Simd for $token {
             type E = f32;
             type V = [$register; $count];
@@ -129,7 +171,6 @@ macro_rules! level {
                 let minus = self.0.splat_f32s(-0.0);
                 [$(self.0.or_f32s(self.0.abs_f32s(a[$i]), self.0.and_f32s(sign[$i], minus))),+]
             }
-            // the second operand of these instructions is the one that passes if either is NaN
             #[inline(always)]
             fn at_most(self, a: Self::V, limit: f64) -> Self::V {
                 let limit = self.0.splat_f32s(limit as f32);
@@ -166,11 +207,11 @@ macro_rules! level {
             }
             #[inline(always)]
             fn run<K: Kernel<f32>>(self, kernel: K) -> K::Output {
-                self.0.vectorize(Body { kernel, simd: self })
+                self.run_lanes(WithoutBits(kernel))
             }
         }
     };
 }
 
-level!(Avx512, pulp::f32x16, 1, [0], true);
-level!(Avx2, pulp::f32x8, 2, [0, 1], false);
+level!(Avx512, pulp::f32x16, 1, [0], true, 16);
+level!(Avx2, pulp::f32x8, 2, [0, 1], false, 4);
