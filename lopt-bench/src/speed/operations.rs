@@ -1,6 +1,6 @@
 //! How many operations a step and its way back need, counted from the configuration.
 //!
-//! Counted are the operations of the update rule (`docs/update-rule.md`), each once: what a kernel
+//! Counted are the operations of the update rule (`docs/paper-rule.md`), each once: what a kernel
 //! computes twice, pads, or moves about is its own affair and not part of the floor. Per
 //! parameter, with F inputs, H hidden units, S timescales and M mean squares:
 //!
