@@ -5,25 +5,26 @@ use lopt_core::rng::{normal, stream};
 use lopt_core::{BuildError, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer};
 use std::fs;
 
+/// A bowl with noisy gradients, trained with gradients at the attended point and at the parameters.
 #[test]
 fn gradients_belong_at_the_attended_point() {
     let layout = Layout::single(32).unwrap();
-    let loss = |x: &[f32]| -> f32 {
-        x.iter().enumerate().map(|(i, x)| 1.3_f32.powi(i as i32) * (x - 1.0).powi(2)).sum()
-    };
-    let end = |right: bool| {
+    let end = |steps: u64, right: bool| {
         let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
         let mut params = vec![0.1_f32; layout.len()];
-        for _ in 0..300 {
+        for n in 0..steps {
+            let mut rng = stream(n, &[]);
             let at = if right { optimizer.attended(&params) } else { &params };
-            let slope = |(i, x): (usize, &f32)| 2.0 * 1.3_f32.powi(i as i32) * (x - 1.0);
-            let grads: Vec<f32> = at.iter().enumerate().map(slope).collect();
+            let slope = |x: &f32| 2.0 * (x - 1.0) + 0.1 * normal(&mut rng) as f32;
+            let grads: Vec<f32> = at.iter().map(slope).collect();
             optimizer.step(&mut params, &grads).unwrap();
         }
-        loss(&params)
+        params.iter().map(|x| (x - 1.0).powi(2)).sum::<f32>()
     };
-    let (right, wrong) = (end(true), end(false));
-    assert!(10.0 * right < wrong, "{right} {wrong}");
+    for (steps, factor) in [(300, 10.0), (1000, 100.0)] {
+        let (right, wrong) = (end(steps, true), end(steps, false));
+        assert!(factor * right < wrong, "{steps} steps: {right} {wrong}");
+    }
 }
 
 /// Mean of parameters whose noisy gradients lead to 1.

@@ -34,7 +34,7 @@ fn learned(weights: &str) -> LearnedOptimizerConfig {
 #[test]
 fn bytes_per_parameter_are_those_of_the_page() {
     let layout = Layout::single(64_000).unwrap();
-    let mut check = |name: &str, optimizer: &mut dyn Optimizer, steps: usize, loss: bool| {
+    let check = |name: &str, optimizer: &mut dyn Optimizer, steps: usize, loss: bool| {
         let bytes = kept(optimizer, layout.len(), steps, loss) as f64 / layout.len() as f64;
         assert_eq!(bytes.round() as usize, on_the_page(name), "{name}: {bytes}");
     };
