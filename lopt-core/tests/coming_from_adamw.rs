@@ -1,5 +1,7 @@
 //! What `docs/coming-from-adamw.md` says of the pretrained optimizer is so.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::baselines::AdamW;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{BuildError, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer};

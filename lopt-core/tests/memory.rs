@@ -1,5 +1,7 @@
 //! `docs/performance.md` says how many bytes optimizers keep, and they do.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lopt_core::baselines::AdamW;
 use lopt_core::{
     Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, TensorShape, Weights,

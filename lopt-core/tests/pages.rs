@@ -1,5 +1,7 @@
 //! The pages of the repository: links lead somewhere, and the index has every page.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
