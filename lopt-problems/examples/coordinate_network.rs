@@ -95,8 +95,5 @@ impl Problem for Siren {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let problem = Siren { hidden: (2, 64), points: 1024 };
-    let rows = compare::compare(problem, 1500, 3)?;
-    compare::print("An image by its coordinates, 1500 steps on all 1024 points, 3 seeds", &rows);
-    Ok(())
+    compare::print("An image by its coordinates", Siren { hidden: (2, 64), points: 1024 }, 1500, 3)
 }

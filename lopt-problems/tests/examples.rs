@@ -73,10 +73,15 @@ fn derivatives_by_inputs_equal_differences() {
 
 #[test]
 fn the_learned_optimizer_is_ahead_of_adamw() {
-    let physics = physics_informed::compare::compare(BURGERS, 300, 2).unwrap();
-    let image = coordinate_network::compare::compare(SIREN, 300, 2).unwrap();
-    let physics: Vec<_> = physics.into_iter().map(|row| (row.name, row.training)).collect();
-    let image: Vec<_> = image.into_iter().map(|row| (row.name, row.training)).collect();
+    let (mut physics, mut image) = (Vec::new(), Vec::new());
+    physics_informed::compare::compare(BURGERS, 300, 2, |row| {
+        physics.push((row.name.clone(), row.training));
+    })
+    .unwrap();
+    coordinate_network::compare::compare(SIREN, 300, 2, |row| {
+        image.push((row.name.clone(), row.training));
+    })
+    .unwrap();
     for rows in [physics, image] {
         let loss = |name: &str| rows.iter().find(|row| row.0 == name).unwrap().1;
         let (ours, adamw) = (loss("lopt"), loss("AdamW, rate 1e-3"));

@@ -57,13 +57,18 @@ fn contenders() -> Vec<(String, Make)> {
     list
 }
 
-/// Trains the problem by every optimizer, over `steps` steps, from as many starts as `seeds`.
+/// Trains the problem by every optimizer, over `steps` steps, from as many starts as `seeds`, and
+/// hands each row to `report` when it is done.
 pub(crate) fn compare(
     problem: impl Problem + Clone,
     steps: u64,
     seeds: u64,
-) -> Result<Vec<Row>, Box<dyn Error>> {
-    contenders().iter().map(|(name, make)| row(name, make, &problem, steps, seeds)).collect()
+    mut report: impl FnMut(&Row),
+) -> Result<(), Box<dyn Error>> {
+    for (name, make) in contenders() {
+        report(&row(&name, &make, &problem, steps, seeds)?);
+    }
+    Ok(())
 }
 
 fn row(
@@ -97,12 +102,17 @@ fn row(
     Ok(row)
 }
 
-/// Prints a table of the rows.
+/// Compares, and prints a table row by row.
 #[allow(clippy::print_stdout, reason = "an example reports")]
-pub(crate) fn print(title: &str, rows: &[Row]) {
-    println!("{title}\n");
-    println!("{:40} {:>10} {:>10} {:>8}", "", "training", "validation", "seconds");
-    for Row { name, training, validation, seconds } in rows {
+pub(crate) fn print(
+    title: &str,
+    problem: impl Problem + Clone,
+    steps: u64,
+    seeds: u64,
+) -> Result<(), Box<dyn Error>> {
+    println!("{title}: {steps} steps on all points at once, {seeds} seeds\n");
+    println!("{:40} {:>10} {:>10} {:>8}", "loss", "training", "validation", "seconds");
+    compare(problem, steps, seeds, |Row { name, training, validation, seconds }| {
         println!("{name:40} {training:10.2e} {validation:10.2e} {seconds:8.1}");
-    }
+    })
 }
