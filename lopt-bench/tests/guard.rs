@@ -32,7 +32,7 @@ fn race(weights: &std::path::Path, guard: bool) -> Vec<(String, Option<f64>)> {
     contenders.iter().map(final_loss).collect()
 }
 
-/// Run l at update 3,300 (`docs/meta-training-log.md`): fast, and reckless where gradients are noise.
+/// Run l at update 3,300 (`meta-training/log.md`): fast, and reckless where gradients are noise.
 const RECKLESS: &[u8] = include_bytes!("data/reckless.lopt");
 
 #[test]

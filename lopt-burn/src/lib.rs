@@ -81,8 +81,8 @@
 //!
 //! # Cost
 //!
-//! The step runs on the CPU: some 4 nanoseconds per parameter, and 16 bytes of state, 8 more for
-//! parameters and gradients here; with the weights `hierarchical-rnn` tens of nanoseconds and 88 bytes.
+//! The step runs on the CPU: some 4 nanoseconds per parameter, and 20 bytes of state, 8 more for
+//! parameters and gradients here; with the weights `hierarchical-rnn` tens of nanoseconds and 100 bytes.
 //! Going from module to flat vector and back comes on top. From a GPU every step brings
 //! gradients and parameters down, in one transaction each, and the attended point and the new
 //! parameters up: 16 bytes per parameter in all. With the features `wgpu`, `vulkan` or `cuda` `DeviceOptimizer` does

@@ -1,4 +1,4 @@
-//! Inputs of the Parameter RNN from the accumulators (eq. 3, 4, 17; spec section 2.3).
+//! Inputs of the Parameter RNN from the accumulators (Wichrowska et al. 2017, eq. 3, 4, 17).
 //!
 //! Rows, in this order: S scaled gradients `m_s`; S-1 products `m_s m_{s+1}`; S relative log mean
 //! squares; the relative log rate; the extreme-rate indicator; the log-rate shortcut; the log rate

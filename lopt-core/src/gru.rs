@@ -1,4 +1,4 @@
-//! The GRU cell of all three levels, with an injected bias (spec section 2.1).
+//! The GRU cell of all three levels, with a bias that the level above adds (Wichrowska et al. 2017, eq. 10 to 12).
 //!
 //! `r, u = sigma([x, h] W_g + b_g + B)`, `c = tanh([x, r*h] W_c + b_c + B_c)`,
 //! `h' = u*h + (1-u)*c`: the reset gate acts before the matrix product.

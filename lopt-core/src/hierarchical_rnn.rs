@@ -230,7 +230,7 @@ impl HierarchicalRnn {
     }
 }
 
-/// Initial log rates: half of the log per element, half per tensor (spec section 2.5).
+/// Initial log rates: half of the log per element, half per tensor, as in the published code.
 #[must_use]
 pub fn draw_log_rates<E: Element>(
     config: &HierarchicalRnnConfig,

@@ -76,9 +76,10 @@
 //!
 //! # Costs
 //!
-//! 16 bytes of state per parameter (Adam: 8) and a few hundred per tensor; a step is one pass over the
-//! parameters, some two to five times as long as Adam's. A [`HierarchicalRnn`] has 92 bytes, or 46 with
-//! [`HierarchicalRnn::with_compact_state`], and takes some tens of nanoseconds per parameter.
+//! 16 bytes of state per parameter (Adam: 8), 4 more for the guard, and a few hundred per tensor; a step is
+//! one pass over the parameters, some two to five times as long as Adam's. A [`HierarchicalRnn`] needs five
+//! times the memory, and takes some tens of nanoseconds per parameter. `docs/performance.md` in the
+//! repository counts all bytes.
 //!
 //! # Reading the code
 //!
@@ -87,6 +88,11 @@
 //! hierarchical RNN data flows **gradient -> averages -> features -> Parameter, Tensor, Global RNN -> readout
 //! -> update**; each stage is a file with its adjoint beside it, strung together in [`step`] and
 //! [`backward`]. `tests/reference/mod.rs` has the rule: read it first.
+
+/// The page's program is compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/coming-from-adamw.md")]
+mod coming_from_adamw {}
 
 mod accumulators;
 pub mod adjoint;

@@ -2,7 +2,7 @@
 //!
 //! psi is one flat vector; a [`MetaLayout`] says which stretch of it is which matrix. Matrices are
 //! row-major `[inputs, outputs]`, used as `x W`; rows of a GRU matrix are inputs first, then hidden
-//! units; columns of `gates` are reset gates first, then update gates (spec section 2.1).
+//! units; columns of `gates` are reset gates first, then update gates, as in TensorFlow.
 
 use crate::config::{HierarchicalRnnConfig, StepOffset};
 use crate::rng::{Rng, normal, uniform};
@@ -131,7 +131,7 @@ impl Builder {
 }
 
 impl MetaLayout {
-    /// Lays out psi for a configuration, in the order of spec section 9.1.
+    /// Lays out psi for a configuration, block after block.
     #[must_use]
     pub fn new(config: &HierarchicalRnnConfig) -> Self {
         let c = config;
@@ -263,7 +263,7 @@ impl MetaLayout {
         all
     }
 
-    /// Draws initial meta-parameters by the released initialisers (spec sections 2.1 to 2.4).
+    /// Draws initial meta-parameters by the initialisers of the published code.
     #[must_use]
     pub fn initialize(&self, config: &HierarchicalRnnConfig, rng: &mut Rng) -> Vec<f64> {
         let mut psi = vec![0.0; self.len()];

@@ -38,7 +38,7 @@ pub trait Optimizer: Send {
     /// [`observe`](Self::observe) gave none; parameters and state are then as before the call.
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError>;
 
-    /// Forgets everything since construction: the next step is a first step.
+    /// Forgets all steps: the next one is a first step. Settings that were changed stay.
     fn reset(&mut self);
 
     /// Bytes that are remembered from one step to the next, without the parameters.

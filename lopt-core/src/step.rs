@@ -2,7 +2,7 @@
 //!
 //! Biases flow down from the states before the step, every tile runs through the Parameter RNN,
 //! per-tensor sums give lengths and Tensor RNN inputs, the update moves the parameters, and the
-//! Tensor and Global RNN take their step (spec section 2.3).
+//! Tensor and Global RNN take their step.
 
 use crate::config::RelativeRate;
 use crate::engine::Pace;

@@ -1,4 +1,4 @@
-//! The reference against the golden vectors of an independent Python implementation (spec section 9).
+//! The reference against the golden vectors of an independent Python implementation.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,7 +14,7 @@ use reference::unroll::{Floor, Order, meta_loss, released_objectives, unroll};
 
 const STEPS: usize = 5;
 
-/// Numbers of one column of the table in spec section 9.2.
+/// Numbers of one column of the table of golden vectors.
 struct Golden {
     input: Vec<f64>,
     hidden: [f64; 3],

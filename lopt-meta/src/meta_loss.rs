@@ -1,4 +1,4 @@
-//! Relative loss, by default its logarithm, and the weights of its steps (eq. 14, spec section 5.1).
+//! Relative loss, by default its logarithm, and the weights of its steps (Wichrowska et al. 2017, eq. 14).
 
 use crate::config::MetaLossConfig;
 

@@ -52,7 +52,7 @@ impl Element for f64 {
     }
 }
 
-/// Eight columns of one field.
+/// [`TILE`] vectors of one field: the columns of a tile.
 pub type Row<S> = [<S as Simd>::V; TILE];
 
 /// The operations a kernel may use. Every implementation must be `#[inline(always)]`: one call

@@ -1,6 +1,6 @@
 //! The learned optimizer as one uses it: groups, decay, clipping, schedules, guard, state.
 //!
-//! Data flows **gradient -> guard -> clipping -> decay -> networks -> parameters**.
+//! Data flows **gradient -> clipping -> guard -> decay -> networks -> parameters**.
 
 mod clipping;
 mod config;
@@ -74,7 +74,8 @@ pub struct LearnedOptimizer {
 /// What is known of a gradient beside its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Given<'a> {
-    /// The loss where the gradient was taken; the guard sees more with it.
+    /// The loss where the gradient was taken; the guard sees more with it. One that was observed
+    /// since the last step counts in its place.
     pub loss: Option<f32>,
     /// One per tensor, or empty if all have a gradient. A tensor without one keeps its parameters
     /// and its state, its values in the gradient are not looked at, and it takes no step: every tensor has

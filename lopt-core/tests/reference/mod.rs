@@ -285,7 +285,7 @@ impl<'a, N: Number> Reference<'a, N> {
         };
     }
 
-    /// A GRU cell with an injected bias `[reset | update | candidate]` (spec section 2.1).
+    /// A GRU cell with an injected bias `[reset | update | candidate]`.
     fn gru(&self, cell: &GruBlocks, x: &[N], h: &[N], injected: Option<&[N]>) -> Vec<N> {
         let n = h.len();
         let injected = injected.map_or_else(|| vec![h[0].like(0.0); 3 * n], <[N]>::to_vec);

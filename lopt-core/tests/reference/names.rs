@@ -1,4 +1,4 @@
-//! Names of the meta-parameters: in TensorFlow, in this crate, and in spec section 9.
+//! Names of the meta-parameters: in TensorFlow, in this crate, and in the golden vectors.
 
 use lopt_core::config::HierarchicalRnnConfig;
 use lopt_core::meta_params::MetaLayout;
@@ -55,7 +55,7 @@ pub(crate) fn meta_parameters(
     psi
 }
 
-/// Index `a` of a block in the list of spec section 9.1.
+/// Index `a` of a block in the order of the golden vectors.
 pub(crate) fn spec_index(block: &str) -> usize {
     let found = NAMES.iter().position(|(ours, _)| *ours == block);
     found.unwrap_or_else(|| panic!("no TensorFlow name for {block}"))

@@ -1,4 +1,4 @@
-//! The small problem of spec section 9.1, its start and its meta-parameters.
+//! The small problem of the golden vectors, its start and its meta-parameters.
 
 use super::names::spec_index;
 use super::number::Number;

@@ -1,5 +1,5 @@
 //! Networks of several classes whose parameters have units of their own: training on the larger
-//! ensembles alone made weights worse at them (`docs/meta-training-log.md`, the fifteenth session).
+//! ensembles alone made weights worse at them (`meta-training/log.md`, runs Z5 to Z9).
 
 use super::Entry;
 use super::large_networks::{Size, fitted_and_learned};
