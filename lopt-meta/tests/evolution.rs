@@ -4,7 +4,7 @@
 
 use lopt_core::baselines::AdamW;
 use lopt_core::{RelativeRnnConfig, Weights};
-use lopt_meta::evolution::{Practice, RECOMMENDED, tuned_adamw};
+use lopt_meta::evolution::{Calibration, Practice, RECOMMENDED, tuned_adamw};
 use lopt_meta::{Checkpoint, EvolutionRecipe, EvolutionTrainer};
 use lopt_problems::practice;
 
@@ -52,6 +52,33 @@ fn a_run_gives_the_same_bits_with_any_number_of_threads_and_when_it_is_resumed()
     EvolutionTrainer::from_weights(recipe(), &whole).unwrap();
     let other = Weights::embedded("paper").unwrap();
     assert!(EvolutionTrainer::from_weights(recipe(), &other).is_err());
+}
+
+/// The embedded weights are those of the checkpoint from which their training goes on.
+#[test]
+fn the_embedded_weights_are_those_of_the_run() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../meta-training/recommended.lopt");
+    let run = EvolutionTrainer::resume(&Checkpoint::read(path.as_ref()).unwrap()).unwrap();
+    assert_eq!(*run.recipe(), EvolutionRecipe::parse(RECOMMENDED).unwrap());
+    let embedded = Weights::embedded("recommended").unwrap();
+    assert!(run.weights("").unwrap().psi() == embedded.psi());
+    assert_eq!(embedded.record().recipe, run.recipe().to_toml());
+}
+
+#[test]
+fn calibration_changes_the_readout_alone() {
+    let mut recipe = recipe();
+    recipe.calibration = Calibration { readout: 0.0, length: 0.5, weight_decay: 1.0 };
+    let psi = EvolutionTrainer::new(recipe.clone()).weights("").unwrap().psi().to_vec();
+    let networks = recipe.networks;
+    let mut expected = vec![0.0; networks.readout().len()];
+    // outputs are rows: of the state, constant, of the inputs; length is the first, weight decay the last
+    expected[8] = 0.5;
+    expected[6 * 23 + 8] = 1.0;
+    assert_eq!(psi[networks.readout()], expected);
+    recipe.calibration = Calibration::default();
+    let plain = EvolutionTrainer::new(recipe).weights("").unwrap().psi().to_vec();
+    assert_eq!(psi[..networks.readout().start], plain[..networks.readout().start]);
 }
 
 #[test]
@@ -112,6 +139,7 @@ fn recipes_that_cannot_be_followed_are_refused() {
     assert!(change("jobs = 405", "jobs = 406").starts_with("jobs is 406"));
     assert!(change("tensor_hidden = 8", "tensor_hidden = 0").contains("tensor_hidden is 0"));
     assert!(change("kind = \"adam\"", "kind = \"lion\"").contains("lion"));
+    assert!(change("readout = 0.5", "readout = 2").starts_with("calibration.readout is 2"));
     assert!(change("seed = 1", "sed = 1").contains("sed"));
     assert_eq!(RelativeRnnConfig::recommended().meta_parameters(), 1013);
 }

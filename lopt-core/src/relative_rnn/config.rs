@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::networks::Networks;
+use super::networks::{Networks, OUTPUTS};
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
@@ -43,6 +43,19 @@ impl RelativeRnnConfig {
     pub fn readout(&self) -> Range<usize> {
         let count = self.meta_parameters();
         count - Networks::readout_count(self)..count
+    }
+
+    /// Where the constant of the step length's logarithm is in the readout.
+    #[must_use]
+    pub fn constant_of_length(&self) -> usize {
+        self.readout().start + self.tensor_hidden
+    }
+
+    /// Where the constant of the weight decay is in the readout.
+    #[must_use]
+    pub fn constant_of_weight_decay(&self) -> usize {
+        let row = self.readout().len() / OUTPUTS;
+        self.readout().end - row + self.tensor_hidden
     }
 
     /// Whether an optimizer can be built.

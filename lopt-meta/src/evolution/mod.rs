@@ -10,7 +10,7 @@
 mod recipe;
 mod score;
 
-pub use recipe::{EvolutionRecipe, RECOMMENDED};
+pub use recipe::{Calibration, EvolutionRecipe, RECOMMENDED};
 pub use score::{Practice, tuned_adamw};
 
 use lopt_core::learned::BuildError;
@@ -192,7 +192,8 @@ impl EvolutionTrainer {
         }
     }
 
-    /// The averaged psi with the best validation score so far, or as it stands before any.
+    /// The averaged psi with the best validation score so far, or as it stands before any, with the
+    /// recipe's [`Calibration`]; the score in their record is that without it.
     ///
     /// # Errors
     ///
@@ -202,6 +203,7 @@ impl EvolutionTrainer {
             &self.counters;
         let evaluated = !best_psi.is_empty();
         let psi = if evaluated { best_psi } else { &self.meta.average };
+        let psi = self.recipe.calibration.apply(&self.recipe.networks, psi);
         let record = TrainingRecord {
             recipe: self.recipe.to_toml(),
             seed: self.recipe.seed,
@@ -210,7 +212,7 @@ impl EvolutionTrainer {
             validation: if evaluated { *best_score } else { 0.0 },
             commit: commit.to_owned(),
         };
-        Weights::new(self.recipe.networks, psi.iter().map(|&x| x as f32).collect(), record)
+        Weights::new(self.recipe.networks, psi.into_iter().map(|x| x as f32).collect(), record)
     }
 }
 

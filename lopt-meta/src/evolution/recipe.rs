@@ -42,6 +42,39 @@ pub struct EvolutionRecipe {
     pub checkpoint_every: u64,
     /// Updates between evaluations on practice jobs that are not trained on; 0 for never.
     pub validate_every: u64,
+    /// What is done to the readout of weights that are given out, not to psi in training.
+    #[serde(default)]
+    pub calibration: Calibration,
+}
+
+/// A linear change of the readout, chosen on jobs that are larger than practice jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Factor of everything that is read out: 0 for the hand-designed optimizer, 1 for what was learned.
+    pub readout: f64,
+    /// Then added to what is read out for the logarithm of the step length.
+    pub length: f64,
+    /// Added to what is read out for the weight decay.
+    pub weight_decay: f64,
+}
+
+impl Default for Calibration {
+    /// Changes nothing.
+    fn default() -> Self {
+        Self { readout: 1.0, length: 0.0, weight_decay: 0.0 }
+    }
+}
+
+impl Calibration {
+    /// `psi` with this change.
+    pub(super) fn apply(&self, networks: &RelativeRnnConfig, psi: &[f64]) -> Vec<f64> {
+        let mut psi = psi.to_vec();
+        psi[networks.readout()].iter_mut().for_each(|x| *x *= self.readout);
+        psi[networks.constant_of_length()] += self.length;
+        psi[networks.constant_of_weight_decay()] += self.weight_decay;
+        psi
+    }
 }
 
 impl EvolutionRecipe {
@@ -86,6 +119,9 @@ impl EvolutionRecipe {
             ("pull", self.pull, 0.0, 1e3),
             ("factor_probability", self.factor_probability, 0.0, 1.0),
             ("largest_factor", self.largest_factor, 1.0, 1e3),
+            ("calibration.readout", self.calibration.readout, 0.0, 1.0),
+            ("calibration.length", self.calibration.length, -2.0, 2.0),
+            ("calibration.weight_decay", self.calibration.weight_decay, -2.0, 2.0),
             ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
         ] {
             within(name, value, least, most)?;
