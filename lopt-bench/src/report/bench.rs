@@ -14,6 +14,7 @@ use crate::report::number::{end_text, loss_text};
 use crate::report::page::{self, CSS, escape};
 use crate::report::plot::canvas::{Draw, Screen};
 use crate::score::Cell;
+use crate::speed::machine::Machine;
 use crate::tuning::Choice;
 
 /// Writes the page and the plots; returns the path of the page.
@@ -210,8 +211,7 @@ fn numbers(found: &Findings) -> String {
 
 /// The machine in a line.
 fn machine(found: &Findings) -> String {
-    let value: serde_json::Value = serde_json::from_str(&found.machine).unwrap_or_default();
-    let cpu = value.get("cpu").and_then(|cpu| cpu.as_str()).unwrap_or("unknown machine");
-    let cores = value.get("cores").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    format!("{cpu}, {cores} cores")
+    let machine = serde_json::from_str(&found.machine);
+    let words = |Machine { cpu, cores, .. }: Machine| format!("{cpu}, {cores} cores");
+    machine.map_or_else(|_| "unknown machine, 0 cores".to_owned(), words)
 }

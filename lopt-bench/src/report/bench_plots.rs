@@ -2,7 +2,7 @@
 //! rate, overhead against the batch size.
 
 use crate::contender::LEARNED;
-use crate::experiment::claim::{Figure, Finding};
+use crate::experiment::claim::{Claim, Figure, Finding};
 use crate::experiment::definition::Kind;
 use crate::experiment::findings::Findings;
 use crate::report::field;
@@ -175,10 +175,10 @@ fn rates(results: &ResultTable<'_>, workload: &str) -> Plot {
         });
         of_base.collect()
     };
-    let lines = bases
-        .iter()
-        .enumerate()
-        .map(|(place, base)| Series::line(base, place, *base == LEARNED, line(base)).marked());
+    let lines = bases.iter().enumerate().map(|(place, base)| {
+        let line = Series::line(base, place, *base == LEARNED, line(base));
+        Series { marked: true, ..line }
+    });
     let initial = results.cells.iter().flatten().flat_map(|cell| &cell.rows);
     let initial = initial.filter(|row| row.workload == workload).filter_map(|row| row.initial());
     Plot::new(
@@ -195,7 +195,7 @@ fn overhead(found: &Findings) -> Option<Plot> {
     let lines = curves.iter().enumerate().map(|(place, curve)| {
         let name = format!("{}, {} parameters", curve.name, curve.parameters);
         let points = curve.points.iter().map(|p| (p.batch as f64, p.overhead));
-        Series::line(&name, place, false, points.collect()).marked()
+        Series { marked: true, ..Series::line(&name, place, false, points.collect()) }
     });
     Some(Plot::new(
         "overhead",
@@ -224,14 +224,12 @@ fn groups(found: &Findings) -> Vec<Plot> {
 /// fewer than two.
 pub fn ratios(found: &Findings, findings: &[Finding]) -> Option<Plot> {
     let pairs = found.definition.claims.iter().zip(findings);
-    let ratio = |(claim, finding): (&crate::experiment::claim::Claim, &Finding)| match &claim.figure
-    {
-        Figure::Ratio { a, b, .. } => {
-            let figure = finding.figure?;
-            let interval = Some((figure.low, figure.high));
-            Some(bar(format!("{a} / {b}"), figure.value, interval, a == LEARNED))
-        }
-        _ => None,
+    let ratio = |(claim, finding): (&Claim, &Finding)| {
+        let (Figure::Ratio { a, b, .. }, Some(figure)) = (&claim.figure, finding.figure) else {
+            return None;
+        };
+        let interval = Some((figure.low, figure.high));
+        Some(bar(format!("{a} / {b}"), figure.value, interval, a == LEARNED))
     };
     let bars: Vec<Bar> = pairs.filter_map(ratio).collect();
     (bars.len() > 1).then(|| {

@@ -1,5 +1,7 @@
 //! The field suite on the page: figures, a table of factors, and small charts of every job.
 
+use std::collections::BTreeSet;
+
 use crate::evaluate::statistics::Estimate;
 use crate::experiment::findings::Findings;
 use crate::field::experiment::jobs;
@@ -24,14 +26,11 @@ pub fn plots(found: &Findings) -> Vec<Plot> {
             .filter(|(facts, _)| facts.suite == figures.suite)
             .filter_map(|job| Some((job, figures.jobs.iter().find(|s| s.job == job.0.name)?)))
             .collect();
-        for over_seconds in [false, true] {
+        let axes = [("steps", "steps"), ("seconds", "processor seconds of training")];
+        for (name, title) in axes {
             let charts = of_suite.iter().map(|((facts, runs), score)| {
-                (facts.name.clone(), chart(facts, runs, score, over_seconds))
+                (facts.name.clone(), chart(facts, runs, score, name == "seconds"))
             });
-            let (name, title) = match over_seconds {
-                false => ("steps", "steps"),
-                true => ("seconds", "processor seconds of training"),
-            };
             plots.push(Plot::new(
                 &format!("{}-{name}", figures.suite),
                 &format!("{}: validation loss over {title}", figures.suite),
@@ -76,8 +75,7 @@ const WIDE: f64 = 10.0;
 /// Figures of a suite with their intervals, and a table of factors by job.
 pub fn tables(figures: &FieldFigures) -> String {
     let row = |(name, estimate): (&&str, &Option<Estimate>)| {
-        let e = (*estimate)?;
-        let (value, low, high) = (e.value, e.low, e.high);
+        let Estimate { value, low, high } = (*estimate)?;
         Some(format!("<tr><td>{name}</td><td>{value:.3}</td><td>{low:.3} to {high:.3}</td>"))
     };
     let head = ["figure", "value", "95 % interval over jobs"];
@@ -94,10 +92,8 @@ pub fn tables(figures: &FieldFigures) -> String {
 
 /// Final validation losses by job and contender.
 fn losses(figures: &FieldFigures) -> String {
-    let mut names: Vec<&str> =
+    let names: BTreeSet<&str> =
         figures.jobs.iter().flat_map(|job| job.losses.keys()).map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
     let row = |job: &JobScore| {
         let best = job.losses.values().filter_map(|loss| *loss).reduce(f64::min);
         let cell = |name: &&str| {

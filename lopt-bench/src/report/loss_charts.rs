@@ -20,7 +20,7 @@ pub fn loss_line(name: &str, place: usize, emphasised: bool, curve: &[CurvePoint
 
 /// Loss against steps; `title`: of the vertical axis; `initial`: loss before the first step.
 pub fn loss_chart(title: &str, lines: impl Iterator<Item = Series>, initial: Option<f64>) -> Chart {
-    Chart::new("step", title, lines).capped(initial.map(|loss| 10.0 * loss))
+    Chart { y_cap: initial.map(|loss| 10.0 * loss), ..Chart::new("step", title, lines) }
 }
 
 /// Final loss against the learning rate; `initial`: loss before the first step.
@@ -29,7 +29,8 @@ pub fn rate_chart(
     lines: impl Iterator<Item = Series>,
     initial: Option<f64>,
 ) -> Chart {
-    Chart::new(x_title, "final training loss", lines).capped(initial.map(|loss| 3.0 * loss))
+    let y_cap = initial.map(|loss| 3.0 * loss);
+    Chart { y_cap, ..Chart::new(x_title, "final training loss", lines) }
 }
 
 /// The losses of a race, on the test set or on the training set.
@@ -60,18 +61,15 @@ pub fn race_rates(record: &RaceRecord) -> Option<Chart> {
                 let loss = if validated { p.final_validation_loss } else { p.final_train_loss };
                 Some((p.rate, loss?))
             });
-            return Some(Series::line(name, place, ours, line.collect()).marked());
+            let line = Series::line(name, place, ours, line.collect());
+            return Some(Series { marked: true, ..line });
         }
         let level = contender.final_loss().filter(|_| ours)?;
         Some(Series::line(name, place, ours, vec![(low, level), (high, level)]))
     };
     let lines = record.contenders.iter().enumerate().filter_map(line);
-    Some(rate_chart("learning rate", lines, start(record)))
-}
-
-/// Loss before the first step.
-fn start(record: &RaceRecord) -> Option<f64> {
-    record.contenders.iter().find_map(|contender| contender.curve.first()).map(|point| point.mean)
+    let start = record.contenders.iter().find_map(|contender| contender.curve.first());
+    Some(rate_chart("learning rate", lines, start.map(|point| point.mean)))
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use crate::report::table::validated;
 ///
 /// Empty if it did not take part.
 pub fn verdict(record: &RaceRecord) -> String {
-    let Some(ours) = record.contender(LEARNED) else {
-        return String::new();
-    };
+    let Some(ours) = record.contender(LEARNED) else { return String::new() };
     let steps = record.steps;
     let Some(loss) = ours.final_loss() else {
         let reason = ours.diverged.as_deref().unwrap_or("its loss is not finite");
@@ -31,9 +29,7 @@ pub fn verdict(record: &RaceRecord) -> String {
 /// `12% below adam-tuned`, `3.1 times below adam-1e-3`.
 fn comparison(ours: f64, other: &ContenderRecord) -> String {
     let name = &other.name;
-    let Some(theirs) = other.final_loss() else {
-        return format!("{name} diverged");
-    };
+    let Some(theirs) = other.final_loss() else { return format!("{name} diverged") };
     let ratio = ours / theirs;
     if !ratio.is_finite() || ratio <= 0.0 {
         return format!("{name} is at {}", loss_text(theirs));

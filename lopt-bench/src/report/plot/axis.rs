@@ -32,51 +32,35 @@ pub struct Axis {
 
 impl Axis {
     /// An axis that just holds these values, at most about `labels` labels.
+    ///
+    /// Values that are not finite, or on a logarithmic axis not positive, are passed over; without any the
+    /// positions are `0..1`, as those of a share always are.
     pub fn new(
         scale: Scale,
         values: impl IntoIterator<Item = f64>,
         labels: usize,
         margin: f64,
     ) -> Self {
-        match scale {
-            Scale::Log => Self::around(values, labels, margin),
-            Scale::Linear => Self::linear(values, labels, margin),
-            Scale::Share => Self::share(),
+        if scale == Scale::Share {
+            let ticks = |count: u32| (0..=count).map(|i| f64::from(i) / f64::from(count)).collect();
+            return Self { scale, low: 0.0, high: 1.0, labelled: ticks(4), minor: ticks(20) };
         }
-    }
-
-    /// A linear axis; without a finite value it is `0..1`.
-    fn linear(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
-        let (mut low, mut high) = range(values.into_iter().filter(|value| value.is_finite()));
-        if low > high {
-            (low, high) = (0.0, 1.0);
-        }
-        let pad = (margin * (high - low)).max(if high > low { 0.0 } else { 0.05 });
-        (low, high) = (low - pad, high + pad);
-        let ticks = even_values(low, high, labels);
-        Self { scale: Scale::Linear, low, high, labelled: ticks.clone(), minor: ticks }
-    }
-
-    /// A linear axis from 0 to 1.
-    fn share() -> Self {
-        let ticks = |count: u32| (0..=count).map(|i| f64::from(i) / f64::from(count)).collect();
-        Self { scale: Scale::Share, low: 0.0, high: 1.0, labelled: ticks(4), minor: ticks(20) }
-    }
-
-    /// A logarithmic axis that just holds these values, at most about `labels` labels.
-    ///
-    /// Values that are not positive and finite are passed over; without any the axis is `1..10`.
-    pub fn around(values: impl IntoIterator<Item = f64>, labels: usize, margin: f64) -> Self {
-        let logs = values.into_iter().filter(|v| v.is_finite() && *v > 0.0).map(f64::log10);
-        let (mut low, mut high) = range(logs);
+        let place = |x: f64| if scale == Scale::Log { x.log10() } else { x };
+        let places = values.into_iter().map(place).filter(|place| place.is_finite());
+        let (mut low, mut high) = places
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         if low > high {
             (low, high) = (0.0, 1.0);
         }
         // A flat curve still needs an axis with some height.
-        let pad = (margin * (high - low)).max(if high - low < 1e-3 { 0.05 } else { 0.0 });
+        let flat = if scale == Scale::Log { high - low < 1e-3 } else { high <= low };
+        let pad = (margin * (high - low)).max(if flat { 0.05 } else { 0.0 });
         (low, high) = (low - pad, high + pad);
-        let (labelled, minor) = ticks(low, high, labels);
-        Self { scale: Scale::Log, low, high, labelled, minor }
+        let (labelled, minor) = match scale {
+            Scale::Log => ticks(low, high, labels),
+            _ => (even_values(low, high, labels), even_values(low, high, labels)),
+        };
+        Self { scale, low, high, labelled, minor }
     }
 
     /// Label of a tick.
@@ -147,8 +131,9 @@ fn ticks(low: f64, high: f64, labels: usize) -> (Vec<f64>, Vec<f64>) {
     };
     let fine = inside(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 1);
     if fine.len() < 3 {
-        let even = even_ticks(10_f64.powf(low), 10_f64.powf(high), labels);
-        return (even.clone(), even);
+        let even = even_values(10_f64.powf(low), 10_f64.powf(high), labels);
+        let logs: Vec<f64> = even.into_iter().map(f64::log10).collect();
+        return (logs.clone(), logs);
     }
     let choices = [fine.clone(), inside(&[1.0, 2.0, 5.0], 1), inside(&[1.0, 3.0], 1)];
     if let Some(labelled) = choices.into_iter().find(|ticks| ticks.len() <= labels) {
@@ -164,16 +149,6 @@ fn number_label(value: f64, extent: f64) -> String {
     let decimals = usize::try_from((1.0 - extent.log10()).floor() as i32).unwrap_or(0);
     let text = format!("{value:.decimals$}");
     if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".to_owned() } else { text }
-}
-
-/// The least and the greatest value.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
-}
-
-/// Logarithms of the multiples of 1, 2 or 5 times a power of ten between two near values.
-fn even_ticks(low: f64, high: f64, labels: usize) -> Vec<f64> {
-    even_values(low, high, labels).into_iter().map(f64::log10).collect()
 }
 
 /// The multiples of 1, 2 or 5 times a power of ten between two values.
@@ -194,7 +169,7 @@ mod tests {
     use super::*;
 
     fn labels(low: f64, high: f64, count: usize) -> Vec<String> {
-        let axis = Axis::around([low, high], count, 0.0);
+        let axis = Axis::new(Scale::Log, [low, high], count, 0.0);
         axis.labelled.iter().map(|&log| tick_label(log)).collect()
     }
 
@@ -225,11 +200,11 @@ mod tests {
 
     #[test]
     fn odd_values_do_no_harm() {
-        let axis = Axis::around([f64::NAN, 0.0, -1.0], 5, 0.1);
+        let axis = Axis::new(Scale::Log, [f64::NAN, 0.0, -1.0], 5, 0.1);
         assert!(axis.low < axis.high);
         assert_eq!(axis.position(0.0), axis.low);
         assert_eq!(axis.position(1e9), axis.high);
-        let flat = Axis::around([2.0, 2.0], 5, 0.1);
+        let flat = Axis::new(Scale::Log, [2.0, 2.0], 5, 0.1);
         assert!(flat.low < flat.high);
     }
 }

@@ -44,8 +44,8 @@ impl Draw for BarChart {
         // Letters are about half as wide as high.
         let left = (0.55 * size * longest as f64 + size).min(0.5 * width);
         let right = width - 6.0 * size;
-        let span = self.span();
-        let x = |value: f64| (left + span.part(value) * (right - left)).round() as i32;
+        let part = self.part();
+        let x = |value: f64| (left + part(value) * (right - left)).round() as i32;
         let base = x(self.line.unwrap_or(0.0));
         let pitch = height / self.bars.len().max(FEW) as f64;
         let text = ("sans-serif", font).into_font().color(&ink.muted);
@@ -79,33 +79,20 @@ impl Draw for BarChart {
 }
 
 impl BarChart {
-    /// What the width stands for.
-    fn span(&self) -> Span {
+    /// Where a value lies on the width, from 0 to 1.
+    fn part(&self) -> impl Fn(f64) -> f64 + use<> {
         let intervals = self.bars.iter().filter_map(|bar| bar.interval);
         let ends = intervals.flat_map(|(low, high)| [low, high]);
         let all = || self.bars.iter().map(|bar| bar.value).chain(ends.clone()).chain(self.line);
         let most = all().filter(|x| x.is_finite()).fold(0.0, f64::max);
-        if self.line.is_none() {
-            return Span { low: 0.0, high: most, logarithmic: false };
-        }
         let least = all().filter(|&x| x > 0.0).fold(f64::INFINITY, f64::min);
-        Span { low: least.ln(), high: most.ln(), logarithmic: true }
-    }
-}
-
-/// The values at both ends, or their logarithms.
-struct Span {
-    low: f64,
-    high: f64,
-    logarithmic: bool,
-}
-
-impl Span {
-    /// Where a value lies, from 0 to 1.
-    fn part(&self, value: f64) -> f64 {
-        let at = if self.logarithmic { value.ln() } else { value };
-        let part = (at - self.low) / (self.high - self.low);
-        if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 }
+        let ratios = self.line.is_some();
+        let (low, high) = if ratios { (least.ln(), most.ln()) } else { (0.0, most) };
+        move |value| {
+            let at = if ratios { value.ln() } else { value };
+            let part = (at - low) / (high - low);
+            if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 }
+        }
     }
 }
 

@@ -46,12 +46,6 @@ impl Series {
         let colour = (place % usize::from(canvas::COLOURS)) as u8;
         Self { name: name.to_owned(), colour, emphasised, marked: false, line, band: Vec::new() }
     }
-
-    /// With a mark at each point.
-    #[must_use]
-    pub fn marked(self) -> Self {
-        Self { marked: true, ..self }
-    }
 }
 
 impl Chart {
@@ -61,12 +55,6 @@ impl Chart {
         series.reverse();
         let (x_title, y_title) = (x_title.to_owned(), y_title.to_owned());
         Self { x_title, y_title, x: Scale::Log, y: Scale::Log, y_cap: None, series }
-    }
-
-    /// With values above the cap at the upper edge.
-    #[must_use]
-    pub fn capped(self, cap: Option<f64>) -> Self {
-        Self { y_cap: cap, ..self }
     }
 }
 
@@ -78,10 +66,7 @@ impl Draw for Chart {
         font: u32,
         screen: Screen,
     ) -> Drawn {
-        let x_labels = match screen {
-            Screen::Wide => 9,
-            Screen::Narrow | Screen::Panels => 5,
-        };
+        let x_labels = if screen == Screen::Wide { 9 } else { 5 };
         let points = || self.series.iter().flat_map(|series| series.line.iter().copied());
         let bands = || self.series.iter().flat_map(|s| s.band.iter().flat_map(|b| [b.1, b.2]));
         let capped = |y: f64| self.y_cap.map_or(y, |cap| y.min(cap));
@@ -142,10 +127,11 @@ mod tests {
     fn chart() -> Chart {
         let line = vec![(1.0, 2.3), (10.0, 0.8), (100.0, 0.05)];
         let band = line.iter().map(|&(x, y)| (x, 0.9 * y, 1.1 * y)).collect();
-        let first = Series { band, ..Series::line("a", 1, false, line).marked() };
+        let first = Series { band, marked: true, ..Series::line("a", 1, false, line) };
         let line = vec![(1.0, 2.3), (10.0, f64::INFINITY), (100.0, 0.0)];
         let second = Series::line("b", 0, true, line);
-        Chart::new("step", "loss", [second, first].into_iter()).capped(Some(10.0))
+        let lines = [second, first].into_iter();
+        Chart { y_cap: Some(10.0), ..Chart::new("step", "loss", lines) }
     }
 
     #[test]
