@@ -12,7 +12,7 @@
 
 use lopt_core::simd::Level;
 
-use super::functions::FUNCTIONS;
+use super::functions::{FUNCTIONS, function_ns};
 use super::operations::Operations;
 use super::peak;
 
@@ -55,7 +55,7 @@ impl LevelSpeeds {
         Self {
             level,
             multiply_add: peak::multiply_add_ns(level, seconds),
-            functions: FUNCTIONS.map(|function| function.ns(level, seconds)),
+            functions: FUNCTIONS.map(|function| function_ns(function, level, seconds)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The machine in words and numbers.
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use lopt_core::simd::Level;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} cores, {}", self.cpu, self.cores, self.caches.join(", "))
+    }
+}
+
 /// The levels this CPU can run, narrowest first.
 pub fn levels() -> Vec<Level> {
     let all = [Level::Portable, Level::Avx2, Level::Avx512];
@@ -41,17 +47,16 @@ pub fn level_name(level: Level) -> String {
 
 fn cpu() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    let model = line.split_once(':')?.1.trim().to_owned();
-    // Virtual machines hide the model; family and number tell it.
-    let number = |key: &str| {
-        let line = text.lines().find(|line| line.split(':').next().map(str::trim) == Some(key));
-        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
+    let value = |key: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(found, _)| found.trim() == key).map(|(_, value)| value.trim())
     };
-    match (number("cpu family"), number("model")) {
-        (Some(family), Some(id)) => Some(format!("{model} (family {family}, model {id})")),
-        _ => Some(model),
-    }
+    let model = value("model name")?;
+    // Virtual machines hide the model; family and number tell it.
+    Some(match (value("cpu family"), value("model")) {
+        (Some(family), Some(id)) => format!("{model} (family {family}, model {id})"),
+        _ => model.to_owned(),
+    })
 }
 
 /// The caches of one core as Linux describes them; empty elsewhere.

@@ -121,7 +121,7 @@ fn chains(c: &HierarchicalRnnConfig) -> f64 {
 fn of_parameter(c: &HierarchicalRnnConfig) -> Operations {
     let (h, s, m) = sizes(c);
     let inputs = c.features() as f64;
-    let count = |on: bool| f64::from(u8::from(on));
+    let count = |on: bool| f64::from(on);
     let directions = 1.0 + count(c.attention);
     let decays = count(c.learnable_decay) + count(c.learns_gradient_decay());
     let readouts = directions + count(c.dynamic_output_scale) + decays;
@@ -131,16 +131,8 @@ fn of_parameter(c: &HierarchicalRnnConfig) -> Operations {
     let relative = count(c.relative_rate != RelativeRate::Off);
     // averages 2, mean squares 3, scaled gradients 1, logarithms 3, gates 4 per unit, log rate 5,
     // means for the Tensor RNN, lengths and the update 4 per direction
-    let simple = 2.0 * s
-        + 3.0 * m
-        + s
-        + products
-        + 3.0 * logged
-        + relative
-        + 4.0 * h
-        + 5.0
-        + (h + inputs + 1.0)
-        + 4.0 * directions;
+    let averages = 2.0 * s + 3.0 * m + s + products + 3.0 * logged + relative;
+    let simple = averages + 4.0 * h + 5.0 + (h + inputs + 1.0) + 4.0 * directions;
     Operations {
         multiply_adds: 3.0 * h * (inputs + h) + h * readouts + s * shortcuts,
         simple,
@@ -159,22 +151,19 @@ fn of_parameter(c: &HierarchicalRnnConfig) -> Operations {
 /// One Tensor RNN, with the bias it gives to its parameters.
 fn of_tensor(c: &HierarchicalRnnConfig) -> Operations {
     let (hp, ht) = (c.parameter_hidden as f64, c.tensor_hidden as f64);
-    let below = 3.0 * ht * hp;
-    cell(hp + c.features() as f64, ht) + Operations { multiply_adds: below, ..Default::default() }
+    cell(hp + c.features() as f64, ht, hp)
 }
 
 /// The Global RNN, with the biases it gives to the others.
 fn of_problem(c: &HierarchicalRnnConfig) -> Operations {
     let (hp, ht) = (c.parameter_hidden as f64, c.tensor_hidden as f64);
-    let hg = c.global_hidden as f64;
-    let below = 3.0 * hg * (hp + ht);
-    cell(ht, hg) + Operations { multiply_adds: below, ..Default::default() }
+    cell(ht, c.global_hidden as f64, hp + ht)
 }
 
-/// A GRU with its mean for the level above.
-fn cell(inputs: f64, hidden: f64) -> Operations {
+/// A GRU with its mean for the level above, and the biases of so many units below.
+fn cell(inputs: f64, hidden: f64, below: f64) -> Operations {
     Operations {
-        multiply_adds: 3.0 * hidden * (inputs + hidden),
+        multiply_adds: 3.0 * hidden * (inputs + hidden) + 3.0 * hidden * below,
         simple: 5.0 * hidden + inputs,
         functions: [2.0 * hidden, hidden, 0.0, 0.0, 0.0, 0.0, 0.0],
     }

@@ -13,15 +13,8 @@ use crate::timing::sample;
 /// Nanoseconds of one multiply-add of 16 lanes.
 pub fn multiply_add_ns(level: Level, seconds: f64) -> f64 {
     let share = seconds / 6.0;
-    let tried = [
-        chains::<2>(level, share),
-        chains::<3>(level, share),
-        chains::<4>(level, share),
-        chains::<6>(level, share),
-        chains::<8>(level, share),
-        chains::<12>(level, share),
-    ];
-    tried.into_iter().fold(f64::INFINITY, f64::min)
+    let tried = [chains::<2>, chains::<3>, chains::<4>, chains::<6>, chains::<8>, chains::<12>];
+    tried.iter().map(|chains| chains(level, share)).fold(f64::INFINITY, f64::min)
 }
 
 fn chains<const N: usize>(level: Level, seconds: f64) -> f64 {

@@ -77,7 +77,7 @@ impl SpeedRecord {
         let speeds = measured.speeds.levels.iter().find(|speeds| speeds.level == level);
         let function_ns = speeds.map_or_else(serde_json::Map::new, |speeds| {
             let functions = FUNCTIONS.iter().zip(speeds.functions);
-            functions.map(|(f, ns)| (f.name(), json!(ns))).collect()
+            functions.map(|(f, ns)| ((*f).to_owned(), json!(ns))).collect()
         });
         let machine = MeasuredMachine {
             machine: Machine::describe(),

@@ -24,18 +24,15 @@ pub fn render(record: &SpeedRecord) -> String {
 
 /// The machine in a few lines.
 fn machine(measured: &MeasuredMachine, level: &str) -> String {
-    let machine = &measured.machine;
     let functions = measured
         .function_ns
         .iter()
         .map(|(name, ns)| format!("{name} {:.2}", ns.as_f64().unwrap_or(f64::NAN)));
     format!(
-        "{}, {} cores, {}\nlevel {level} of {}\n\
+        "{}\nlevel {level} of {}\n\
          one core: copies {:.1} GB/s (read + written), in place {:.1} GB/s; {:.1} GFLOP/s\n\
          ns for 16 lanes: {}\n",
-        machine.cpu,
-        machine.cores,
-        machine.caches.join(", "),
+        measured.machine,
         measured.levels.join(", "),
         measured.copy_gb_per_s,
         measured.update_gb_per_s,

@@ -43,15 +43,9 @@ impl OverheadRecord {
 
 /// A table per model.
 pub fn render(record: &OverheadRecord) -> String {
-    let machine = &record.machine;
+    let (machine, level) = (&record.machine, &record.level);
     let tables: String = record.curves.iter().map(|curve| format!("\n{}", table(curve))).collect();
-    format!(
-        "{}, {} cores, {}; level {}; one thread\n{tables}",
-        machine.cpu,
-        machine.cores,
-        machine.caches.join(", "),
-        record.level
-    )
+    format!("{machine}; level {level}; one thread\n{tables}")
 }
 
 fn table(curve: &Curve) -> String {
@@ -67,15 +61,14 @@ fn table(curve: &Curve) -> String {
             format!("+{:.1} %", 100.0 * point.overhead_over_adam),
         ]);
     }
-    let end = match curve.below_ten_percent {
-        Crossing::Measured { batch } => format!("measured: below 10 % from a batch of {batch} on"),
-        Crossing::Extrapolated { batch } => {
-            format!("extrapolated by the fit: below 10 % from a batch of {batch} on")
-        }
+    let (how, batch) = match curve.below_ten_percent {
+        Crossing::Measured { batch } => ("measured", batch),
+        Crossing::Extrapolated { batch } => ("extrapolated by the fit", batch),
     };
     let line = curve.gradient_fit;
     format!(
-        "{}: {} parameters in {} tensors\n{}gradient = {:.4} ms + {:.5} ms per row; {end}\n",
+        "{}: {} parameters in {} tensors\n{}gradient = {:.4} ms + {:.5} ms per row; {how}: \
+         below 10 % from a batch of {batch} on\n",
         curve.name,
         count_text(curve.parameters),
         curve.tensors,
