@@ -64,7 +64,7 @@ pub fn compare(
     let ours = mark.map(|mark| mark.smoothed);
     let constant = adam.finals(multiple, Constant);
     let cosine = adam.finals(multiple, Cosine);
-    let won = |theirs: Option<f64>| Some(one_if(below(ours, theirs)));
+    let won = |theirs: Option<f64>| Some(f64::from(below(ours, theirs)));
     let steps = multiple * task.steps;
     Comparison {
         rate: learned.rate,
@@ -78,14 +78,9 @@ pub fn compare(
             win_rate_vs_tuned_cosine_adam: won(cosine[opponents.cosine]),
             speedup_iqm_vs_tuned_adam: Some(speedup(task.steps, steps, &adam.best_curve, ours)),
             final_loss_ratio_iqm_vs_tuned_adam: Some(ratio(ours, constant[opponents.constant])),
-            failure_rate: Some(one_if(failed(mark, learned.initial))),
+            failure_rate: Some(f64::from(failed(mark, learned.initial))),
         },
     }
-}
-
-/// 1 for yes, 0 for no.
-fn one_if(yes: bool) -> f64 {
-    f64::from(u8::from(yes))
 }
 
 /// Whether the loss went on falling from 5 to 25 horizons, 1 or 0 for each of the runs that were to go there.
@@ -98,7 +93,7 @@ pub fn still_falling(runs: &[LearnedRun]) -> Vec<f64> {
         _ => false,
     };
     let long = runs.iter().filter(|learned| learned.long);
-    long.map(|learned| one_if(falls(learned))).collect()
+    long.map(|learned| f64::from(falls(learned))).collect()
 }
 
 /// Diverged, or above the start.

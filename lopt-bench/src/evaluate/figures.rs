@@ -27,14 +27,20 @@ pub struct Figures<T = Estimate> {
     pub failure_rate: Option<T>,
 }
 
-impl Figures {
+impl<T> Figures<T> {
     /// The figures of the comparisons that `chosen` picks; one inner list per task.
-    pub fn new(tasks: &[Vec<Comparison>], chosen: impl Fn(&Comparison) -> bool) -> Self {
+    ///
+    /// * `keep`: what is kept of a figure with its interval.
+    pub fn new(
+        tasks: &[Vec<Comparison>],
+        keep: fn(Estimate) -> T,
+        chosen: impl Fn(&Comparison) -> bool,
+    ) -> Self {
         let of = |value: fn(&Figures<f64>) -> Option<f64>, figure: fn(&[&[f64]]) -> f64| {
             let of_task = |task: &Vec<Comparison>| {
                 task.iter().filter(|c| chosen(c)).filter_map(|c| value(&c.figures)).collect()
             };
-            estimate(&tasks.iter().map(of_task).collect::<Vec<Vec<f64>>>(), figure)
+            estimate(&tasks.iter().map(of_task).collect::<Vec<Vec<f64>>>(), figure).map(keep)
         };
         let rate = |value| of(value, mean);
         let middle = |value| of(value, interquartile_mean);
@@ -47,21 +53,6 @@ impl Figures {
             speedup_iqm_vs_tuned_adam: middle(|f| f.speedup_iqm_vs_tuned_adam),
             final_loss_ratio_iqm_vs_tuned_adam: middle(|f| f.final_loss_ratio_iqm_vs_tuned_adam),
             failure_rate: rate(|f| f.failure_rate),
-        }
-    }
-
-    /// Without the intervals.
-    pub fn values(&self) -> Figures<f64> {
-        let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
-        Figures {
-            win_rate_vs_adam_1e3: value(self.win_rate_vs_adam_1e3),
-            speedup_iqm_vs_adam_1e3: value(self.speedup_iqm_vs_adam_1e3),
-            win_rate_vs_cross_family_adam: value(self.win_rate_vs_cross_family_adam),
-            win_rate_vs_tuned_adam: value(self.win_rate_vs_tuned_adam),
-            win_rate_vs_tuned_cosine_adam: value(self.win_rate_vs_tuned_cosine_adam),
-            speedup_iqm_vs_tuned_adam: value(self.speedup_iqm_vs_tuned_adam),
-            final_loss_ratio_iqm_vs_tuned_adam: value(self.final_loss_ratio_iqm_vs_tuned_adam),
-            failure_rate: value(self.failure_rate),
         }
     }
 }

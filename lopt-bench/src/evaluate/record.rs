@@ -85,24 +85,18 @@ pub fn record(
         baselines.iter().map(|task| task.scores(1, RateSchedule::Constant, usize::MAX)).collect();
     let cross = best_elsewhere(&families, &scores);
     let of_task = |index: usize| {
-        let (task, baselines) = (&suite.tasks[index], &baselines[index]);
-        comparisons(task, baselines, &learned[index], cross[index])
+        comparisons(&suite.tasks[index], &baselines[index], &learned[index], cross[index])
     };
     let all: Vec<Vec<Comparison>> = (0..suite.tasks.len()).map(of_task).collect();
     let falling: Vec<Vec<f64>> = learned.iter().map(|runs| still_falling(runs)).collect();
     let falling = estimate(&falling, mean);
-    let at = |multiple| Figures::new(&all, |c| c.rate.is_none() && c.multiple == multiple);
-    let from = |rate: Option<f64>| Figures::new(&all, |c| c.rate == rate && c.multiple == 1);
-    let everything = Figures::new(&all, |_| true).values();
-    let main = Figures { failure_rate: everything.failure_rate, ..at(1).values() };
+    let at = |multiple| Figures::new(&all, |e| e, |c| c.rate.is_none() && c.multiple == multiple);
+    let from = |rate| Figures::new(&all, |e| e, |c| c.rate == rate && c.multiple == 1);
+    let own = Figures::new(&all, |e| e.value, |c| c.rate.is_none() && c.multiple == 1);
+    let everything = Figures::new(&all, |e| e.value, |_| true);
     let task = |index: usize| {
-        task_record(
-            &suite.tasks[index],
-            &baselines[index],
-            (&learned[index], &all[index]),
-            cross[index],
-            rates,
-        )
+        let (task, runs) = (&suite.tasks[index], (&learned[index][..], &all[index][..]));
+        task_record(task, &baselines[index], runs, cross[index], rates)
     };
     EvaluationRecord {
         weights: names.0.to_owned(),
@@ -113,7 +107,7 @@ pub fn record(
             .iter()
             .map(|task| Skipped { task: task.name.to_owned(), needs: task.needs.to_owned() })
             .collect(),
-        main,
+        main: Figures { failure_rate: everything.failure_rate, ..own },
         still_falling_at_25x: falling.map(|falling| falling.value),
         still_falling_interval: falling,
         by_horizon: MULTIPLES
