@@ -316,7 +316,7 @@ fn count<const MOST: usize>(text: &str) -> Result<usize, String> {
 }
 
 /// A learning rate.
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
     rate.ok_or_else(|| "expected a positive number".to_owned())
 }

@@ -85,8 +85,8 @@ impl Baseline {
     /// The nine rates that it may choose from, half decades; none for those that are meant to be used
     /// without a choice.
     pub fn rates(self) -> Vec<f64> {
-        let first = Self::ALL.into_iter().find(|known| known.0 == self).and_then(|known| known.2);
-        first.map_or_else(Vec::new, |first| half_decades(first, 9))
+        let known = Self::ALL.into_iter().find(|known| known.0 == self);
+        known.and_then(|known| known.2).map_or_else(Vec::new, |first| half_decades(first, 9))
     }
 
     /// What is not tuned, in words.
@@ -162,11 +162,11 @@ impl RateSchedule {
 
     /// The schedule of a run of so many steps.
     pub fn over(self, steps: usize) -> Schedule {
-        let cosine = |steps: usize| Schedule::Cosine { steps: steps as u64, floor: 0.0 };
+        let steps = steps as u64;
         match self {
             Self::Constant => Schedule::Constant,
-            Self::Cosine => cosine(steps),
-            Self::WarmupCosine => Schedule::warmup_cosine(steps as u64, steps as u64 / 20),
+            Self::Cosine => Schedule::Cosine { steps, floor: 0.0 },
+            Self::WarmupCosine => Schedule::warmup_cosine(steps, steps / 20),
         }
     }
 }

@@ -9,10 +9,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::args::rate;
 use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
 use crate::setting::{Learned, LearnedWeights, Setting};
-use crate::suggest::unknown;
+use crate::suggest::{refuse_strangers, unknown};
 use crate::weights_source::WeightsSource;
 
 /// Name of the learned optimizer in every comparison.
@@ -60,11 +61,7 @@ pub fn of_race(learned: Learned) -> Vec<Contender> {
 ///
 /// If there is no contender of a name.
 pub fn only(all: Vec<Contender>, names: &[String]) -> Result<Vec<Contender>, CliError> {
-    for name in names {
-        if !all.iter().any(|contender| contender.name == *name) {
-            return Err(unknown("contender", name, all.iter().map(|known| known.name.as_str())));
-        }
-    }
+    refuse_strangers("contender", names, all.iter().map(|known| known.name.as_str()))?;
     let chosen = |contender: &Contender| names.is_empty() || names.contains(&contender.name);
     Ok(all.into_iter().filter(chosen).collect())
 }
@@ -103,23 +100,22 @@ impl Contenders {
     /// If there is none, or it takes no rate.
     pub fn named(&self, name: &str) -> Result<Contender, CliError> {
         if name == COSINE {
-            let setting = |rate| Setting::Baseline {
-                kind: Baseline::AdamW,
-                rate: Some(rate),
-                schedule: RateSchedule::WarmupCosine,
-            };
+            let (kind, schedule) = (Baseline::AdamW, RateSchedule::WarmupCosine);
+            let setting = |rate| Setting::Baseline { kind, rate: Some(rate), schedule };
             let rates = half_decades(1e-4, 7);
             return Ok(Contender::new(name, rates.into_iter().map(setting).collect()));
         }
+        let unclear =
+            |_| CliError::Usage(format!("`{name}`: expected a learning rate after the @"));
         let (base, rate) = match name.split_once('@') {
             None => (name, None),
-            Some((base, text)) => (base, Some(rate(name, text)?)),
+            Some((base, text)) => (base, Some(rate(text).map_err(unclear)?)),
         };
         let takes_none = || CliError::Usage(format!("`{base}` takes no learning rate"));
         let settings = match (self.weights.get(base), Baseline::named(base)) {
             (Some(LearnedWeights::L2l(_)), _) if rate.is_some() => return Err(takes_none()),
             (Some(weights), _) => {
-                vec![Setting::Learned(Learned::new(base, weights.clone()).from_rate(rate))]
+                vec![Setting::Learned(Learned { rate, ..Learned::new(base, weights.clone()) })]
             }
             (None, Some(kind)) => match (rate, grid(kind)) {
                 (None, grid) => grid,
@@ -134,11 +130,6 @@ impl Contenders {
         };
         Ok(Contender::new(name, settings))
     }
-}
-
-fn rate(name: &str, text: &str) -> Result<f64, CliError> {
-    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && rate.is_finite());
-    rate.ok_or_else(|| CliError::Usage(format!("`{name}`: expected a learning rate after the @")))
 }
 
 /// The settings that a baseline may choose from: its rates, or the one without a rate.

@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
+use lopt_core::{BuildError, LayoutError, StepError, WeightsError};
+use lopt_meta::{CheckpointError, RecipeError, TrainError};
+
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -74,6 +77,27 @@ impl CliError {
         }
     }
 }
+
+/// Errors of the libraries say in a sentence what is wrong.
+macro_rules! failures {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::failed(error)
+            }
+        }
+    )*};
+}
+
+failures!(
+    BuildError,
+    LayoutError,
+    StepError,
+    WeightsError,
+    CheckpointError,
+    RecipeError,
+    TrainError
+);
 
 /// How to say where the data are.
 fn data_hint(error: &lopt_problems::ProblemError) -> &'static str {

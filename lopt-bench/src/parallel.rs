@@ -65,8 +65,7 @@ pub fn threads(asked: Option<usize>) -> usize {
 ///
 /// If they cannot be started.
 pub fn pool(threads: usize) -> Result<ThreadPool, CliError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(no_threads)
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(no_threads)
 }
 
 /// For threads that the system refuses.

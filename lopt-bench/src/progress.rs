@@ -50,15 +50,12 @@ impl Progress {
 
     /// One more is done.
     pub fn advance(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = state.done + 1;
-        self.show(&mut state, done, "");
+        self.show(|done| done + 1, "");
     }
 
     /// So many are done; `extra` is what else there is to say.
     pub fn reach(&self, done: u64, extra: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.show(&mut state, done, extra);
+        self.show(|_| done, extra);
     }
 
     /// Leaves the last line on the screen.
@@ -68,7 +65,9 @@ impl Progress {
         }
     }
 
-    fn show(&self, state: &mut State, done: u64, extra: &str) {
+    fn show(&self, next: impl FnOnce(u64) -> u64, extra: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = next(state.done);
         state.done = done;
         let now = self.watch.seconds();
         if let Some(bar) = &self.bar {

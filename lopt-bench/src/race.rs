@@ -93,8 +93,7 @@ impl ContenderRecord {
             runs.iter().map(|runs| Cell::of(runs.iter().map(|run| &run.run))).collect();
         let finals: Vec<[Option<f64>; 2]> =
             cells.iter().map(|cell| [cell.mean_last(), cell.mean_last_validation()]).collect();
-        let validated =
-            runs.iter().flat_map(|runs| runs.iter()).any(|r| !r.run.validation.is_empty());
+        let validated = runs.iter().copied().flatten().any(|r| !r.run.validation.is_empty());
         let judged =
             |finals: &[Option<f64>; 2]| finals[usize::from(validated)].unwrap_or(f64::INFINITY);
         let best = best(finals.iter().map(judged)).unwrap_or(0);

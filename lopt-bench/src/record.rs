@@ -67,9 +67,7 @@ impl Row {
     /// What no other row of its record has, in words.
     pub fn key(&self) -> String {
         match self {
-            Self::Run(RunRow { workload, contender, setting, seed, .. }) => {
-                format!("{contender} ({setting}) on {workload}, seed {seed}")
-            }
+            Self::Run(row) => row.in_words(),
             Self::Trained(row) => trained_key(&row.name),
             Self::Bar(row) => format!("{}, {}", row.group, row.name),
             Self::Job(facts) => format!("job {}", facts.name),
@@ -184,6 +182,12 @@ impl RunRow {
         }
     }
 
+    /// What no other run of its record has, in words.
+    pub fn in_words(&self) -> String {
+        let Self { workload, contender, setting, seed, .. } = self;
+        format!("{contender} ({setting}) on {workload}, seed {seed}")
+    }
+
     /// What distinguishes it from other runs on its workload.
     pub fn key(&self) -> (&str, &str, usize) {
         (&self.contender, &self.setting, self.seed)
@@ -211,7 +215,12 @@ impl RunRow {
 
     /// Loss after the last step; `None` if the run diverged.
     pub fn last(&self) -> Option<f64> {
-        self.curve.last().filter(|_| self.finished()).map(|point| point.1)
+        self.end(&self.curve)
+    }
+
+    /// The last loss of one of its curves; `None` if the run diverged.
+    pub fn end(&self, curve: &[(usize, f64)]) -> Option<f64> {
+        curve.last().filter(|_| self.finished()).map(|point| point.1)
     }
 }
 
@@ -255,18 +264,12 @@ impl Record {
 
     /// The runs.
     pub fn runs(&self) -> impl Iterator<Item = &RunRow> {
-        self.rows.iter().filter_map(|row| match row {
-            Row::Run(run) => Some(run),
-            _ => None,
-        })
+        self.rows.iter().filter_map(|row| if let Row::Run(run) = row { Some(run) } else { None })
     }
 
     /// The bars.
     pub fn bars(&self) -> impl Iterator<Item = &BarRow> {
-        self.rows.iter().filter_map(|row| match row {
-            Row::Bar(bar) => Some(bar),
-            _ => None,
-        })
+        self.rows.iter().filter_map(|row| if let Row::Bar(bar) = row { Some(bar) } else { None })
     }
 
     /// The trainings.

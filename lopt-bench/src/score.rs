@@ -46,8 +46,7 @@ impl<'r> Cell<'r> {
 
     /// Mean over seeds of the final losses on the test set; `None` without one, or if a run diverged.
     pub fn mean_last_validation(&self) -> Option<f64> {
-        let last = |row: &RunRow| row.validation.last().filter(|_| row.finished()).map(|p| p.1);
-        mean(self.rows.iter().map(|row| last(row)))
+        mean(self.rows.iter().map(|row| row.end(&row.validation)))
     }
 
     /// Mean and range of a curve of the runs at the checkpoints that all seeds reached.
@@ -96,36 +95,27 @@ pub const DIVERGED: f64 = 10.0;
 impl<'r> ResultTable<'r> {
     /// Collects the runs of a record and chooses settings.
     pub fn new(record: &'r Record, choice: Choice) -> Self {
-        let mut results = Self {
-            workloads: distinct(record.runs().map(|row| row.workload.as_str())),
-            contenders: distinct(record.runs().map(|row| row.contender.as_str())),
-            cells: Vec::new(),
-        };
+        let workloads = distinct(record.runs().map(|row| row.workload.as_str()));
+        let contenders = distinct(record.runs().map(|row| row.contender.as_str()));
         // Settings by workload and contender, in the order in which they ran.
-        let grids: Vec<Vec<Vec<Cell<'r>>>> = results
-            .workloads
-            .iter()
-            .map(|workload| results.contenders.iter().map(|c| grid(record, workload, c)).collect())
-            .collect();
-        let overall: Vec<Option<&str>> =
-            (0..results.contenders.len()).map(|c| best_overall(&grids, c)).collect();
-        for of_workload in grids {
-            let chosen = of_workload.into_iter().enumerate().map(|(c, grid)| {
-                let tried = grid.len();
-                let one = match choice {
-                    Choice::PerWorkload => None,
-                    Choice::Overall => overall[c],
-                };
-                let fits = |cell: &Cell<'_>| one.is_none_or(|setting| cell.setting == setting);
-                let mut fitting: Vec<Cell<'r>> = grid.into_iter().filter(fits).collect();
-                best(fitting.iter().map(mean_log)).map_or(
-                    Cell { setting: "", tried, rows: vec![] },
-                    |place| Cell { tried, ..fitting.swap_remove(place) },
-                )
-            });
-            results.cells.push(chosen.collect());
-        }
-        results
+        let of_workload = |workload| contenders.iter().map(|c| grid(record, workload, c)).collect();
+        let grids: Vec<Vec<Vec<Cell<'r>>>> = workloads.iter().copied().map(of_workload).collect();
+        let one: Vec<Option<&str>> = match choice {
+            Choice::PerWorkload => vec![None; contenders.len()],
+            Choice::Overall => (0..contenders.len()).map(|c| best_overall(&grids, c)).collect(),
+        };
+        let chosen = |(grid, one): (Vec<Cell<'r>>, &Option<&str>)| {
+            let tried = grid.len();
+            let fits = |cell: &Cell<'_>| one.is_none_or(|setting| cell.setting == setting);
+            let mut fitting: Vec<Cell<'r>> = grid.into_iter().filter(fits).collect();
+            match best(fitting.iter().map(mean_log)) {
+                Some(place) => Cell { tried, ..fitting.swap_remove(place) },
+                None => Cell { setting: "", tried, rows: vec![] },
+            }
+        };
+        let cells =
+            grids.into_iter().map(|grids| grids.into_iter().zip(&one).map(chosen).collect());
+        Self { cells: cells.collect(), workloads, contenders }
     }
 
     /// The cell of a workload and contender; `None` if it did not run.
@@ -145,7 +135,7 @@ impl<'r> ResultTable<'r> {
                 let best = cells.iter().filter_map(of).fold(f64::INFINITY, f64::min);
                 all += 1.0;
                 let own = of(&cells[contender]).unwrap_or(DIVERGED);
-                within += f64::from(u8::from(own <= factor * best && own < DIVERGED));
+                within += f64::from(own <= factor * best && own < DIVERGED);
             }
         }
         within / all.max(1.0)

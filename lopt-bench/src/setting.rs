@@ -111,18 +111,6 @@ impl Learned {
         Self { label: label.to_owned(), weights, rate: None, guard: false }
     }
 
-    /// With or without the guard.
-    #[must_use]
-    pub fn guarded(self, guard: bool) -> Self {
-        Self { guard, ..self }
-    }
-
-    /// From another initial rate than that of the weights, or from theirs.
-    #[must_use]
-    pub fn from_rate(self, rate: Option<f64>) -> Self {
-        Self { rate, ..self }
-    }
-
     fn describe(&self) -> String {
         let rate = self.rate.map(|rate| format!("initial rate {}", rate_text(rate)));
         match (rate, self.guard) {
@@ -146,7 +134,7 @@ impl Learned {
         if let Some(rate) = self.rate {
             config = config.with_initial_rate(rate as f32);
         }
-        Ok(Box::new(config.init(layout).map_err(CliError::failed)?))
+        Ok(Box::new(config.init(layout)?))
     }
 }
 
@@ -181,22 +169,24 @@ mod tests {
         );
         let learned = |learned| Setting::Learned(learned).describe();
         assert_eq!(learned(recommended()), "nothing to tune");
-        let guarded = Setting::Learned(recommended().guarded(true));
+        let guarded = Setting::Learned(Learned { guard: true, ..recommended() });
         assert_eq!(guarded.describe_fully(), "weights recommended, guarded, nothing to tune");
-        let chosen = recommended().from_rate(Some(1e-2));
+        let chosen = Learned { rate: Some(1e-2), ..recommended() };
         assert_eq!(learned(chosen.clone()), "initial rate 1e-2");
-        assert_eq!(learned(chosen.guarded(true)), "initial rate 1e-2, guarded");
+        assert_eq!(learned(Learned { guard: true, ..chosen }), "initial rate 1e-2, guarded");
     }
 
     #[test]
     fn a_guard_with_nothing_to_do_is_the_bare_optimizer() {
         let bare = stepped(&Setting::Learned(recommended()), 2);
-        let guarded = stepped(&Setting::Learned(recommended().guarded(true)), 2);
+        let guarded = Learned { guard: true, ..recommended() };
+        let guarded = stepped(&Setting::Learned(guarded), 2);
         assert_eq!(bare, guarded);
         // a relative RNN has no initial rate
         let weights = Weights::embedded("hierarchical-rnn").unwrap();
         let other = Learned::new("other", LearnedWeights::Lopt(Arc::new(weights)));
         let own = stepped(&Setting::Learned(other.clone()), 2);
-        assert_ne!(stepped(&Setting::Learned(other.from_rate(Some(1.0))), 2), own);
+        let chosen = Setting::Learned(Learned { rate: Some(1.0), ..other });
+        assert_ne!(stepped(&chosen, 2), own);
     }
 }

@@ -8,17 +8,14 @@ use crate::error::CliError;
 /// other.
 pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
-    let mut near: Vec<(usize, &str)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let lower = name.to_lowercase();
-            let edits = edit_distance(&wanted, &lower);
-            let contained =
-                wanted.len() >= 3 && (lower.contains(&wanted) || wanted.contains(&lower));
-            let limit = 2.max(wanted.chars().count() / 3);
-            (edits <= limit || contained).then_some((edits, name))
-        })
-        .collect();
+    let limit = 2.max(wanted.chars().count() / 3);
+    let near = |name: &'a str| {
+        let lower = name.to_lowercase();
+        let edits = edit_distance(&wanted, &lower);
+        let contained = wanted.len() >= 3 && (lower.contains(&wanted) || wanted.contains(&lower));
+        (edits <= limit || contained).then_some((edits, name))
+    };
+    let mut near: Vec<(usize, &str)> = names.into_iter().filter_map(near).collect();
     near.sort_unstable();
     near.dedup();
     near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
@@ -34,6 +31,23 @@ pub fn unknown<'a>(kind: &str, wanted: &str, names: impl IntoIterator<Item = &'a
         false => format!("did you mean {}?", near.join(" or ")),
     };
     CliError::Usage(format!("no {kind} is called `{wanted}`; {rest}"))
+}
+
+/// Refuses the first of several names that nothing of this kind has.
+///
+/// # Errors
+///
+/// If there is one.
+pub fn refuse_strangers<'a>(
+    kind: &str,
+    wanted: &[String],
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<(), CliError> {
+    let names: Vec<&str> = names.into_iter().collect();
+    match wanted.iter().find(|wanted| !names.contains(&wanted.as_str())) {
+        Some(stranger) => Err(unknown(kind, stranger, names)),
+        None => Ok(()),
+    }
 }
 
 /// Fewest insertions, deletions and substitutions that turn `a` into `b` (Levenshtein 1966).

@@ -90,12 +90,6 @@ impl Workload {
         })
     }
 
-    /// Measures the loss on the test set at the checkpoints, too.
-    #[must_use]
-    pub fn validated(self) -> Self {
-        Self { validated: true, ..self }
-    }
-
     /// Rows on which the training loss is measured, if there is a training set.
     pub fn measured_rows(&self) -> Option<usize> {
         self.rows.map(|_| self.measured.len())

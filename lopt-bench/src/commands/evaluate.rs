@@ -19,8 +19,8 @@ use crate::output::{check_writable, write_json};
 use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
-use crate::setting::Setting;
-use crate::suggest::unknown;
+use crate::setting::{Learned, Setting};
+use crate::suggest::{refuse_strangers, unknown};
 use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
@@ -29,14 +29,14 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     args.json.as_deref().map_or(Ok(()), check_writable)?;
     let suite = args.suite.as_deref().unwrap_or_default();
     if let Some(suite) = FieldSuite::named(suite) {
-        return run_field(args, suite, &judged(&args.weights)?, threads, out);
+        return run_field(args, suite, &judged(&args.weights)?, out);
     }
     let source = WeightsSource::load(Some(&args.weights))?;
+    let learned = Learned { guard: args.guard, ..source.learned() };
     if let Some(name) = &args.ensemble {
-        return run_ensemble(args, name, &source, threads, out);
+        return run_ensemble(args, name, &learned, out);
     }
     let tasks = tasks(args, suite)?;
-    let learned = source.learned().guarded(args.guard);
     // a relative RNN has no initial rate
     let rates = if source.weights.hierarchical_rnn().is_ok() { &args.rates[..] } else { &[] };
     for task in &tasks.skipped {
@@ -44,10 +44,8 @@ pub(super) fn run(args: &EvaluateArgs, out: &mut dyn Write) -> Result<(), CliErr
     }
     let first = args.first_seed as usize;
     let seeds = |task: &Task| first..first + args.seeds.unwrap_or(task.seeds).min(task.seeds);
-    let mut baselines: Vec<TaskBaselines> = Vec::new();
-    for task in &tasks.tasks {
-        baselines.push(cached(&args.cache, task, seeds(task), threads)?);
-    }
+    let known = |task| cached(&args.cache, task, seeds(task), threads);
+    let baselines: Vec<TaskBaselines> = tasks.tasks.iter().map(known).collect::<Result<_, _>>()?;
     if args.baselines_only {
         write!(out, "{}", evaluation::baselines(&tasks.tasks, &baselines))?;
         return Ok(());
@@ -75,9 +73,8 @@ fn judged(asked: &Path) -> Result<Contender, CliError> {
     }
     let contender = Contenders::default().named(&name)?;
     if contender.tuned() {
-        return Err(CliError::Usage(format!(
-            "`{name}` needs a learning rate, such as {name}@1e-3"
-        )));
+        let sentence = format!("`{name}` needs a learning rate, such as {name}@1e-3");
+        return Err(CliError::Usage(sentence));
     }
     Ok(contender)
 }
@@ -87,18 +84,15 @@ fn run_field(
     args: &EvaluateArgs,
     suite: FieldSuite,
     judged: &Contender,
-    threads: usize,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let mut plan = Plan::new(&[suite], args.data.as_deref(), &args.only, &args.cache, threads)?;
-    let known = || plan.tasks.iter().map(|(_, task)| task.name);
-    if let Some(name) = args.only.iter().find(|name| !known().any(|known| known == name.as_str())) {
-        if plan.skipped.contains(name) {
-            let data = "MNIST or CIFAR-10";
-            return Err(ProblemError::NeedsData { name: name.clone(), data }.into());
-        }
-        let all = field_tasks(suite, args.data.as_deref())?;
-        return Err(unknown("job", name, all.tasks.iter().map(|task| task.name)));
+    let (data, threads) = (args.data.as_deref(), threads(args.threads));
+    let mut plan = Plan::new(&[suite], data, &args.only, &args.cache, threads)?;
+    if !args.only.is_empty() {
+        let all = field_tasks(suite, data)?;
+        check_only(args, "job", all.tasks.iter().map(|task| task.name), |name| {
+            plan.skipped.iter().any(|skipped| skipped == name).then_some("MNIST or CIFAR-10")
+        })?;
     }
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.most_steps = args.steps.unwrap_or(plan.most_steps);
@@ -107,22 +101,35 @@ fn run_field(
     write_json(args.json.as_deref(), &figures, out)
 }
 
+/// Refuses names after `--only` that no task has, or whose data are missing.
+///
+/// * `known`: names of the tasks that can run; `needs`: the data that a task lacks.
+fn check_only<'a>(
+    args: &EvaluateArgs,
+    kind: &str,
+    known: impl Iterator<Item = &'a str>,
+    needs: impl Fn(&str) -> Option<&'static str>,
+) -> Result<(), CliError> {
+    if let Some((name, data)) = args.only.iter().find_map(|name| Some((name, needs(name)?))) {
+        return Err(ProblemError::NeedsData { name: name.clone(), data }.into());
+    }
+    refuse_strangers(kind, &args.only, known)
+}
+
 /// Weights on the problems that they were trained on.
 fn run_ensemble(
     args: &EvaluateArgs,
     name: &str,
-    source: &WeightsSource,
-    threads: usize,
+    learned: &Learned,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let learned = source.learned().guarded(args.guard);
     let effort = Effort {
         steps: args.steps.unwrap_or(ENSEMBLE_STEPS),
         seeds: args.seeds.unwrap_or(ENSEMBLE_SEEDS),
         most_parameters: args.most_parameters,
-        threads,
+        threads: threads(args.threads),
     };
-    let record = ensemble::run(&learned, name, effort)?;
+    let record = ensemble::run(learned, name, effort)?;
     write!(out, "{}", evaluation::ensemble(&record))?;
     write_json(args.json.as_deref(), &record, out)
 }
@@ -134,22 +141,12 @@ const ENSEMBLE_SEEDS: usize = 3;
 
 /// The tasks that the command line asks for.
 fn tasks(args: &EvaluateArgs, name: &str) -> Result<SuiteTasks, CliError> {
-    let kind: Suite = name.parse().map_err(|_| {
-        unknown(
-            "suite",
-            name,
-            Suite::ALL.map(Suite::name).into_iter().chain(["field", "field-test"]),
-        )
-    })?;
+    let names = Suite::ALL.map(Suite::name).into_iter().chain(["field", "field-test"]);
+    let kind: Suite = name.parse().map_err(|_| unknown("suite", name, names))?;
     let mut tasks = suite(kind, args.data.as_deref())?;
-    for name in &args.only {
-        if let Some(task) = tasks.skipped.iter().find(|task| task.name == name) {
-            return Err(ProblemError::NeedsData { name: name.clone(), data: task.needs }.into());
-        }
-        if !tasks.tasks.iter().any(|task| task.name == name) {
-            return Err(unknown("task", name, tasks.tasks.iter().map(|task| task.name)));
-        }
-    }
+    check_only(args, "task", tasks.tasks.iter().map(|task| task.name), |name| {
+        tasks.skipped.iter().find(|task| task.name == name).map(|task| task.needs)
+    })?;
     if !args.only.is_empty() {
         tasks.tasks.retain(|task| args.only.iter().any(|name| name == task.name));
         tasks.skipped.clear();

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use lopt_meta::distributed::protocol::Message;
 
 use crate::error::CliError;
@@ -16,7 +17,7 @@ pub(super) struct Fault {
     pub(super) after: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     Kill,
     Hang,
@@ -30,13 +31,7 @@ impl Fault {
         let parts = || {
             let (rank, rest) = text.split_once(':')?;
             let (kind, after) = rest.split_once("-after=")?;
-            let kind = match kind {
-                "kill" => Kind::Kill,
-                "hang" => Kind::Hang,
-                "nan" => Kind::Nan,
-                "garbage" => Kind::Garbage,
-                _ => return None,
-            };
+            let kind = Kind::from_str(kind, false).ok()?;
             Some(Self { rank: rank.parse().ok()?, kind, after: after.parse().ok()? })
         };
         parts().ok_or_else(|| CliError::Usage(format!("no fault is called `{text}`")))

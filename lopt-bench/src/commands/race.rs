@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::PathBuf;
 use std::slice;
 
 use crate::args::RaceArgs;
@@ -12,6 +13,7 @@ use crate::parallel::threads;
 use crate::race::{RaceContext, RaceRecord};
 use crate::report::{html, table};
 use crate::runs::{jobs, run_all};
+use crate::setting::Learned;
 use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
@@ -21,8 +23,10 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
     let threads = threads(args.threads);
     // Everything that can be wrong is looked at before the first step.
     let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
-    let workload = Workload::new(&args.problem, size, args.data.as_deref())?.validated();
-    let learned = WeightsSource::load(args.weights.as_deref())?.learned().guarded(args.guard);
+    let mut workload = Workload::new(&args.problem, size, args.data.as_deref())?;
+    workload.validated = true;
+    let learned = WeightsSource::load(args.weights.as_deref())?.learned();
+    let learned = Learned { guard: args.guard, ..learned };
     let contenders = only(of_race(learned), &args.only)?;
     let folder = OutputFolder::open(&args.out)?;
 
@@ -50,14 +54,13 @@ pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> 
 fn command(args: &RaceArgs, workload: &Workload) -> String {
     let (problem, steps, seeds) = (quoted(&args.problem), workload.steps, workload.seeds);
     let mut text = format!("lopt race {problem} --steps {steps} --seeds {seeds}");
-    if let Some(batch) = workload.batch {
-        text += &format!(" --batch {batch}");
-    }
-    if let Some(data) = &args.data {
-        text += &format!(" --data {}", quoted(data.display()));
-    }
-    if let Some(weights) = &args.weights {
-        text += &format!(" --weights {}", quoted(weights.display()));
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    for (flag, value) in [
+        ("batch", workload.batch.map(|batch| batch.to_string())),
+        ("data", path(&args.data)),
+        ("weights", path(&args.weights)),
+    ] {
+        value.into_iter().for_each(|value| text += &format!(" --{flag} {}", quoted(value)));
     }
     if args.guard {
         text.push_str(" --guard");

@@ -10,8 +10,9 @@ use crate::error::CliError;
 use crate::output::{check_writable, write_json};
 use crate::speed::overhead::{curve, report as overhead_report};
 use crate::speed::record::SpeedRecord;
-use crate::speed::rows::Wanted;
+use crate::speed::rows::{NAMES, Wanted};
 use crate::speed::{report, rounds};
+use crate::suggest::refuse_strangers;
 
 /// Measures, prints the table, writes the JSON file that is asked for.
 pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -30,7 +31,7 @@ pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError>
         quick: args.quick,
     };
     // Everything that can be wrong is looked at before the first measurement.
-    wanted.check()?;
+    refuse_strangers("row", wanted.only, NAMES)?;
     let level = Level::detect();
     let mut rows = wanted.rows(level)?;
     let effort = if args.quick { rounds::Effort::QUICK } else { rounds::Effort::FULL };

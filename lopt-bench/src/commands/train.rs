@@ -12,8 +12,7 @@ use lopt_meta::checkpoint::Counters;
 use lopt_meta::config::{HIERARCHICAL_RNN, PAPER, QUADRATIC20};
 use lopt_meta::evolution::RECOMMENDED;
 use lopt_meta::{
-    Checkpoint, EvolutionRecipe, EvolutionTrainer, Learner, Recipe, RecipeError, Trainer,
-    UpdateReport,
+    Checkpoint, EvolutionRecipe, EvolutionTrainer, Recipe, RecipeError, Trainer, UpdateReport,
 };
 
 #[cfg(not(feature = "mpi"))]
@@ -40,21 +39,15 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CliError>
     if EvolutionRecipe::is_meant_by(&text) {
         return sitting(args, out, |beginning| match beginning {
             Beginning::Fresh(recipe) => Ok(EvolutionTrainer::new(recipe)),
-            Beginning::Weights(recipe, weights) => {
-                EvolutionTrainer::from_weights(recipe, &weights).map_err(CliError::failed)
-            }
-            Beginning::Checkpoint(saved) => {
-                EvolutionTrainer::resume(&saved).map_err(CliError::failed)
-            }
+            Beginning::Weights(recipe, from) => Ok(EvolutionTrainer::from_weights(recipe, &from)?),
+            Beginning::Checkpoint(saved) => Ok(EvolutionTrainer::resume(&saved)?),
         });
     }
     let level = Level::detect();
     sitting(args, out, |beginning| match beginning {
-        Beginning::Fresh(recipe) => Trainer::new(recipe, level).map_err(CliError::failed),
-        Beginning::Weights(recipe, weights) => {
-            Trainer::from_weights(recipe, &weights, level).map_err(CliError::failed)
-        }
-        Beginning::Checkpoint(saved) => Trainer::resume(&saved, level).map_err(CliError::failed),
+        Beginning::Fresh(recipe) => Ok(Trainer::new(recipe, level)?),
+        Beginning::Weights(recipe, from) => Ok(Trainer::from_weights(recipe, &from, level)?),
+        Beginning::Checkpoint(saved) => Ok(Trainer::resume(&saved, level)?),
     })
 }
 
@@ -107,45 +100,11 @@ pub(super) fn recipe<R: AnyRecipe>(args: &TrainArgs) -> Result<R, CliError> {
 pub(super) trait AnyRecipe: Clone + PartialEq + Send {
     fn parse(text: &str) -> Result<Self, RecipeError>;
     fn updates(&mut self) -> &mut u64;
+    /// Updates of the whole run, between two validations, and between two checkpoints.
+    fn lengths(&self) -> [u64; 3];
     /// In words that keep their meaning.
     fn pinned(self) -> Result<Self, RecipeError>;
     fn to_toml(&self) -> String;
-}
-
-impl AnyRecipe for Recipe {
-    fn parse(text: &str) -> Result<Self, RecipeError> {
-        Self::parse(text)
-    }
-
-    fn updates(&mut self) -> &mut u64 {
-        &mut self.updates
-    }
-
-    fn pinned(self) -> Result<Self, RecipeError> {
-        self.pinned()
-    }
-
-    fn to_toml(&self) -> String {
-        self.to_toml()
-    }
-}
-
-impl AnyRecipe for EvolutionRecipe {
-    fn parse(text: &str) -> Result<Self, RecipeError> {
-        Self::parse(text)
-    }
-
-    fn updates(&mut self) -> &mut u64 {
-        &mut self.updates
-    }
-
-    fn pinned(self) -> Result<Self, RecipeError> {
-        Ok(self)
-    }
-
-    fn to_toml(&self) -> String {
-        self.to_toml()
-    }
 }
 
 /// What a run begins with.
@@ -196,14 +155,13 @@ fn resumed<R: AnyRecipe>(
         )),
         false => CliError::failed(error),
     })?;
-    let pinned = |recipe: R| recipe.pinned().map_err(CliError::failed);
     let asked = *recipe.clone().updates();
     let mut of = R::parse(&saved.recipe).and_then(R::pinned).map_err(|_| {
         CliError::Failed(format!("`{}` was written by another kind of recipe", path.display()))
     })?;
     let length = std::mem::replace(of.updates(), asked);
     let (path, done) = (path.display(), saved.counters.updates);
-    let refusal = if of != pinned(recipe.clone())? {
+    let refusal = if of != recipe.clone().pinned()? {
         let name = args.config.as_ref().map_or_else(
             || format!("the built-in one, `{}`", BUILT_IN[0].0),
             |config| format!("`{}`", config.display()),
@@ -242,57 +200,64 @@ pub(super) struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn of(learner: &'a Learner) -> Self {
-        let Recipe { updates, validate_every, checkpoint_every, .. } = *learner.recipe();
-        let (counters, psi) = (learner.counters(), &learner.meta().psi[..]);
+    pub(super) fn new(recipe: &impl AnyRecipe, counters: &'a Counters, psi: &'a [f64]) -> Self {
+        let [updates, validate_every, checkpoint_every] = recipe.lengths();
         Self { counters, psi, updates, validate_every, checkpoint_every }
     }
 }
 
-impl Training for EvolutionTrainer {
-    fn course(&self) -> Course<'_> {
-        let EvolutionRecipe { updates, validate_every, checkpoint_every, .. } = *self.recipe();
-        let (counters, psi) = (self.counters(), &self.meta().psi[..]);
-        Course { counters, psi, updates, validate_every, checkpoint_every }
-    }
+/// Both kinds of training in one process have the same methods.
+macro_rules! in_one_process {
+    ($($trainer:ty, $recipe:ty, $pinned:expr;)*) => {$(
+        impl AnyRecipe for $recipe {
+            fn parse(text: &str) -> Result<Self, RecipeError> {
+                Self::parse(text)
+            }
 
-    fn weights(&self) -> Result<Weights, WeightsError> {
-        self.weights(COMMIT)
-    }
+            fn updates(&mut self) -> &mut u64 {
+                &mut self.updates
+            }
 
-    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
-        Ok(Some(self.update()))
-    }
+            fn lengths(&self) -> [u64; 3] {
+                [self.updates, self.validate_every, self.checkpoint_every]
+            }
 
-    fn validate(&mut self) -> f64 {
-        self.validate()
-    }
+            fn pinned(self) -> Result<Self, RecipeError> {
+                $pinned(self)
+            }
 
-    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
-        Ok((*self).checkpoint())
-    }
+            fn to_toml(&self) -> String {
+                self.to_toml()
+            }
+        }
+
+        impl Training for $trainer {
+            fn course(&self) -> Course<'_> {
+                Course::new(self.recipe(), self.counters(), &self.meta().psi)
+            }
+
+            fn weights(&self) -> Result<Weights, WeightsError> {
+                self.weights(COMMIT)
+            }
+
+            fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
+                Ok(Some(self.update()))
+            }
+
+            fn validate(&mut self) -> f64 {
+                self.validate()
+            }
+
+            fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
+                Ok((*self).checkpoint())
+            }
+        }
+    )*};
 }
 
-impl Training for Trainer {
-    fn course(&self) -> Course<'_> {
-        Course::of(self.learner())
-    }
-
-    fn weights(&self) -> Result<Weights, WeightsError> {
-        self.learner().weights(COMMIT)
-    }
-
-    fn update(&mut self) -> Result<Option<UpdateReport>, CliError> {
-        Ok(Some(self.update()))
-    }
-
-    fn validate(&mut self) -> f64 {
-        self.validate()
-    }
-
-    fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
-        Ok((*self).checkpoint())
-    }
+in_one_process! {
+    Trainer, Recipe, Recipe::pinned;
+    EvolutionTrainer, EvolutionRecipe, Ok;
 }
 
 /// One sitting of a run.
@@ -311,17 +276,14 @@ pub(super) struct Session<T> {
 
 impl<T: Training> Session<T> {
     pub(super) fn new(trainer: T, folder: &OutputFolder) -> Self {
+        let Course { counters, updates, .. } = trainer.course();
         Self {
+            progress: Progress::new("update", counters.updates, updates),
             checkpoint: folder.path().join(CHECKPOINT),
             weights: folder.path().join(WEIGHTS),
             unrolling: Duration::ZERO,
             instance_steps: 0,
             validation: None,
-            progress: Progress::new(
-                "update",
-                trainer.course().counters.updates,
-                trainer.course().updates,
-            ),
             trainer,
         }
     }
@@ -334,8 +296,7 @@ impl<T: Training> Session<T> {
     }
 
     fn train(&mut self, scored: bool) -> Result<(), CliError> {
-        let Course { updates, validate_every, checkpoint_every: save_every, .. } =
-            self.trainer.course();
+        let Course { updates, validate_every, checkpoint_every, .. } = self.trainer.course();
         let threads = rayon::current_num_threads() as f64;
         while self.trainer.course().counters.updates < updates {
             let began = Instant::now();
@@ -349,14 +310,13 @@ impl<T: Training> Session<T> {
                     return Err(error);
                 }
             };
-            let psi = self.trainer.course().psi;
+            let Course { psi, counters, .. } = self.trainer.course();
+            let done = counters.updates;
             if !psi.iter().all(|&x| (x as f32).is_finite()) {
-                let done = self.trainer.course().counters.updates;
                 return Err(CliError::Failed(format!(
                     "the meta-parameters are not finite after update {done}: lower meta_optimizer.rate"
                 )));
             }
-            let done = self.trainer.course().counters.updates;
             let last = done >= updates;
             let interrupted = interrupt::asked() && !last;
             if let Some(update) = &update {
@@ -365,7 +325,7 @@ impl<T: Training> Session<T> {
                     self.validation = Some(self.trainer.validate());
                 }
             }
-            if interrupted || update.is_some() && (last || is_due(done, save_every)) {
+            if interrupted || update.is_some() && (last || is_due(done, checkpoint_every)) {
                 self.save()?;
             }
             if interrupted {
@@ -387,23 +347,19 @@ impl<T: Training> Session<T> {
     /// Writes the checkpoint, from which the run goes on, and the weights, which are used.
     fn save(&mut self) -> Result<(), CliError> {
         let checkpoint = self.trainer.checkpoint()?;
-        checkpoint.write(&self.checkpoint).map_err(CliError::failed)?;
-        let light = self.checkpoint.with_file_name(LIGHT);
-        checkpoint.light().write(&light).map_err(CliError::failed)?;
-        let weights = self.trainer.weights().map_err(CliError::failed)?;
-        weights.write(&self.weights).map_err(CliError::failed)
+        checkpoint.write(&self.checkpoint)?;
+        checkpoint.light().write(&self.checkpoint.with_file_name(LIGHT))?;
+        Ok(self.trainer.weights()?.write(&self.weights)?)
     }
 
     /// What came of it.
     pub(super) fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
         let counters = self.trainer.course().counters;
+        let Counters { best_score, best_update, .. } = counters;
         let score = if counters.best_psi.is_empty() {
             "not validated".to_owned()
         } else {
-            format!(
-                "best validation {:+.4} at update {}",
-                counters.best_score, counters.best_update
-            )
+            format!("best validation {best_score:+.4} at update {best_update}")
         };
         writeln!(
             out,

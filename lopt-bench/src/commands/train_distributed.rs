@@ -1,6 +1,5 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
-use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -59,7 +58,8 @@ pub(super) fn run(args: &TrainArgs, how: Distributed, out: &mut dyn Write) -> Re
             transport.abandon(0, true);
         }
         Err(error) => {
-            say(format_args!("error: {}{error}", of_rank(rank)));
+            let who = if rank == ROOT { String::new() } else { format!("rank {rank}: ") };
+            say(format_args!("error: {who}{error}"));
             transport.abandon(error.exit_code().into(), rank == 0 || orphaned);
         }
     }
@@ -72,7 +72,8 @@ fn lead_together(
     transport: &mut MpiTransport,
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
-    let (folder, _lock) = open(args)?;
+    let folder = OutputFolder::open(&args.out)?;
+    let _lock = folder.lock()?;
     let (learner, saved) = learner(args, &folder)?;
     let slots = saved.map(|saved| saved.slots).unwrap_or_default();
     let patience = Duration::from_secs(args.patience);
@@ -94,7 +95,8 @@ fn serve(
 ) -> Result<bool, CliError> {
     let below =
         Tree::new(transport.size(), args.aggregators).map_err(CliError::failed)?.below(ROOT);
-    let (folder, _lock) = open(args)?;
+    let folder = OutputFolder::open(&args.out)?;
+    let _lock = folder.lock()?;
     let (learner, _) = learner(args, &folder)?;
     let limits = limits(args, below.len());
     let service = Service {
@@ -186,7 +188,8 @@ struct Service<'a> {
 
 impl Training for Service<'_> {
     fn course(&self) -> Course<'_> {
-        Course::of(self.server.source())
+        let learner = self.server.source();
+        Course::new(learner.recipe(), learner.counters(), &learner.meta().psi)
     }
 
     fn weights(&self) -> Result<Weights, WeightsError> {
@@ -276,21 +279,11 @@ impl Service<'_> {
                 worker.used,
                 worker.stale,
                 worker.useless,
-                match worker.standing {
-                    Standing::Present => "present",
-                    Standing::Lost => "lost",
-                    Standing::Gone => "gone",
-                }
+                format!("{:?}", worker.standing).to_lowercase()
             )?;
         }
         Ok(())
     }
-}
-
-fn open(args: &TrainArgs) -> Result<(OutputFolder, File), CliError> {
-    let folder = OutputFolder::open(&args.out)?;
-    let lock = folder.lock()?;
-    Ok((folder, lock))
 }
 
 /// What learns, and the checkpoint it goes on from.
@@ -300,19 +293,16 @@ fn learner(
 ) -> Result<(Learner, Option<Checkpoint>), CliError> {
     let level = Level::detect();
     Ok(match beginning::<Recipe>(args, recipe(args)?, folder)? {
-        Beginning::Fresh(recipe) => (Learner::new(recipe, level).map_err(CliError::failed)?, None),
-        Beginning::Weights(recipe, weights) => {
-            (Learner::from_weights(recipe, &weights, level).map_err(CliError::failed)?, None)
-        }
-        Beginning::Checkpoint(saved) => {
-            (Learner::resume(&saved, level).map_err(CliError::failed)?, Some(*saved))
-        }
+        Beginning::Fresh(recipe) => (Learner::new(recipe, level)?, None),
+        Beginning::Weights(recipe, from) => (Learner::from_weights(recipe, &from, level)?, None),
+        Beginning::Checkpoint(saved) => (Learner::resume(&saved, level)?, Some(*saved)),
     })
 }
 
 impl<T: Transport> Training for SyncTrainer<T> {
     fn course(&self) -> Course<'_> {
-        Course::of(self.learner())
+        let learner = self.learner();
+        Course::new(learner.recipe(), learner.counters(), &learner.meta().psi)
     }
 
     fn weights(&self) -> Result<Weights, WeightsError> {
@@ -330,10 +320,6 @@ impl<T: Transport> Training for SyncTrainer<T> {
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
         self.checkpoint().map_err(CliError::failed)
     }
-}
-
-fn of_rank(rank: usize) -> String {
-    if rank == 0 { String::new() } else { format!("rank {rank}: ") }
 }
 
 /// CPU time of this thread.

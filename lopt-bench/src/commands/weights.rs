@@ -27,7 +27,11 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "  instance-steps  {}", record.instance_steps)?;
     writeln!(out, "  seed            {}", record.seed)?;
     writeln!(out, "  validation      {}", record.validation)?;
-    writeln!(out, "  commit          {}", or_dash(&record.commit))?;
+    writeln!(
+        out,
+        "  commit          {}",
+        if record.commit.is_empty() { "-" } else { &record.commit }
+    )?;
 
     writeln!(out, "\nconfiguration")?;
     let described = format!("{:#?}", weights.config());
@@ -41,8 +45,7 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "\nblocks")?;
     writeln!(
         out,
-        "  {:32}  {:>12}  {:>8}  {:>9}  {:>9}",
-        "name", "shape", "count", "rms", "largest"
+        "  name                                     shape     count        rms    largest"
     )?;
     for block in blocks {
         let values = &weights.psi()[block.range.clone()];
@@ -67,10 +70,10 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
 /// Copies weights with another initial rate; the recipe and the meta-parameters stay.
 pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let source = WeightsSource::load(Some(&args.weights))?;
-    let config = source.weights.hierarchical_rnn().map_err(CliError::failed)?;
+    let config = source.weights.hierarchical_rnn()?;
     let config = HierarchicalRnnConfig { initial_rate: (args.rate, args.rate), ..config };
     let (_, psi, record) = (*source.weights).clone().into_parts();
-    let weights = Weights::new(config, psi, record).map_err(CliError::failed)?;
+    let weights = Weights::new(config, psi, record)?;
     write(&weights, &args.out)?;
     writeln!(out, "wrote {}, to be used from rate {}", args.out.display(), args.rate)?;
     Ok(())
@@ -78,8 +81,7 @@ pub(super) fn set_rate(args: &SetRateArgs, out: &mut dyn Write) -> Result<(), Cl
 
 /// Writes the averaged psi of a checkpoint as weights.
 pub(super) fn extract(args: &ExtractArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let checkpoint = Checkpoint::read(&args.checkpoint).map_err(CliError::failed)?;
-    let weights = checkpoint.averaged().map_err(CliError::failed)?;
+    let weights = Checkpoint::read(&args.checkpoint)?.averaged()?;
     let weights = pace(weights, &args.checkpoint.display().to_string(), args.like.as_deref())?;
     write(&weights, &args.out)?;
     writeln!(out, "wrote {}, update {}", args.out.display(), weights.record().updates)?;
@@ -109,13 +111,13 @@ pub(super) fn average(args: &AverageArgs, out: &mut dyn Write) -> Result<(), Cli
         *x = (sum / sources.len() as f64) as f32;
     }
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
-    record.recipe.push_str("\n# psi: the mean of\n");
+    record.recipe += "\n# psi: the mean of\n";
     for source in &sources {
         let TrainingRecord { seed, updates, instance_steps, .. } = source.weights.record();
         let what = format!("seed {seed}, {updates} updates, {instance_steps} instance-steps");
-        record.recipe.push_str(&format!("# - {}: {what}\n", source.label));
+        record.recipe += &format!("# - {}: {what}\n", source.label);
     }
-    write(&Weights::new(config, mean, record).map_err(CliError::failed)?, &args.out)?;
+    write(&Weights::new(config, mean, record)?, &args.out)?;
     writeln!(out, "wrote {}, the mean of {}", args.out.display(), labels.join(", "))?;
     Ok(())
 }
@@ -129,7 +131,7 @@ fn paced_as(config: &OptimizerConfig, like: &OptimizerConfig) -> OptimizerConfig
 }
 
 fn write(weights: &Weights, path: &Path) -> Result<(), CliError> {
-    write_file(path, &weights.to_bytes().map_err(CliError::failed)?)
+    write_file(path, &weights.to_bytes()?)
 }
 
 /// Gives weights the initial rate, pace and fading of others of the same network.
@@ -142,15 +144,11 @@ fn pace(weights: Weights, label: &str, like: Option<&Path>) -> Result<Weights, C
         let text = format!("`{label}` and `{}` are other networks", like.label);
         return Err(CliError::Failed(text));
     }
-    record.recipe.push_str(&format!("\n# initial rate, pace and fading: of {}\n", like.label));
-    Weights::new(config, psi, record).map_err(CliError::failed)
+    record.recipe += &format!("\n# initial rate, pace and fading: of {}\n", like.label);
+    Ok(Weights::new(config, psi, record)?)
 }
 
 /// Euclidean norm.
 fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }

@@ -113,10 +113,9 @@ impl TaskBaselines {
                 && curves.iter().all(|curve| !curve.is_empty())
                 && ends.chain(curves.into_iter().flatten()).all(|x| *x >= 0.0 && x.is_finite())
         };
-        match self.seeds.iter().position(|seed| !whole(seed)) {
-            Some(seed) => Err(format!("the losses of seed {seed} are not those of all rates")),
-            None => Ok(()),
-        }
+        let broken = self.seeds.iter().position(|seed| !whole(seed));
+        let reason = |seed| format!("the losses of seed {seed} are not those of all rates");
+        broken.map_or(Ok(()), |seed| Err(reason(seed)))
     }
 
     /// Runs Adam on these seeds of a task.
@@ -128,7 +127,12 @@ impl TaskBaselines {
         let first_seed = seeds.start;
         let starts: Vec<Start> = seeds.map(|seed| Start::new(task, seed)).collect();
         let seeds = starts.len();
-        let first = first_jobs(seeds);
+        let mut first = Vec::new();
+        for schedule in [Constant, Cosine] {
+            for rate in 0..RATES {
+                first.extend((0..seeds).map(|seed| Job { schedule, rate, seed, multiple: 1 }));
+            }
+        }
         let mut done = run_all(task, &starts, &first, threads)?;
         let second = second_jobs(task, &done, seeds);
         done.extend(run_all(task, &starts, &second, threads)?);
@@ -181,17 +185,6 @@ fn run_all(
             run(task, &starts[seed], adam.build(&layout, steps)?.as_mut(), steps, ABANDON_ABOVE);
         Ok(Done { job, run, seconds: watch.seconds() })
     })
-}
-
-/// Every setting on every seed.
-fn first_jobs(seeds: usize) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for schedule in [Constant, Cosine] {
-        for rate in 0..RATES {
-            jobs.extend((0..seeds).map(|seed| Job { schedule, rate, seed, multiple: 1 }));
-        }
-    }
-    jobs
 }
 
 /// The longer runs of the best settings, the longest first.

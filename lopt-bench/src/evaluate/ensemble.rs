@@ -86,9 +86,9 @@ pub fn run(learned: &Learned, ensemble: &str, effort: Effort) -> Result<Ensemble
     let names = Ensemble::ALL.map(|known| known.1);
     let kind: Ensemble = ensemble.parse().map_err(|_| unknown("ensemble", ensemble, names))?;
     let mut entries = training_ensemble(kind);
-    entries.retain(|entry| entry.problem.layout().len() <= effort.most_parameters);
+    let most = effort.most_parameters;
+    entries.retain(|entry| entry.problem.layout().len() <= most);
     if entries.is_empty() {
-        let most = effort.most_parameters;
         return Err(CliError::Usage(format!(
             "`{ensemble}` has no problem of at most {most} parameters"
         )));

@@ -1,5 +1,6 @@
 //! Our own runs on a task.
 
+use std::iter::once;
 use std::ops::Range;
 
 use lopt_problems::Task;
@@ -49,8 +50,7 @@ pub fn run_task(
     let starts: Vec<Start> = seeds.map(|seed| Start::new(task, seed)).collect();
     let seeds = starts.len();
     let layout = task.problem.layout();
-    let all: Vec<Option<f64>> =
-        std::iter::once(None).chain(rates.iter().copied().map(Some)).collect();
+    let all: Vec<Option<f64>> = once(None).chain(rates.iter().copied().map(Some)).collect();
     parallel(threads, all.len() * seeds, |index| {
         let (rate, seed) = (all[index / seeds], index % seeds);
         let wanted = |&multiple: &usize| {
@@ -60,7 +60,7 @@ pub fn run_task(
         let long = rate.is_none() && task.longest >= LONGEST && seed < LONG_SEEDS;
         let last = if long { LONGEST } else { multiples.last().copied().unwrap_or(1) };
         let steps = task.steps * last;
-        let setting = Setting::Learned(learned.clone().from_rate(rate));
+        let setting = Setting::Learned(Learned { rate, ..learned.clone() });
         let mut optimizer = setting.build(&layout, steps)?;
         let run = run(task, &starts[seed], &mut *optimizer, steps, f64::INFINITY);
         Ok(LearnedRun { rate, seed, multiples, initial: starts[seed].initial, long, run })

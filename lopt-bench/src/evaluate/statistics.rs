@@ -50,13 +50,9 @@ pub fn estimate(tasks: &[Vec<f64>], figure: fn(&[&[f64]]) -> f64) -> Option<Esti
         return None;
     }
     let mut rng = stream(BOOTSTRAP_SEED, &[]);
-    let mut draws: Vec<f64> = (0..DRAWS)
-        .map(|_| {
-            let drawn: Vec<&[f64]> =
-                tasks.iter().map(|_| tasks[below(&mut rng, tasks.len())]).collect();
-            figure(&drawn)
-        })
-        .collect();
+    let mut draw = |_: &&[f64]| tasks[below(&mut rng, tasks.len())];
+    let resample = |_| figure(&tasks.iter().map(&mut draw).collect::<Vec<_>>());
+    let mut draws: Vec<f64> = (0..DRAWS).map(resample).collect();
     draws.sort_by(f64::total_cmp);
     let quantile = |part: f64| draws[(part * (DRAWS - 1) as f64).round() as usize];
     Some(Estimate { value: figure(&tasks), low: quantile(0.025), high: quantile(0.975) })

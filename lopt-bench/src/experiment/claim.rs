@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::findings::Findings;
 use crate::evaluate::statistics::{Estimate, estimate, mean};
-use crate::field::figures::FieldFigures;
-use crate::record::Record;
 use crate::score::{ResultTable, relative};
-use crate::speed::overhead::report::OverheadRecord;
 
 /// A sentence with the figure that decides it.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -116,15 +114,9 @@ pub struct Finding {
 }
 
 impl Claim {
-    /// Decides the claim by a record and, for claims about time, by what was timed beside it.
-    pub fn decide(
-        &self,
-        record: &Record,
-        results: &ResultTable<'_>,
-        timed: Option<&OverheadRecord>,
-        field: &[FieldFigures],
-    ) -> Finding {
-        let figure = self.figure.estimate(record, results, timed, field);
+    /// Decides the claim by a record and what was timed beside it.
+    pub fn decide(&self, found: &Findings, results: &ResultTable<'_>) -> Finding {
+        let figure = self.figure.estimate(found, results);
         let bounds = [(self.most, "at most"), (self.least, "at least")];
         let words = bounds.iter().filter_map(|(x, word)| x.map(|x| format!("{word} {x}")));
         Finding {
@@ -149,13 +141,7 @@ impl Claim {
 }
 
 impl Figure {
-    fn estimate(
-        &self,
-        record: &Record,
-        results: &ResultTable<'_>,
-        timed: Option<&OverheadRecord>,
-        field: &[FieldFigures],
-    ) -> Option<Estimate> {
+    fn estimate(&self, found: &Findings, results: &ResultTable<'_>) -> Option<Estimate> {
         match self {
             Self::Ratio { a, b, workloads } => {
                 let logs = per_workload(results, workloads, |workload| {
@@ -168,16 +154,14 @@ impl Figure {
             Self::Share { a, below, workloads } => {
                 let hits = per_workload(results, workloads, |workload| {
                     let reached = results.cell(workload, a)?.relative();
-                    Some(reached.into_iter().map(|x| f64::from(u8::from(x <= *below))).collect())
+                    Some(reached.into_iter().map(|x| f64::from(x <= *below)).collect())
                 });
                 estimated(&hits)
             }
             Self::Spread { a, b } => {
                 let differences = per_workload(results, &[], |workload| {
-                    let pairs = spreads(results, workload, a)
-                        .into_iter()
-                        .zip(spreads(results, workload, b));
-                    Some(pairs.map(|(a, b)| a - b).collect())
+                    let [a, b] = [a, b].map(|base| spreads(results, workload, base));
+                    Some(a.iter().zip(&b).map(|(a, b)| a - b).collect())
                 });
                 estimated(&differences)
             }
@@ -194,17 +178,18 @@ impl Figure {
                 estimated(&logs).map(exponential)
             }
             Self::Overhead => {
-                let curves = &timed?.curves;
+                let curves = &found.timed.as_ref()?.curves;
                 let worst =
                     curves.iter().filter_map(|curve| curve.points.last()).map(|p| p.overhead);
                 worst.reduce(f64::max).map(exact)
             }
             Self::Field { suite, name } => {
-                let figures = field.iter().find(|figures| figures.suite == *suite)?;
+                let figures = found.field.iter().find(|figures| figures.suite == *suite)?;
                 figures.intervals.get(name.as_str()).copied().flatten()
             }
             Self::Bar { group, name } => {
-                let bar = record.bars().find(|bar| bar.group == *group && bar.name == *name)?;
+                let bar =
+                    found.record.bars().find(|bar| bar.group == *group && bar.name == *name)?;
                 Some(exact(bar.value))
             }
         }
@@ -259,8 +244,9 @@ fn spreads(results: &ResultTable<'_>, workload: &str, base: &str) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::definition::named;
     use crate::record::tests::{header, run};
-    use crate::record::{BarRow, Row};
+    use crate::record::{BarRow, Record, Row};
     use crate::tuning::Choice;
 
     fn record() -> Record {
@@ -284,10 +270,17 @@ mod tests {
     }
 
     fn decide(figure: Figure, most: Option<f64>, least: Option<f64>) -> (Verdict, Option<f64>) {
-        let record = record();
-        let results = ResultTable::new(&record, Choice::PerWorkload);
+        let found = Findings {
+            definition: named("fig3").unwrap().remove(0),
+            record: record(),
+            timed: None,
+            timing: Vec::new(),
+            field: Vec::new(),
+            machine: String::new(),
+        };
+        let results = ResultTable::new(&found.record, Choice::PerWorkload);
         let claim = Claim { text: "t".to_owned(), figure, most, least };
-        let finding = claim.decide(&record, &results, None, &[]);
+        let finding = claim.decide(&found, &results);
         (finding.verdict, finding.figure.map(|f| (f.value * 1e6).round() / 1e6))
     }
 

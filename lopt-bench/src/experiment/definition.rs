@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use crate::error::CliError;
-use crate::suggest::unknown;
+use crate::suggest::refuse_strangers;
 use crate::tuning::Choice;
 
 /// One experiment.
@@ -117,16 +117,10 @@ pub fn all() -> Result<Vec<Definition>, CliError> {
 ///
 /// If there is no experiment of a name.
 pub fn named(name: &str) -> Result<Vec<Definition>, CliError> {
-    let mut all = all()?;
-    if name == "all" {
-        return Ok(all);
-    }
-    match all.iter().position(|known| known.name == name) {
-        Some(place) => Ok(vec![all.swap_remove(place)]),
-        None => {
-            Err(unknown("experiment", name, all.iter().map(|d| d.name.as_str()).chain(["all"])))
-        }
-    }
+    let all = all()?;
+    let names = all.iter().map(|known| known.name.as_str()).chain(["all"]);
+    refuse_strangers("experiment", &[name.to_owned()], names)?;
+    Ok(all.into_iter().filter(|known| name == "all" || known.name == name).collect())
 }
 
 const BUILT_IN: [&str; 13] = [

@@ -83,10 +83,7 @@ impl Findings {
     /// The claims of the experiment and what became of them.
     pub fn claims(&self) -> Vec<Finding> {
         let results = self.results();
-        let decide = |claim: &super::claim::Claim| {
-            claim.decide(&self.record, &results, self.timed.as_ref(), &self.field)
-        };
-        self.definition.claims.iter().map(decide).collect()
+        self.definition.claims.iter().map(|claim| claim.decide(self, &results)).collect()
     }
 }
 

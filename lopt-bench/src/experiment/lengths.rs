@@ -15,7 +15,7 @@ use crate::record::Row;
 ///
 /// If the built-in recipe is damaged.
 pub fn rows(draws: usize) -> Result<Vec<Row>, CliError> {
-    let recipe = Recipe::parse(HIERARCHICAL_RNN).map_err(CliError::failed)?;
+    let recipe = Recipe::parse(HIERARCHICAL_RNN)?;
     let lengths = &recipe.lengths;
     let mut rng = stream(SEED, &[]);
     let paper = (0..draws).map(|_| paper_run(&mut rng)).collect();

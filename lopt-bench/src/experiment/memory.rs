@@ -21,7 +21,7 @@ pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliEr
         let stepped = (0..STEPS).all(|_| optimizer.step(&mut params, &grads).is_ok());
         let bytes = optimizer.memory_bytes() as f64 / layout.len() as f64;
         if stepped {
-            rows.push(Row::bar(GROUP, name, bytes));
+            rows.push(Row::bar("bytes of state per parameter", name, bytes));
         }
     };
     for Contender { name, settings } in contenders {
@@ -36,9 +36,6 @@ pub fn rows(contenders: &[Contender], layout: &Layout) -> Result<Vec<Row>, CliEr
     }
     Ok(rows)
 }
-
-/// The group of the bars.
-pub const GROUP: &str = "bytes of state per parameter";
 
 /// Steps after which everything is allocated.
 const STEPS: usize = 2;

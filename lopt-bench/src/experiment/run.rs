@@ -94,8 +94,7 @@ pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Recor
             put_all(&log, lengths::rows(if args.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
-            let layout = Layout::single(if args.quick { 10_000 } else { 1_000_000 });
-            let layout = layout.map_err(CliError::failed)?;
+            let layout = Layout::single(if args.quick { 10_000 } else { 1_000_000 })?;
             put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
     }
@@ -108,14 +107,9 @@ pub const OVERHEAD: &str = "timing-overhead.json";
 /// The jobs of the field suite that a definition names.
 fn field_plan(definition: &Definition, args: &BenchArgs) -> Result<Plan, CliError> {
     let scale = definition.scale(args.quick);
-    let suites = [FieldSuite::Choose, FieldSuite::Test];
-    let mut plan = Plan::new(
-        &suites,
-        args.data.as_deref(),
-        &scale.workloads,
-        &args.cache,
-        threads(args.threads),
-    )?;
+    let (suites, data) = ([FieldSuite::Choose, FieldSuite::Test], args.data.as_deref());
+    let threads = threads(args.threads);
+    let mut plan = Plan::new(&suites, data, &scale.workloads, &args.cache, threads)?;
     if let Some(name) = plan.skipped.first() {
         let sentence =
             format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
@@ -136,7 +130,7 @@ fn header(definition: &Definition, args: &BenchArgs) -> Result<Header, CliError>
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
         let weights = WeightsSource::load(Some(Path::new(name)))?.weights;
-        bytes.extend(weights.to_bytes().map_err(CliError::failed)?);
+        bytes.extend(weights.to_bytes()?);
     }
     let quick = if args.quick { " --quick" } else { "" };
     Ok(Header {
@@ -196,7 +190,7 @@ fn race(
     let first = definition.trained.len();
     let done = log.begun.len().saturating_sub(first).min(jobs.len());
     for (place, job) in jobs[..done].iter().enumerate() {
-        log.has(first + place, &Row::Run(job.row()).key())?;
+        log.has(first + place, &job.row().in_words())?;
     }
     run_all(&definition.name, &jobs[done..], threads, |place, run| {
         log.put(Timing::of(first + done + place, &run), &Row::Run(run.run.rounded()))
@@ -207,9 +201,7 @@ fn race(
 /// Rows that are there all at once.
 fn put_all(log: &Log, rows: impl IntoIterator<Item = Row>) -> Result<(), CliError> {
     for (index, row) in rows.into_iter().enumerate() {
-        if !log.has(index, &row.key())? {
-            log.put(Timing { row: index, seconds: 0.0, optimizer_seconds: None }, &row)?;
-        }
+        log.complete(index, &row)?;
     }
     Ok(())
 }

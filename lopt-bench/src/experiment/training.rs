@@ -1,6 +1,7 @@
 //! Weights that an experiment meta-trains for itself, each from scratch and with the same budget: those
 //! of a recipe, or the coordinatewise LSTM of Andrychowicz et al. 2016, trained as its authors did.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,30 +33,8 @@ pub fn train(
     path: &Path,
 ) -> Result<(LearnedWeights, TrainedRow), CliError> {
     let mut curve = Curve { budget, sum: 0.0, count: 0.0, points: Vec::new() };
-    let (weights, bytes, instance_steps) = if plan.recipe == L2L {
-        let problem = race_problem(L2L_PROBLEM, None)?.problem;
-        let config = L2lConfig {
-            runs: budget,
-            evaluate_every: (budget / 5).max(1),
-            // a tenth of the time at most
-            evaluation_runs: (budget / 50).clamp(2, 20),
-            ..L2lConfig::default()
-        };
-        let weights = train_l2l(problem, &config, |done| curve.push(done.run, done.loss));
-        let weights = weights.map_err(|error| fault(plan, &error))?;
-        let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
-        (LearnedWeights::L2l(Arc::new(weights)), bytes, budget * config.run_steps as u64)
-    } else {
-        let recipe = recipe(plan, budget)?;
-        let trainer = Trainer::new(recipe, Level::detect());
-        let mut trainer = trainer.map_err(|error| fault(plan, &error))?;
-        (1..=budget).for_each(|update| curve.push(update, trainer.update().meta_loss));
-        // nothing was scored, so these are the averaged weights of the end, not the best of several
-        let weights = trainer.weights("").map_err(|error| fault(plan, &error))?;
-        let bytes = weights.to_bytes().map_err(|error| fault(plan, &error))?;
-        let steps = trainer.counters().instance_steps;
-        (LearnedWeights::Lopt(Arc::new(weights)), bytes, steps)
-    };
+    let (weights, bytes, instance_steps) = trained(plan, budget, &mut curve)
+        .map_err(|error| CliError::Failed(format!("`{}`: {error}", plan.name)))?;
     write_file(path, &bytes)?;
     let row = TrainedRow {
         name: plan.name.clone(),
@@ -65,6 +44,35 @@ pub fn train(
         weights: fingerprint(&bytes),
     };
     Ok((weights, row))
+}
+
+/// The weights of a plan, their bytes, and what they cost in inner steps times instances.
+fn trained(
+    plan: &Trained,
+    budget: u64,
+    curve: &mut Curve,
+) -> Result<(LearnedWeights, Vec<u8>, u64), Box<dyn Error>> {
+    Ok(if plan.recipe == L2L {
+        let problem = race_problem(L2L_PROBLEM, None)?.problem;
+        let config = L2lConfig {
+            runs: budget,
+            evaluate_every: (budget / 5).max(1),
+            // a tenth of the time at most
+            evaluation_runs: (budget / 50).clamp(2, 20),
+            ..L2lConfig::default()
+        };
+        let weights = train_l2l(problem, &config, |done| curve.push(done.run, done.loss))?;
+        let bytes = weights.to_bytes()?;
+        (LearnedWeights::L2l(Arc::new(weights)), bytes, budget * config.run_steps as u64)
+    } else {
+        let mut trainer = Trainer::new(recipe(plan, budget)?, Level::detect())?;
+        (1..=budget).for_each(|update| curve.push(update, trainer.update().meta_loss));
+        // nothing was scored, so these are the averaged weights of the end, not the best of several
+        let weights = trainer.weights("")?;
+        let bytes = weights.to_bytes()?;
+        let steps = trainer.counters().instance_steps;
+        (LearnedWeights::Lopt(Arc::new(weights)), bytes, steps)
+    })
 }
 
 /// The weights of a training that is already in the record; `None` if the file is gone or another.
@@ -104,16 +112,15 @@ const L2L: &str = "l2l";
 const L2L_PROBLEM: &str = "digits-mlp-sigmoid";
 
 /// The named recipe with the changes of the plan.
-fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, CliError> {
+fn recipe(plan: &Trained, budget: u64) -> Result<Recipe, Box<dyn Error>> {
     let text = match plan.recipe.as_str() {
         "paper" => PAPER,
         "recommended" => HIERARCHICAL_RNN,
-        other => return Err(CliError::Failed(format!("no recipe is called `{other}`"))),
+        other => return Err(format!("no recipe is called `{other}`").into()),
     };
-    let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(plan, &error))?;
+    let mut table: toml::Table = toml::from_str(text)?;
     lay_over(&mut table, &plan.changes);
-    let text = toml::to_string(&table).map_err(|error| fault(plan, &error))?;
-    let mut recipe = Recipe::parse(&text).map_err(|error| fault(plan, &error))?;
+    let mut recipe = Recipe::parse(&toml::to_string(&table)?)?;
     recipe.updates = budget;
     Ok(recipe)
 }
@@ -130,11 +137,6 @@ fn lay_over(table: &mut toml::Table, changes: &toml::Table) {
             }
         }
     }
-}
-
-/// The plan's name before what went wrong.
-fn fault(plan: &Trained, error: &dyn std::fmt::Display) -> CliError {
-    CliError::Failed(format!("`{}`: {error}", plan.name))
 }
 
 /// Points of the curve of the meta-loss.

@@ -22,6 +22,7 @@ use crate::output::{OutputFolder, append, say, write_file};
 use crate::parallel::parallel;
 use crate::record::{RecordError, RunRow, TimedRun, line, parse_line, whole_lines};
 use crate::setting::Setting;
+use crate::tuning::order;
 
 /// First line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +60,15 @@ impl Store {
         let of = Of { job: task.name.to_owned(), version: task.version, steps };
         let path = OutputFolder::open(folder)?.path().join(format!("{}-{steps}.jsonl", task.name));
         let text = read_text_if_there(&path)?.unwrap_or_default();
+        let mut lines = whole_lines(&text);
         let damaged = |error: RecordError| CliError::Baselines {
             path: path.clone(),
             reason: error.to_string(),
         };
-        let mut lines = whole_lines(&text);
-        let known: Option<Of> = lines.next().map(parse_line).transpose().map_err(damaged)?;
-        let mut runs: Vec<TimedRun> = Vec::new();
-        if known.as_ref() == Some(&of) {
-            runs = lines.map(parse_line).collect::<Result<_, _>>().map_err(damaged)?;
-        }
+        let first: Option<Of> = lines.next().map(parse_line).transpose().map_err(damaged)?;
+        let same = first.as_ref() == Some(&of);
+        let known: Result<_, _> = lines.filter(|_| same).map(parse_line).collect();
+        let runs: Vec<TimedRun> = known.map_err(damaged)?;
         let rows: String = runs.iter().map(line).collect::<Result<_, _>>()?;
         write_file(&path, (line(&of)? + &rows).as_bytes())?;
         let file = append(&path)?;
@@ -122,14 +122,13 @@ pub fn baselines(
     let mut jobs = Vec::new();
     for contender in &contenders {
         for setting in &contender.settings {
-            let many = if contender.settings.len() > 1 { 1 } else { seeds };
-            jobs.extend((0..many.min(seeds)).map(|seed| (contender, setting, seed)));
+            let many = if contender.tuned() { seeds.min(1) } else { seeds };
+            jobs.extend((0..many).map(|seed| (contender, setting, seed)));
         }
     }
     store.complete(task, facts.steps, &jobs, threads)?;
-    for contender in contenders.iter().filter(|contender| contender.settings.len() > 1) {
-        let chosen = finalists(facts, &store.runs, contender);
-        for setting in chosen {
+    for contender in contenders.iter().filter(|contender| contender.tuned()) {
+        for setting in finalists(facts, &store.runs, contender) {
             jobs.extend((1..seeds).map(|seed| (contender, setting, seed)));
         }
     }
@@ -162,8 +161,6 @@ fn finalists<'c>(
         let first = all.one(&contender.name, Some(&setting.describe()), 0);
         first.and_then(|timed| all.loss(timed)).unwrap_or(f64::INFINITY)
     };
-    let mut order: Vec<&Setting> = contender.settings.iter().collect();
-    order.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
-    order.truncate(FINALISTS);
-    order
+    let losses: Vec<f64> = contender.settings.iter().map(loss).collect();
+    order(&losses).into_iter().take(FINALISTS).map(|place| &contender.settings[place]).collect()
 }

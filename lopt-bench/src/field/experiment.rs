@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use lopt_problems::{FieldSuite, FieldTask, field_tasks};
 
@@ -67,14 +66,9 @@ impl Plan {
 
     /// Factors and seeds with which ours runs, in the order of a record.
     fn factors(&self) -> Vec<(f64, usize)> {
-        let seeds = |factor: f64| match factor == 1.0 {
-            true => self.seeds,
-            false => FACTOR_SEEDS.min(self.seeds),
-        };
-        FACTORS
-            .into_iter()
-            .flat_map(|factor| (0..seeds(factor)).map(move |s| (factor, s)))
-            .collect()
+        let seeds = |factor| if factor == 1.0 { self.seeds } else { FACTOR_SEEDS.min(self.seeds) };
+        let of = |factor| (0..seeds(factor)).map(move |seed| (factor, seed));
+        FACTORS.into_iter().flat_map(of).collect()
     }
 
     fn steps(&self, task: &FieldTask) -> usize {
@@ -110,19 +104,16 @@ impl Plan {
         judged: &Setting,
         begun: usize,
         ended: impl Fn(usize, &TimedRun) -> Result<(), CliError> + Sync,
-    ) -> Result<(), CliError> {
+    ) -> Result<Vec<[TimedRun; 2]>, CliError> {
         let steps = self.steps(task);
         let (jobs, first) = (self.factors(), begun / 2);
         parallel(self.threads, jobs.len().saturating_sub(first), |index| {
             let (factor, seed) = jobs[first + index];
             let pair = run_factor(task, steps, judged, factor, seed)?;
-            let places = 2 * (first + index)..2 * (first + index) + 2;
-            places
-                .zip(&pair)
-                .filter(|place| place.0 >= begun)
-                .try_for_each(|(p, run)| ended(p, run))
-        })?;
-        Ok(())
+            let mut places = (2 * (first + index)..).zip(&pair).filter(|place| place.0 >= begun);
+            places.try_for_each(|(place, run)| ended(place, run))?;
+            Ok(pair)
+        })
     }
 
     /// The figures of weights on these jobs; nothing is kept but the baselines.
@@ -140,15 +131,11 @@ impl Plan {
     ) -> Result<FieldFigures, CliError> {
         let mut scores = Vec::new();
         for (done, (suite, task)) in self.tasks.iter().enumerate() {
-            let (facts, runs) = self.baselines(*suite, task)?;
-            let runs = Mutex::new(runs);
+            let (facts, mut runs) = self.baselines(*suite, task)?;
             if !baselines_only {
-                self.learned(task, &judged.settings[0], 0, |_, run| {
-                    runs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
-                    Ok(())
-                })?;
+                let setting = &judged.settings[0];
+                runs.extend(self.learned(task, setting, 0, |_, _| Ok(()))?.into_iter().flatten());
             }
-            let runs = runs.into_inner().unwrap_or_else(PoisonError::into_inner);
             scores.extend(JobRuns::new(&facts, &runs).score());
             say(format_args!("evaluate: {} of {} jobs, {}", done + 1, self.tasks.len(), task.name));
         }
@@ -170,29 +157,24 @@ pub const FACTOR_SEEDS: usize = 1;
 pub fn put_rows(plan: &Plan, judged: &Setting, log: &Log) -> Result<(), CliError> {
     let put =
         |place: usize, run: &TimedRun| log.put(Timing::of(place, run), &Row::Run(run.run.clone()));
-    let begun = log.begun.len();
     let mut next = 0;
     for (suite, task) in &plan.tasks {
         let (facts, runs) = plan.baselines(*suite, task)?;
         let first = next + 1 + runs.len();
         let facts = Row::Job(facts);
-        if !log.has(next, &facts.key())? {
-            log.put(Timing { row: next, seconds: 0.0, optimizer_seconds: None }, &facts)?;
-        }
+        log.complete(next, &facts)?;
         for (place, run) in (next + 1..).zip(&runs) {
-            if !log.has(place, &Row::Run(run.run.clone()).key())? {
+            if !log.has(place, &run.run.in_words())? {
                 put(place, run)?;
             }
         }
         let ours =
             plan.factors().into_iter().flat_map(|own| [LEARNED, GUARDED].map(|name| (name, own)));
         for (place, (name, (factor, seed))) in (first..).zip(ours) {
-            let row = RunRow::new(task.name, name, factor_text(factor), seed);
-            log.has(place, &Row::Run(row).key())?;
+            log.has(place, &RunRow::new(task.name, name, factor_text(factor), seed).in_words())?;
         }
-        plan.learned(task, judged, begun.saturating_sub(first), |place, run| {
-            put(first + place, run)
-        })?;
+        let begun = log.begun.len().saturating_sub(first);
+        plan.learned(task, judged, begun, |place, run| put(first + place, run))?;
         next = first + 2 * plan.factors().len();
         say(format_args!("field: {} done", task.name));
     }
@@ -203,21 +185,18 @@ pub fn put_rows(plan: &Plan, judged: &Setting, log: &Log) -> Result<(), CliError
 ///
 /// * `timing`: what the clock said of the rows.
 pub fn jobs(record: &Record, timing: &[Timing]) -> Vec<(JobFacts, Vec<TimedRun>)> {
-    let seconds: BTreeMap<usize, &Timing> = timing.iter().map(|t| (t.row, t)).collect();
+    let times: BTreeMap<usize, &Timing> = timing.iter().map(|t| (t.row, t)).collect();
     let mut jobs: Vec<(JobFacts, Vec<TimedRun>)> = Vec::new();
     for (place, row) in record.rows.iter().enumerate() {
         match row {
             Row::Job(facts) => jobs.push((facts.clone(), Vec::new())),
             Row::Run(run) => {
-                let timed = seconds.get(&place);
-                let steps = timed.and_then(|timed| timed.optimizer_seconds);
-                let run = TimedRun {
-                    seconds: timed.map_or(f64::NAN, |timed| timed.seconds),
-                    optimizer_seconds: steps.unwrap_or(f64::NAN),
-                    run: run.clone(),
-                };
+                let timed = times.get(&place);
+                let seconds = timed.map_or(f64::NAN, |timed| timed.seconds);
+                let optimizer_seconds =
+                    timed.and_then(|timed| timed.optimizer_seconds).unwrap_or(f64::NAN);
                 if let Some((_, runs)) = jobs.last_mut() {
-                    runs.push(run);
+                    runs.push(TimedRun { seconds, optimizer_seconds, run: run.clone() });
                 }
             }
             _ => {}

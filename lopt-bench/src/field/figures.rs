@@ -43,13 +43,8 @@ pub struct Versus {
 impl FieldFigures {
     /// The figures of these jobs.
     pub fn new(suite: &str, weights: &str, jobs: Vec<JobScore>, skipped: Vec<String>) -> Self {
-        let lists = |of: fn(&JobScore) -> &[f64]| -> Vec<Vec<f64>> {
-            jobs.iter().map(|job| of(job).to_vec()).collect()
-        };
-        let singles = |of: fn(&JobScore) -> f64| -> Vec<Vec<f64>> {
-            jobs.iter().map(|job| vec![of(job)]).collect()
-        };
-        let ratios = |name: &str| -> Vec<Vec<f64>> {
+        let lists = |of: fn(&JobScore) -> Vec<f64>| -> Lists { jobs.iter().map(of).collect() };
+        let ratios = |name: &str| -> Lists {
             jobs.iter().filter_map(|job| job.loss_ratios.get(name).cloned()).collect()
         };
         let names: Vec<&String> = jobs.iter().flat_map(|job| job.loss_ratios.keys()).collect();
@@ -57,46 +52,38 @@ impl FieldFigures {
             let ratios = ratios(name);
             let of = |figure: Figure, value: fn(f64) -> f64| {
                 let lists = ratios.iter().filter(|list| !list.is_empty());
-                let lists: Vec<Vec<f64>> =
-                    lists.map(|list| list.iter().copied().map(value).collect()).collect();
-                figure(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>())
+                figure_of(
+                    &lists.map(|list| list.iter().copied().map(value).collect()).collect(),
+                    figure,
+                )
             };
-            let won = of(mean, |ratio| f64::from(u8::from(ratio > 1.0)));
+            let won = of(mean, |ratio| f64::from(ratio > 1.0));
             Versus { wins: won, loss_ratio_geomean: of(geometric_mean, |ratio| ratio) }
         };
-        let figures: [(&str, Vec<Vec<f64>>, Figure); 11] = [
+        let speedups = lists(|job| job.speedup_vs_tuned_adamw.clone());
+        let in_seconds = lists(|job| job.speedup_seconds_vs_tuned_adamw.clone());
+        let regrets = lists(|job| vec![job.regret]);
+        let figures: [(&str, Lists, Figure); 11] = [
             // part of the runs that end below AdamW(1e-3)
-            ("wins_vs_adamw_1e3", lists(|job| &job.wins_vs_adamw_1e3), mean),
+            ("wins_vs_adamw_1e3", lists(|job| job.wins_vs_adamw_1e3.clone()), mean),
             // part that ends below the best contender of the job that needs no tuning
-            ("wins_vs_best_untuned", lists(|job| &job.wins_vs_best_untuned), mean),
+            ("wins_vs_best_untuned", lists(|job| job.wins_vs_best_untuned.clone()), mean),
             // part that ends below AdamW with the best cosine of the job
-            ("wins_vs_tuned_adamw", lists(|job| &job.wins_vs_tuned_adamw), mean),
+            ("wins_vs_tuned_adamw", lists(|job| job.wins_vs_tuned_adamw.clone()), mean),
             // tuned AdamW's loss over ours, above the least loss
             ("loss_ratio_geomean_vs_tuned_adamw", ratios(super::COSINE), geometric_mean),
             // steps of tuned AdamW over those in which ours has its final loss
-            (
-                "speedup_geomean_vs_tuned_adamw",
-                lists(|job| &job.speedup_vs_tuned_adamw),
-                geometric_mean,
-            ),
-            (
-                "speedup_iqm_vs_tuned_adamw",
-                lists(|job| &job.speedup_vs_tuned_adamw),
-                interquartile_mean,
-            ),
+            ("speedup_geomean_vs_tuned_adamw", speedups.clone(), geometric_mean),
+            ("speedup_iqm_vs_tuned_adamw", speedups, interquartile_mean),
             // the same in processor seconds
-            (
-                "speedup_seconds_geomean_vs_tuned_adamw",
-                lists(|job| &job.speedup_seconds_vs_tuned_adamw),
-                geometric_mean,
-            ),
+            ("speedup_seconds_geomean_vs_tuned_adamw", in_seconds, geometric_mean),
             // the multiplier regret; 1: nothing to gain by a factor
-            ("regret_mean", singles(|job| job.regret), mean),
-            ("regret_min", singles(|job| job.regret), least),
+            ("regret_mean", regrets.clone(), mean),
+            ("regret_min", regrets, least),
             // part of the runs whose last quarter gains at least half of what tuned AdamW's does
-            ("late_progress", lists(|job| &job.late_progress), mean),
+            ("late_progress", lists(|job| job.late_progress.clone()), mean),
             // part of the runs with factor 1, without guard, that failed
-            ("failure_rate", lists(|job| &job.failures), mean),
+            ("failure_rate", lists(|job| job.failures.clone()), mean),
         ];
         let intervals: BTreeMap<_, _> = figures
             .iter()
@@ -180,14 +167,21 @@ fn job_text(job: &JobScore) -> String {
 
 /// Geometric mean over jobs of the geometric mean of their values.
 fn geometric_mean(jobs: &[&[f64]]) -> f64 {
-    let logs: Vec<Vec<f64>> =
-        jobs.iter().map(|job| job.iter().map(|value| value.ln()).collect()).collect();
-    mean(&logs.iter().map(Vec::as_slice).collect::<Vec<_>>()).exp()
+    let logs = jobs.iter().map(|job| job.iter().map(|value| value.ln()).collect()).collect();
+    figure_of(&logs, mean).exp()
 }
 
 fn least(jobs: &[&[f64]]) -> f64 {
     jobs.iter().flat_map(|job| job.iter().copied()).fold(f64::INFINITY, f64::min)
 }
+
+/// A figure of the values of jobs, as they are without an interval.
+fn figure_of(jobs: &Lists, figure: Figure) -> f64 {
+    figure(&jobs.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The values of each job, seed by seed.
+type Lists = Vec<Vec<f64>>;
 
 /// A figure of the values of jobs.
 type Figure = fn(&[&[f64]]) -> f64;

@@ -38,7 +38,7 @@ pub fn run_factor(
     };
     let build = |guard: Option<GuardConfig>| {
         let config = LearnedOptimizerConfig::new().with_weights((**weights).clone());
-        let mut optimizer = config.with_guard(guard).init(&layout).map_err(CliError::failed)?;
+        let mut optimizer = config.with_guard(guard).init(&layout)?;
         optimizer.set_lr_multiplier(factor as f32);
         Ok::<_, CliError>(optimizer)
     };

@@ -155,17 +155,19 @@ impl<'r> JobRuns<'r> {
     /// What a run is worth; `None` if it diverged.
     pub fn loss(&self, timed: &TimedRun) -> Option<f64> {
         let run = &timed.run;
-        let last = run.validation.last().filter(|point| point.0 == self.facts.steps)?;
-        run.finished().then_some(())?;
-        if !self.facts.early_stopping {
-            return Some(last.1);
-        }
-        run.validation.iter().map(|point| point.1).reduce(f64::min)
+        let last = run.validation.last()?.0;
+        if last == self.facts.steps && run.finished() { self.end(&run.validation) } else { None }
+    }
+
+    /// The loss of a whole curve: the least where users keep the best parameters, else the last.
+    fn end(&self, curve: &[(usize, f64)]) -> Option<f64> {
+        let mut losses = curve.iter().map(|point| point.1);
+        if self.facts.early_stopping { losses.reduce(f64::min) } else { losses.next_back() }
     }
 
     /// Mean over seeds; `None` if a run is missing or diverged.
-    fn mean_loss(&self, contender: &str, setting: Option<&str>, seeds: &[usize]) -> Option<f64> {
-        let loss = |&seed: &usize| self.loss(self.one(contender, setting, seed)?);
+    fn mean_loss(&self, contender: &str, setting: &str, seeds: &[usize]) -> Option<f64> {
+        let loss = |&seed: &usize| self.loss(self.one(contender, Some(setting), seed)?);
         mean(seeds.iter().map(loss))
     }
 
@@ -173,7 +175,7 @@ impl<'r> JobRuns<'r> {
     fn best_setting(&self, contender: &str) -> Option<&'r str> {
         let seeds = self.seeds(1.0);
         let settings = distinct(self.of(contender, None).map(|timed| timed.run.setting.as_str()));
-        let loss = |setting| Some((setting, self.mean_loss(contender, Some(setting), &seeds)?));
+        let loss = |setting| Some((setting, self.mean_loss(contender, setting, &seeds)?));
         let all = settings.into_iter().filter_map(loss);
         all.min_by(|a, b| a.1.total_cmp(&b.1)).map(|best| best.0)
     }
@@ -211,19 +213,17 @@ impl<'r> JobRuns<'r> {
         setting: Option<&str>,
         seeds: &[usize],
     ) -> Option<Vec<(usize, f64)>> {
-        let curves: Option<Vec<&Vec<(usize, f64)>>> = seeds
-            .iter()
-            .map(|&seed| {
-                let timed = self.one(contender, setting, seed)?;
-                self.loss(timed).map(|_| &timed.run.validation)
-            })
-            .collect();
-        let curves = curves.filter(|curves| !curves.is_empty())?;
+        let curve = |&seed: &usize| {
+            let timed = self.one(contender, setting, seed)?;
+            self.loss(timed).map(|_| &timed.run.validation)
+        };
+        let curves: Vec<&Vec<(usize, f64)>> = seeds.iter().map(curve).collect::<Option<_>>()?;
         let mean = |place: usize| {
             let sum: f64 = curves.iter().map(|curve| curve[place].1).sum();
             (curves[0][place].0, sum / curves.len() as f64)
         };
-        Some((0..curves.iter().map(|curve| curve.len()).min()?).map(mean).collect())
+        let places = curves.iter().map(|curve| curve.len()).min()?;
+        Some((0..places).map(mean).collect())
     }
 
     /// All scores; `None` if ours did not run.
@@ -234,20 +234,16 @@ impl<'r> JobRuns<'r> {
         }
         let one = factor_text(1.0);
         let tuned = self.best_setting(COSINE);
-        let best = tuned.and_then(|setting| self.mean_loss(COSINE, Some(setting), &seeds));
+        let best = tuned.and_then(|setting| self.mean_loss(COSINE, setting, &seeds));
         let rivals = self.rivals();
         let best_of: BTreeMap<&str, Option<&str>> =
             rivals.iter().map(|&name| (name, self.best_setting(name))).collect();
-        let mut losses: BTreeMap<String, Option<f64>> = BTreeMap::new();
-        let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
-        for (&name, &setting) in &best_of {
-            let loss = setting.and_then(|setting| self.mean_loss(name, Some(setting), &seeds));
+        let (mut losses, mut seconds) = (BTreeMap::new(), BTreeMap::new());
+        let ours = [LEARNED, GUARDED].map(|name| (name, Some(one.as_str())));
+        for (name, setting) in best_of.clone().into_iter().chain(ours) {
+            let loss = setting.and_then(|setting| self.mean_loss(name, setting, &seeds));
             losses.insert(name.to_owned(), loss);
             seconds.insert(name.to_owned(), self.seconds_per_step(name, setting));
-        }
-        for name in [LEARNED, GUARDED] {
-            losses.insert(name.to_owned(), self.mean_loss(name, Some(&one), &seeds));
-            seconds.insert(name.to_owned(), self.seconds_per_step(name, Some(&one)));
         }
         let rival_loss =
             |name: &&str| losses.get(*name).copied().flatten().unwrap_or(f64::INFINITY);
@@ -264,7 +260,7 @@ impl<'r> JobRuns<'r> {
         let wins = |rival: &str, setting: Option<&str>| -> Vec<f64> {
             let won = |(ours, theirs): (&TimedRun, &TimedRun)| {
                 let theirs = self.loss(theirs).unwrap_or(f64::INFINITY);
-                f64::from(u8::from(self.loss(ours).is_some_and(|ours| ours < theirs)))
+                f64::from(self.loss(ours).is_some_and(|ours| ours < theirs))
             };
             pairs(rival, setting).into_iter().map(won).collect()
         };
@@ -297,7 +293,7 @@ impl<'r> JobRuns<'r> {
             regret,
             best_factor,
             late_progress: late,
-            failures: failures.map(|run| f64::from(u8::from(self.failed(run, best)))).collect(),
+            failures: failures.map(|run| f64::from(self.failed(run, best))).collect(),
             factors,
             losses,
             seconds_per_step: seconds,
@@ -344,7 +340,7 @@ impl<'r> JobRuns<'r> {
             (Some(_), None) => true,
             (Some(ours), Some(theirs)) => ours >= 0.5 * theirs,
         };
-        f64::from(u8::from(kept))
+        f64::from(kept)
     }
 
     fn factors(&self, best: Option<f64>) -> Vec<FactorScore> {
@@ -353,12 +349,7 @@ impl<'r> JobRuns<'r> {
             // factor 1 on the same seeds
             let one = self.mean_curve(LEARNED, Some(&factor_text(1.0)), &seeds);
             let aim = one.and_then(|curve| {
-                let losses = || curve.iter().map(|point| point.1);
-                // the least loss is what counts where users keep the best parameters
-                let target = match self.facts.early_stopping {
-                    true => losses().reduce(f64::min)?,
-                    false => losses().next_back()?,
-                };
+                let target = self.end(&curve)?;
                 Some((target, reach(&curve, target)?))
             });
             let own = self.mean_curve(LEARNED, Some(&setting), &seeds);
@@ -374,9 +365,9 @@ impl<'r> JobRuns<'r> {
             FactorScore {
                 factor,
                 runs: seeds.len(),
-                loss: self.mean_loss(LEARNED, Some(&setting), &seeds),
+                loss: self.mean_loss(LEARNED, &setting, &seeds),
                 failures: failures(LEARNED),
-                guarded_loss: self.mean_loss(GUARDED, Some(&setting), &seeds),
+                guarded_loss: self.mean_loss(GUARDED, &setting, &seeds),
                 guarded_failures: failures(GUARDED),
                 guard: told.collect(),
                 steps_to_factor_1: reached,

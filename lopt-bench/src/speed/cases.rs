@@ -35,7 +35,7 @@ pub(super) fn step<O: Optimizer + 'static>(
     Ok(Box::new(move || {
         loss -= 1.0;
         optimizer.observe(loss);
-        pool.install(|| optimizer.step(&mut params, &grads)).map_err(CliError::failed)?;
+        pool.install(|| optimizer.step(&mut params, &grads))?;
         Ok(params.len() as f64)
     }))
 }
@@ -73,10 +73,9 @@ pub(super) fn whole_step(
     guard: Option<GuardConfig>,
 ) -> Result<Case, CliError> {
     let psi = random_psi(config).into_iter().map(|x| x as f32).collect();
-    let weights =
-        Weights::new(*config, psi, TrainingRecord::default()).map_err(CliError::failed)?;
+    let weights = Weights::new(*config, psi, TrainingRecord::default())?;
     let settings = LearnedOptimizerConfig::new().with_weights(weights).with_guard(guard);
-    step(layout, 1, || settings.init(layout).map_err(CliError::failed))
+    step(layout, 1, || Ok(settings.init(layout)?))
 }
 
 fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
@@ -113,7 +112,7 @@ pub(super) fn meta_update(
     level: Level,
     parameters: usize,
 ) -> Result<Case, CliError> {
-    let mut recipe = Recipe::parse(QUADRATIC20).map_err(CliError::failed)?;
+    let mut recipe = Recipe::parse(QUADRATIC20)?;
     config.clone_into(&mut recipe.optimizer);
     recipe.switches.clear();
     recipe.problems.names = vec![problem.to_owned()];
@@ -122,7 +121,7 @@ pub(super) fn meta_update(
     recipe.lengths.unroll_base = 100;
     recipe.updates = 1_000_000;
     let pool = pool(1)?;
-    let mut trainer = pool.install(|| Trainer::new(recipe, level)).map_err(CliError::failed)?;
+    let mut trainer = pool.install(|| Trainer::new(recipe, level))?;
     Ok(Box::new(move || {
         let steps = pool.install(|| trainer.update().instance_steps);
         Ok(steps as f64 * parameters as f64)

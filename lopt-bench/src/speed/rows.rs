@@ -11,7 +11,6 @@ use super::floor::Needs;
 use super::machine::{level_name, levels};
 use super::operations::{ADAM_BYTES, Operations, RELATIVE_BYTES, compact_step_bytes, step_bytes};
 use crate::error::CliError;
-use crate::suggest::unknown;
 
 /// Names that `--only` takes.
 pub const NAMES: [&str; 11] = [
@@ -59,20 +58,6 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Refuses names that no row has.
-    ///
-    /// # Errors
-    ///
-    /// If there is one.
-    pub fn check(&self) -> Result<(), CliError> {
-        for name in self.only {
-            if !NAMES.contains(&name.as_str()) {
-                return Err(unknown("row", name, NAMES));
-            }
-        }
-        Ok(())
-    }
-
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
@@ -87,10 +72,13 @@ impl Wanted<'_> {
         let large = if self.quick { 100_000 } else { 1_000_000 };
         let huge = 10 * large;
         let one = single(large)?;
+        let row = |name: &str, layout: &Layout, threads, bytes, level, case| {
+            Row::new(name, layout.len(), threads, needs(config, layout, bytes, level), case)
+        };
+        let bytes = step_bytes(config);
         let step = |name: &str, layout: &Layout, level, threads| {
             let case = cases::learned_step(config, layout, level, threads, false)?;
-            let needs = needs(config, layout, step_bytes(config), level);
-            Ok::<Row, CliError>(Row::new(name, layout.len(), threads, needs, case))
+            Ok::<Row, CliError>(row(name, layout, threads, bytes, level, case))
         };
         let relative = |name: &str, layout: &Layout, threads| {
             let case = cases::relative_step(layout, level, threads)?;
@@ -114,16 +102,15 @@ impl Wanted<'_> {
         }
         if self.wants("step-compact") {
             let case = cases::learned_step(config, &one, level, 1, true)?;
-            let needs = needs(config, &one, compact_step_bytes(config), level);
-            rows.push(Row::new("step-compact", large, 1, needs, case));
+            let bytes = compact_step_bytes(config);
+            rows.push(row("step-compact", &one, 1, bytes, level, case));
         }
         if self.wants("step-guarded") {
             for (name, guard) in
                 [("step-unguarded", None), ("step-guarded", Some(GuardConfig::default()))]
             {
                 let case = cases::whole_step(config, &one, guard)?;
-                let needs = needs(config, &one, step_bytes(config), level);
-                rows.push(Row::new(name, large, 1, needs, case));
+                rows.push(row(name, &one, 1, bytes, level, case));
             }
         }
         if self.wants("step-many-tensors") {
@@ -195,14 +182,14 @@ fn needs(config: &HierarchicalRnnConfig, layout: &Layout, bytes: f64, level: Lev
 }
 
 pub(super) fn single(n: usize) -> Result<Layout, CliError> {
-    Layout::single(n).map_err(CliError::failed)
+    Ok(Layout::single(n)?)
 }
 
 /// 300 tensors of 1 to 1000 elements, the same every time.
 pub(super) fn many_tensors() -> Result<Layout, CliError> {
     let mut rng = stream(3, &[]);
     let shapes = (0..300).map(|i| TensorShape::new(format!("t{i}"), [1 + below(&mut rng, 1000)]));
-    Layout::new(shapes.collect()).map_err(CliError::failed)
+    Ok(Layout::new(shapes.collect())?)
 }
 
 /// A state below this is taken to live in a cache.

@@ -129,7 +129,7 @@ fn step_ns(
     seconds: f64,
 ) -> Result<f64, CliError> {
     let mut params = start.to_vec();
-    timed(seconds, || optimizer.step(&mut params, grads).map_err(CliError::failed))
+    timed(seconds, || Ok(optimizer.step(&mut params, grads)?))
 }
 
 /// Nanoseconds of CPU time of one call, over as many as take so many seconds.

@@ -51,15 +51,13 @@ fn task(name: &str, data: Option<&Path>) -> Result<Task, CliError> {
     let params = problem.init(&instance, &mut rng);
     let rows = instance.dataset.as_ref().map_or(1, |dataset| dataset.len());
     let layout = problem.layout();
-    let learned = HierarchicalRnn::pretrained(&layout).map_err(CliError::failed)?;
-    let adam = Adam::new(&layout, 1e-3);
     Ok(Task {
         name: name.to_owned(),
+        learned: Box::new(HierarchicalRnn::pretrained(&layout)?),
+        adam: Box::new(Adam::new(&layout, 1e-3)),
         layout,
         evaluation: Evaluation::new(Arc::clone(&problem), instance),
         rows,
-        learned: Box::new(learned),
-        adam: Box::new(adam),
         params,
     })
 }
