@@ -60,7 +60,9 @@ fn command(args: &RaceArgs, workload: &Workload) -> String {
         ("data", path(&args.data)),
         ("weights", path(&args.weights)),
     ] {
-        value.into_iter().for_each(|value| text += &format!(" --{flag} {}", quoted(value)));
+        if let Some(value) = value {
+            text += &format!(" --{flag} {}", quoted(value));
+        }
     }
     if args.guard {
         text.push_str(" --guard");

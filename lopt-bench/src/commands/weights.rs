@@ -27,11 +27,8 @@ pub(super) fn inspect(weights: &Path, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "  instance-steps  {}", record.instance_steps)?;
     writeln!(out, "  seed            {}", record.seed)?;
     writeln!(out, "  validation      {}", record.validation)?;
-    writeln!(
-        out,
-        "  commit          {}",
-        if record.commit.is_empty() { "-" } else { &record.commit }
-    )?;
+    let commit = if record.commit.is_empty() { "-" } else { &record.commit };
+    writeln!(out, "  commit          {commit}")?;
 
     writeln!(out, "\nconfiguration")?;
     let described = format!("{:#?}", weights.config());
