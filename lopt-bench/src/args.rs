@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::number::parse_rate;
+
 /// A pretrained learned optimizer: race it, look into it, train your own.
 ///
 /// Without a command: `lopt race digits-mlp`.

@@ -57,7 +57,8 @@ pub fn check_experiment(
         Kind::Field => drop(field_plan(definition, options)?),
         Kind::Overhead => drop(tasks(options.data)?),
         _ => {
-            let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
+            let (steps, seeds) = (Some(scale.steps), scale.seeds);
+            let size = Size { steps, seeds, batch: None, measured_rows: scale.measured_rows };
             let workload = |name: &String| Workload::new(name, size, options.data);
             workloads = scale.workloads.iter().map(workload).collect::<Result<_, _>>()?;
         }
