@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::number::parse_rate;
+
 /// A pretrained learned optimizer: race it, look into it, train your own.
 ///
 /// Without a command: `lopt race digits-mlp`.
@@ -163,7 +165,7 @@ pub struct SetRateArgs {
     #[arg(value_name = "FILE|NAME")]
     pub weights: PathBuf,
     /// Initial rate of every parameter
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub rate: f64,
     /// File to write
     #[arg(long, value_name = "FILE")]
@@ -284,7 +286,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
     pub cache: PathBuf,
     /// Initial rates to try beside that of the weights, separated by commas
-    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1", value_parser = rate)]
+    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1", value_parser = parse_rate)]
     pub rates: Vec<f64>,
     /// Only these tasks, separated by commas
     #[arg(long, value_name = "TASKS", value_delimiter = ',')]
@@ -313,12 +315,6 @@ const CONFIGS: [&str; 3] = ["released", "paper", "recommended"];
 fn count<const MOST: usize>(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (1..=MOST).contains(count));
     count.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
-}
-
-/// A learning rate.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
-    rate.ok_or_else(|| "expected a positive number".to_owned())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::args::rate;
 use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
+use crate::report::number::parse_rate;
 use crate::setting::{Learned, LearnedWeights, Setting};
 use crate::suggest::{refuse_strangers, unknown};
 use crate::weights_source::WeightsSource;
@@ -109,7 +110,7 @@ impl Contenders {
             |_| CliError::Usage(format!("`{name}`: expected a learning rate after the @"));
         let (base, rate) = match name.split_once('@') {
             None => (name, None),
-            Some((base, text)) => (base, Some(rate(text).map_err(unclear)?)),
+            Some((base, text)) => (base, Some(parse_rate(text).map_err(unclear)?)),
         };
         let takes_none = || CliError::Usage(format!("`{base}` takes no learning rate"));
         let settings = match (self.weights.get(base), Baseline::named(base)) {

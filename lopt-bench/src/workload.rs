@@ -38,7 +38,7 @@ pub struct Workload {
 }
 
 /// How much is run on a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
     /// Optimizer steps of every run; `None` for what suits the problem.
     pub steps: Option<usize>,
@@ -46,6 +46,8 @@ pub struct Size {
     pub seeds: usize,
     /// Rows per batch; `None` for what suits the problem.
     pub batch: Option<usize>,
+    /// Most rows on which the training loss is measured; `None` for 2048.
+    pub measured_rows: Option<usize>,
 }
 
 impl Workload {
@@ -76,6 +78,7 @@ impl Workload {
             (asked, default, _) => asked.or(default),
         };
         let steps = size.steps.unwrap_or_else(|| default_steps(name));
+        let most = size.measured_rows.unwrap_or(MEASURED_ROWS);
         Ok(Self {
             name: name.to_owned(),
             problem: chosen.problem,
@@ -86,7 +89,7 @@ impl Workload {
             checkpoints: checkpoints(steps),
             validated: false,
             rows,
-            measured: rows.map_or_else(Vec::new, measured_rows),
+            measured: rows.map_or_else(Vec::new, |rows| measured_rows(rows, most)),
         })
     }
 
@@ -143,17 +146,17 @@ fn checkpoints(steps: usize) -> Vec<usize> {
     all.into_iter().collect()
 }
 
-/// All rows, or a fixed random choice of a large data set.
-fn measured_rows(rows: usize) -> Vec<usize> {
+/// All rows, or a fixed random choice of so many of a larger data set.
+fn measured_rows(rows: usize, most: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..rows).collect();
-    if rows > MEASURED_ROWS {
+    if rows > most {
         shuffle(&mut stream(0, &[MEASURED]), &mut chosen);
-        chosen.truncate(MEASURED_ROWS);
+        chosen.truncate(most);
     }
     chosen
 }
 
-/// Most rows on which the training loss is measured.
+/// Most rows on which the training loss is measured, if nothing else is asked for.
 const MEASURED_ROWS: usize = 2048;
 /// Rows of one part of a measurement, which fit the cache.
 const PART: usize = 256;
@@ -176,11 +179,11 @@ mod tests {
 
     #[test]
     fn a_large_set_is_measured_in_part() {
-        let mut rows = measured_rows(10_000);
+        let mut rows = measured_rows(10_000, 2048);
         assert_eq!(rows.len(), 2048);
         rows.sort_unstable();
         rows.dedup();
         assert_eq!(rows.len(), 2048);
-        assert_eq!(measured_rows(300), (0..300).collect::<Vec<_>>());
+        assert_eq!(measured_rows(300, 2048), (0..300).collect::<Vec<_>>());
     }
 }

@@ -7,19 +7,28 @@ use crate::error::CliError;
 use crate::experiment::claim::Finding;
 use crate::experiment::definition::{Kind, named};
 use crate::experiment::findings::Findings;
-use crate::experiment::run::{check_experiment, run_experiment};
+use crate::experiment::run::{Options, check_experiment, run_experiment};
+use crate::parallel::threads;
 use crate::report::number::{end_text, seconds_text};
 use crate::report::table::{align, head};
+use crate::timing::{Clock, Stopwatch};
 
 /// Runs one experiment or all, prints what each of them reached and shows.
 pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let definitions = named(&args.name)?;
+    let options = Options {
+        quick: args.quick,
+        out: &args.out,
+        data: args.data.as_deref(),
+        cache: &args.cache,
+        threads: threads(args.threads),
+    };
     for definition in &definitions {
-        check_experiment(definition, args)?;
+        check_experiment(definition, &options)?;
     }
     for definition in &definitions {
-        let began = std::time::Instant::now();
-        run_experiment(definition, args)?;
+        let watch = Stopwatch::start(Clock::Wall);
+        run_experiment(definition, &options)?;
         let folder = args.out.join(&definition.name);
         let found = Findings::read(&folder, definition)?;
         writeln!(out, "{}: {}", definition.name, definition.title)?;
@@ -33,7 +42,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), CliError>
         for finding in found.claims() {
             writeln!(out, "{}", sentence(&finding))?;
         }
-        let seconds = seconds_text(began.elapsed().as_secs_f64());
+        let seconds = seconds_text(watch.seconds());
         writeln!(out, "\nwrote {} in {seconds} s\n", folder.display())?;
     }
     Ok(())

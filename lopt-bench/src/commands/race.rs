@@ -22,7 +22,8 @@ use crate::workload::{Size, Workload};
 pub(super) fn run(args: &RaceArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let threads = threads(args.threads);
     // Everything that can be wrong is looked at before the first step.
-    let size = Size { steps: args.steps, seeds: args.seeds, batch: args.batch };
+    let (steps, seeds, batch) = (args.steps, args.seeds, args.batch);
+    let size = Size { steps, seeds, batch, measured_rows: None };
     let mut workload = Workload::new(&args.problem, size, args.data.as_deref())?;
     workload.validated = true;
     let learned = WeightsSource::load(args.weights.as_deref())?.learned();

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
@@ -28,6 +27,7 @@ use crate::parallel::pool;
 use crate::progress::Progress;
 use crate::record::COMMIT;
 use crate::report::number::{count_text, short_count_text};
+use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 
 /// Meta-trains, with a live line on standard error; ends with a line about the weights.
@@ -265,8 +265,8 @@ pub(super) struct Session<T> {
     pub(super) trainer: T,
     checkpoint: PathBuf,
     weights: PathBuf,
-    /// Time in meta-updates, without validation and files.
-    unrolling: Duration,
+    /// Seconds in meta-updates, without validation and files.
+    unrolling: f64,
     /// Of this sitting.
     instance_steps: u64,
     /// Last score.
@@ -281,7 +281,7 @@ impl<T: Training> Session<T> {
             progress: Progress::new("update", counters.updates, updates),
             checkpoint: folder.path().join(CHECKPOINT),
             weights: folder.path().join(WEIGHTS),
-            unrolling: Duration::ZERO,
+            unrolling: 0.0,
             instance_steps: 0,
             validation: None,
             trainer,
@@ -299,9 +299,9 @@ impl<T: Training> Session<T> {
         let Course { updates, validate_every, checkpoint_every, .. } = self.trainer.course();
         let threads = rayon::current_num_threads() as f64;
         while self.trainer.course().counters.updates < updates {
-            let began = Instant::now();
+            let watch = Stopwatch::start(Clock::Wall);
             let update = self.trainer.update();
-            self.unrolling += began.elapsed();
+            self.unrolling += watch.seconds();
             let update = match update {
                 Ok(update) => update,
                 Err(error) => {
@@ -332,7 +332,7 @@ impl<T: Training> Session<T> {
                 return Err(CliError::Interrupted { update: done });
             }
             let Some(update) = update else { continue };
-            let speed = self.instance_steps as f64 / self.unrolling.as_secs_f64() / threads;
+            let speed = self.instance_steps as f64 / self.unrolling / threads;
             let validation = self.validation.map_or("-".to_owned(), |score| format!("{score:+.3}"));
             let extra = format!(
                 "  meta-loss {:+.3}  validation {validation}  {} instance-steps/s/core",

@@ -1,7 +1,7 @@
 //! `lopt train --distributed`: what each process that `mpirun` started does.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lopt_core::Weights;
 use lopt_core::simd::Level;
@@ -25,6 +25,7 @@ use crate::interrupt;
 use crate::output::{OutputFolder, say};
 use crate::parallel::no_threads;
 use crate::record::COMMIT;
+use crate::timing::{Clock, Stopwatch};
 
 /// Does this process's part. A run that lost somebody ends by `MPI_Abort`: `MPI_Finalize` would wait
 /// for the lost; by then everything is saved and said.
@@ -102,8 +103,8 @@ fn serve(
     let service = Service {
         server: Server::new(learner, below, limits, Duration::ZERO),
         transport,
-        began: Instant::now(),
-        busy: Duration::ZERO,
+        began: Stopwatch::start(Clock::Wall),
+        busy: 0.0,
         pushes: 0,
         bytes: 0,
         span: None,
@@ -177,13 +178,13 @@ fn work(
 struct Service<'a> {
     server: Server,
     transport: &'a mut MpiTransport,
-    began: Instant,
-    /// CPU time from having a message to having handed the answer over: cores may be shared.
-    busy: Duration,
+    began: Stopwatch,
+    /// CPU seconds from having a message to having handed the answer over: cores may be shared.
+    busy: f64,
     pushes: u64,
     bytes: u64,
-    /// When the first and the last push came.
-    span: Option<(Instant, Instant)>,
+    /// When the first and the last push came, in seconds since it began.
+    span: Option<(f64, f64)>,
 }
 
 impl Training for Service<'_> {
@@ -206,7 +207,7 @@ impl Training for Service<'_> {
 
     fn validate(&mut self) -> f64 {
         let score = self.server.source_mut().validate();
-        self.server.forgive(self.began.elapsed());
+        self.server.forgive(self.running());
         score
     }
 
@@ -217,13 +218,18 @@ impl Training for Service<'_> {
 }
 
 impl Service<'_> {
+    /// How long it has run.
+    fn running(&self) -> Duration {
+        Duration::from_secs_f64(self.began.seconds())
+    }
+
     /// Handles the next message, if one comes in this time.
     fn attend(&mut self, wait: Duration) -> Result<Option<UpdateReport>, CliError> {
         let message = self.transport.receive(wait).map_err(CliError::failed)?;
-        let now = self.began.elapsed();
+        let now = self.running();
         let mut report = None;
         if let Some((rank, bytes)) = message {
-            let (began, cpu) = (Instant::now(), cpu_time());
+            let cpu = Stopwatch::start(Clock::Thread);
             let answer = self.server.handle(rank, &bytes, now);
             for reply in answer.replies {
                 let bytes = reply.encode().map_err(|source| {
@@ -232,8 +238,9 @@ impl Service<'_> {
                 self.transport.send(rank, bytes).map_err(CliError::failed)?;
             }
             if answer.report.is_some() {
-                self.span = Some((self.span.map_or(began, |(first, _)| first), began));
-                self.busy += cpu_time().saturating_sub(cpu);
+                let now = now.as_secs_f64();
+                self.span = Some((self.span.map_or(now, |(first, _)| first), now));
+                self.busy += cpu.seconds();
                 self.pushes += 1;
                 self.bytes += bytes.len() as u64;
             }
@@ -258,7 +265,7 @@ impl Service<'_> {
 
     /// What the work cost.
     fn report(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        let seconds = self.span.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
+        let seconds = self.span.map_or(0.0, |(first, last)| last - first);
         let pushes = self.pushes.max(1);
         let ages = self.server.staleness().iter().enumerate().filter(|(_, n)| **n > 0);
         let ages: Vec<String> = ages.map(|(age, n)| format!("{age}:{n}")).collect();
@@ -268,7 +275,7 @@ impl Service<'_> {
             self.pushes,
             (pushes - 1) as f64 / seconds.max(1e-9),
             self.bytes / pushes,
-            1e6 * self.busy.as_secs_f64() / pushes as f64,
+            1e6 * self.busy / pushes as f64,
             ages.join(" ")
         )?;
         for worker in self.server.workers() {
@@ -320,12 +327,6 @@ impl<T: Transport> Training for SyncTrainer<T> {
     fn checkpoint(&mut self) -> Result<Checkpoint, CliError> {
         self.checkpoint().map_err(CliError::failed)
     }
-}
-
-/// CPU time of this thread.
-fn cpu_time() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(now).unwrap_or_default()
 }
 
 /// How long one look for messages takes; a request to end is noticed as soon.

@@ -68,6 +68,9 @@ pub struct Scale {
     /// Repetitions.
     #[serde(default)]
     pub seeds: usize,
+    /// Most rows on which the training loss is measured; 2048 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_rows: Option<usize>,
     /// Meta-updates of every recipe in `trained`; runs of an L2L optimizer.
     #[serde(default)]
     pub updates: u64,

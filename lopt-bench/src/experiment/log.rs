@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +13,7 @@ use crate::error::CliError;
 use crate::input::{read_text, read_text_if_there};
 use crate::output::{OutputFolder, append, write_file};
 use crate::record::{Header, Record, Row, TimedRun, line};
+use crate::timing::{Clock, Stopwatch};
 
 /// Name of the file of rows.
 pub const RECORDS: &str = "records.jsonl";
@@ -36,11 +36,11 @@ struct Ends {
     timing: File,
     next: usize,
     waiting: BTreeMap<usize, (String, String)>,
-    synced: Instant,
+    synced: Stopwatch,
 }
 
-/// Syncing every row would take longer than the runs on a busy disk.
-const SYNC: Duration = Duration::from_secs(5);
+/// Seconds between syncs: syncing every row would take longer than the runs on a busy disk.
+const SYNC: f64 = 5.0;
 
 /// What the clock said of a row.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Log {
             timing: append(&folder.path().join(TIMING))?,
             next: record.rows.len(),
             waiting: BTreeMap::new(),
-            synced: Instant::now(),
+            synced: Stopwatch::start(Clock::Wall),
         };
         Ok(Self { path, begun: record.rows, ends: Mutex::new(ends) })
     }
@@ -122,9 +122,9 @@ impl Log {
             rows.write_all(row.as_bytes()).map_err(refused)?;
             *next += 1;
             // a killed process loses nothing; a machine without power the last seconds
-            if synced.elapsed() > SYNC {
+            if synced.seconds() > SYNC {
                 rows.sync_data().map_err(refused)?;
-                *synced = Instant::now();
+                *synced = Stopwatch::start(Clock::Wall);
             }
         }
     }

@@ -9,12 +9,11 @@ use lopt_problems::FieldSuite;
 use super::definition::{Definition, Kind, Scale};
 use super::log::{Log, Timing, begun};
 use super::{lengths, memory, training};
-use crate::args::BenchArgs;
 use crate::contender::{Contender, Contenders};
 use crate::error::CliError;
 use crate::field::experiment::{Plan, put_rows};
 use crate::output::{OutputFolder, json_text};
-use crate::parallel::{parallel, threads};
+use crate::parallel::parallel;
 use crate::progress::Progress;
 use crate::record::{COMMIT, Header, Record, Row, VERSION, fingerprint, trained_key};
 use crate::runs::{jobs, run_all};
@@ -27,6 +26,21 @@ use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 use crate::workload::{Size, Workload};
 
+/// What of an experiment its definition leaves open.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Whether the small size is run.
+    pub quick: bool,
+    /// Folder for the records, one folder inside for each experiment.
+    pub out: &'a Path,
+    /// Folder with the files of MNIST and CIFAR-10.
+    pub data: Option<&'a Path>,
+    /// Folder of the baselines of the field suite.
+    pub cache: &'a Path,
+    /// Runs at a time; the record does not depend on it.
+    pub threads: usize,
+}
+
 /// Looks at everything that can be wrong with an experiment, before the first step of this one or of those
 /// before it; writes nothing. Returns the workloads, and the contenders that need no training.
 ///
@@ -35,16 +49,17 @@ use crate::workload::{Size, Workload};
 /// If a workload or contender does not exist, data are missing, or the folder holds another record.
 pub fn check_experiment(
     definition: &Definition,
-    args: &BenchArgs,
+    options: &Options<'_>,
 ) -> Result<(Vec<Workload>, Contenders), CliError> {
-    let scale = definition.scale(args.quick);
+    let scale = definition.scale(options.quick);
     let mut workloads = Vec::new();
     match definition.kind {
-        Kind::Field => drop(field_plan(definition, args)?),
-        Kind::Overhead => drop(tasks(args.data.as_deref())?),
+        Kind::Field => drop(field_plan(definition, options)?),
+        Kind::Overhead => drop(tasks(options.data)?),
         _ => {
-            let size = Size { steps: Some(scale.steps), seeds: scale.seeds, batch: None };
-            let workload = |name: &String| Workload::new(name, size, args.data.as_deref());
+            let (steps, seeds) = (Some(scale.steps), scale.seeds);
+            let size = Size { steps, seeds, batch: None, measured_rows: scale.measured_rows };
+            let workload = |name: &String| Workload::new(name, size, options.data);
             workloads = scale.workloads.iter().map(workload).collect::<Result<_, _>>()?;
         }
     }
@@ -53,7 +68,7 @@ pub fn check_experiment(
     for name in definition.contenders.iter().filter(|name| !to_be_trained(name)) {
         known.named(name)?;
     }
-    begun(&args.out.join(&definition.name), &header(definition, args)?)?;
+    begun(&options.out.join(&definition.name), &header(definition, options)?)?;
     Ok((workloads, known))
 }
 
@@ -62,39 +77,39 @@ pub fn check_experiment(
 /// # Errors
 ///
 /// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training fails.
-pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Record, CliError> {
-    let (workloads, mut known) = check_experiment(definition, args)?;
-    let scale = definition.scale(args.quick);
-    let folder = OutputFolder::open(&args.out.join(&definition.name))?;
+pub fn run_experiment(definition: &Definition, options: &Options<'_>) -> Result<Record, CliError> {
+    let (workloads, mut known) = check_experiment(definition, options)?;
+    let scale = definition.scale(options.quick);
+    let folder = OutputFolder::open(&options.out.join(&definition.name))?;
     let _lock = folder.lock()?;
-    let log = Log::open(&folder, &header(definition, args)?)?;
+    let log = Log::open(&folder, &header(definition, options)?)?;
     folder.write("machine.json", json_text(&Machine::describe())?.as_bytes())?;
     match definition.kind {
         Kind::Field => {
-            let plan = field_plan(definition, args)?;
+            let plan = field_plan(definition, options)?;
             put_rows(&plan, &Setting::Learned(WeightsSource::load(None)?.learned()), &log)?;
         }
         Kind::Races => {
-            let trained = train(definition, scale, &folder, &log, threads(args.threads))?;
+            let trained = train(definition, scale, &folder, &log, options.threads)?;
             for (plan, weights) in definition.trained.iter().zip(trained) {
                 known.add(&plan.name, weights);
             }
             let contenders = contenders(definition, &known)?;
-            race(definition, &workloads, &contenders, &log, threads(args.threads))?;
+            race(definition, &workloads, &contenders, &log, options.threads)?;
         }
         Kind::Overhead => {
-            let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
-            let timed = OverheadRecord::measure(args.data.as_deref(), effort)?;
+            let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
+            let timed = OverheadRecord::measure(options.data, effort)?;
             folder.write(OVERHEAD, json_text(&timed)?.as_bytes())?;
             let curves = timed.curves.iter();
             let bar = |c: &Curve| Row::bar("parameters", &c.name, c.parameters as f64);
             put_all(&log, curves.map(bar))?;
         }
         Kind::Lengths => {
-            put_all(&log, lengths::rows(if args.quick { 20_000 } else { 200_000 })?)?;
+            put_all(&log, lengths::rows(if options.quick { 20_000 } else { 200_000 })?)?;
         }
         Kind::Memory => {
-            let layout = Layout::single(if args.quick { 10_000 } else { 1_000_000 })?;
+            let layout = Layout::single(if options.quick { 10_000 } else { 1_000_000 })?;
             put_all(&log, memory::rows(&contenders(definition, &known)?, &layout)?)?;
         }
     }
@@ -105,11 +120,10 @@ pub fn run_experiment(definition: &Definition, args: &BenchArgs) -> Result<Recor
 pub const OVERHEAD: &str = "timing-overhead.json";
 
 /// The jobs of the field suite that a definition names.
-fn field_plan(definition: &Definition, args: &BenchArgs) -> Result<Plan, CliError> {
-    let scale = definition.scale(args.quick);
-    let (suites, data) = ([FieldSuite::Choose, FieldSuite::Test], args.data.as_deref());
-    let threads = threads(args.threads);
-    let mut plan = Plan::new(&suites, data, &scale.workloads, &args.cache, threads)?;
+fn field_plan(definition: &Definition, options: &Options<'_>) -> Result<Plan, CliError> {
+    let scale = definition.scale(options.quick);
+    let (suites, data) = ([FieldSuite::Choose, FieldSuite::Test], options.data);
+    let mut plan = Plan::new(&suites, data, &scale.workloads, options.cache, options.threads)?;
     if let Some(name) = plan.skipped.first() {
         let sentence =
             format!("`{name}` needs MNIST and CIFAR-10; say where with --data DIR or LOPT_DATA");
@@ -126,17 +140,17 @@ fn contenders(definition: &Definition, known: &Contenders) -> Result<Vec<Contend
     definition.contenders.iter().map(|name| known.named(name)).collect()
 }
 
-fn header(definition: &Definition, args: &BenchArgs) -> Result<Header, CliError> {
+fn header(definition: &Definition, options: &Options<'_>) -> Result<Header, CliError> {
     let mut bytes = serde_json::to_vec(definition)?;
     for name in EMBEDDED {
         let weights = WeightsSource::load(Some(Path::new(name)))?.weights;
         bytes.extend(weights.to_bytes()?);
     }
-    let quick = if args.quick { " --quick" } else { "" };
+    let quick = if options.quick { " --quick" } else { "" };
     Ok(Header {
         lopt_record: VERSION,
         experiment: definition.name.clone(),
-        quick: args.quick,
+        quick: options.quick,
         definition: fingerprint(&bytes),
         command: format!("lopt bench {}{quick}", definition.name),
         commit: COMMIT.to_owned(),

@@ -28,6 +28,16 @@ pub fn rate_text(rate: f64) -> String {
     text.strip_suffix("e0").map(str::to_owned).unwrap_or(text)
 }
 
+/// The learning rate that a text says.
+///
+/// # Errors
+///
+/// If it says none: a sentence's end.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
+    rate.ok_or_else(|| "expected a positive number".to_owned())
+}
+
 /// Seconds with about three digits: `0.0123`, `1.23`, `123`.
 pub fn seconds_text(seconds: f64) -> String {
     let decimals = match seconds {

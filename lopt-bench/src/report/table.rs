@@ -132,7 +132,7 @@ pub(crate) mod tests {
     use crate::workload::{Size, Workload};
 
     pub(crate) fn context() -> RaceContext {
-        let size = Size { steps: Some(100), seeds: 2, batch: None };
+        let size = Size { steps: Some(100), seeds: 2, ..Size::default() };
         RaceContext {
             command: "lopt race toy".to_owned(),
             workload: Workload::new("digits-mlp", size, None).unwrap(),

@@ -1,7 +1,5 @@
 //! `lopt speed --device`: the step on a GPU beside a copy and Adam on the same one.
 
-use std::time::Instant;
-
 use lopt_core::gpu::{Client, DeviceAdam, DeviceError, DeviceOptimizer, Runtime, copy, wait};
 use lopt_core::hierarchical_rnn::AVERAGING_ETA;
 use lopt_core::meta_params::MetaLayout;
@@ -16,6 +14,7 @@ use super::rows::{many_tensors, single};
 use crate::error::CliError;
 use crate::report::number::count_text;
 use crate::report::table::{align, head};
+use crate::timing::{Clock, Stopwatch};
 
 /// Bytes that a copy reads and writes per float.
 const COPY_BYTES: f64 = 8.0;
@@ -128,12 +127,12 @@ fn time(
     wait(client)?;
     let mut count = 1_u32;
     loop {
-        let start = Instant::now();
+        let watch = Stopwatch::start(Clock::Wall);
         for _ in 0..count {
             run()?;
         }
         wait(client)?;
-        let elapsed = start.elapsed().as_secs_f64();
+        let elapsed = watch.seconds();
         if elapsed >= seconds {
             return Ok(elapsed / f64::from(count));
         }
