@@ -72,9 +72,9 @@
 //!
 //! # Guard
 //!
-//! It is on by default: a gradient or loss that is not finite leaves the step out; a run that
-//! diverges goes back to where it was best with steps a tenth as long, and after that Adam takes
-//! over. [`on_event`](LearnedOptimizer::on_event),
+//! It is on by default: a gradient or loss that is not finite leaves the step out. When a run looks
+//! lost, some gradients are taken at the best point so far; if that one is better, the model goes back to it,
+//! later with steps a tenth as long, in the end with Adam. Quiet times take these measures back. [`on_event`](LearnedOptimizer::on_event),
 //! [`has_fallen_back`](LearnedOptimizer::has_fallen_back) and
 //! [`skipped_steps`](LearnedOptimizer::skipped_steps) tell of it, and events go to `tracing`. It
 //! needs the loss, so give it to `apply` too.

@@ -142,7 +142,8 @@ impl LearnedOptimizer {
         if self.has_gradient.iter().all(|has| !has) {
             return Err(Error::NoGradients { tensors: self.has_gradient.len() });
         }
-        let given = Given { loss: loss.into(), has_gradient: &self.has_gradient };
+        let given =
+            Given { loss: loss.into(), has_gradient: &self.has_gradient, ..Given::default() };
         self.core.step_given(&mut self.params, &self.grads, given)?;
         self.round += 1;
         self.begun = true;

@@ -143,7 +143,7 @@ impl LearnedOptimizer {
         // the forward pass may have written to idle tensors
         model.settle(core)?;
         model.engage(&gradients.present)?;
-        let given = Given { loss, has_gradient: &gradients.present };
+        let given = Given { loss, has_gradient: &gradients.present, ..Given::default() };
         Ok(core.step_given(&mut model.params, &gradients.values, given)?)
     }
 

@@ -35,8 +35,8 @@
 //! # What you have besides
 //!
 //! [`LearnedOptimizerConfig`] has what users have with AdamW: groups by name, weight decay, clipping,
-//! schedules, a smaller state. [`LearnedOptimizer`] watches itself: a run that diverges is taken back
-//! and in the end handed to Adam ([`guard`]). It saves itself together with the parameters, so that a
+//! schedules, a smaller state. [`LearnedOptimizer`] watches itself: a run that it has spoilt is taken
+//! back, with shorter steps or Adam for as long as they are needed ([`guard`]). It saves itself together with the parameters, so that a
 //! run that was killed goes on bit for bit:
 //!
 //! ```
@@ -143,7 +143,7 @@ mod upper_adjoint;
 pub mod weights;
 
 pub use config::HierarchicalRnnConfig;
-pub use guard::{GuardConfig, GuardEvent};
+pub use guard::{Decision, GuardConfig, GuardEvent, Reason as GuardReason, Stage as GuardStage};
 pub use hierarchical_rnn::HierarchicalRnn;
 pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{

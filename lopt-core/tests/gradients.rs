@@ -41,11 +41,13 @@ fn a_gradient_whose_squares_overflow_is_left_out() {
                 Err(error) => refused(error),
                 Ok(()) => assert!(guard.is_some() || ![50, 60].contains(&n), "step {n}"),
             }
-            assert_eq!(params == before, [50, 60].contains(&n), "step {n}");
+            // after a gradient that cannot be used, the next one is taken at the best point so far
+            let stays = [50, 60].contains(&n) || guard.is_some() && [51, 61].contains(&n);
+            assert_eq!(params == before, stays, "step {n}");
         }
         assert!(params.iter().all(|x| x.is_finite()), "{params:?}");
-        let left_out = if guard.is_some() { 2 } else { 0 };
-        assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (98, left_out));
+        let counts = if guard.is_some() { (96, 4) } else { (98, 0) };
+        assert_eq!((optimizer.steps(), optimizer.skipped_steps()), counts);
     }
     let mut bare = HierarchicalRnn::pretrained(&layout()).unwrap();
     refused(bare.step(&mut start(), &[1e20; 72]).unwrap_err());

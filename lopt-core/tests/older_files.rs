@@ -155,54 +155,76 @@ fn step(optimizer: &mut LearnedOptimizer, params: &mut [f32]) {
     let grads: Vec<f32> = at.iter().zip(1..).map(|(x, i)| x * i as f32).collect();
     let loss = grads.iter().zip(&at).map(|(g, x)| g * x).sum();
     let has_gradient = [true, optimizer.steps() >= 10];
-    let given = Given { loss: Some(loss), has_gradient: &has_gradient };
+    let given = Given { loss: Some(loss), has_gradient: &has_gradient, ..Given::default() };
     optimizer.step_given(params, &grads, given).unwrap();
 }
 
-/// All files of one run say the same, and so it goes on with the same bits from each.
+/// All files of one run say the same, but for what the guard of each version watched.
 #[test]
 fn a_run_goes_on_from_a_state_of_every_version() {
-    let of_hierarchical = ["state-7-hierarchical.lopt", "state-8-hierarchical.lopt"];
-    let runs = [
-        (full().into(), &of_hierarchical[..], "state-9-hierarchical.lopt"),
-        (relative_config(), &[], "state-9-relative.lopt"),
-    ];
-    for (config, older, newest) in runs {
+    let runs =
+        [(full().into(), "hierarchical", &[7, 8, 9][..]), (relative_config(), "relative", &[9])];
+    for (config, kind, earlier) in runs {
         let weights = weights(config);
-        let newest = std::fs::read(path(newest)).unwrap();
-        for name in older {
+        let read = |version: u32| {
             let mut optimizer = optimizer(&weights);
-            let params = optimizer.load(&path(name)).unwrap();
+            let name = format!("state-{version}-{kind}.lopt");
+            let params = optimizer.load(&path(&name)).unwrap();
             assert_eq!((optimizer.steps(), optimizer.lr_multiplier()), (30, 0.3), "{name}");
-            assert!(optimizer.to_bytes(&params).unwrap() == newest, "{name}");
-        }
-        let mut again = optimizer(&weights);
-        let params = again.from_bytes(&newest).unwrap();
-        assert!(again.to_bytes(&params).unwrap() == newest);
+            (optimizer, params)
+        };
+        let written = |version| {
+            let (optimizer, params) = read(version);
+            optimizer.to_bytes(&params).unwrap()
+        };
+        let newest = std::fs::read(path(&format!("state-10-{kind}.lopt"))).unwrap();
+        assert!(written(10) == newest, "{kind}");
+        assert!(earlier.iter().all(|&version| written(version) == written(9)), "{kind}");
+        let later = |version| {
+            let (mut optimizer, mut params) = read(version);
+            (0..10).for_each(|_| step(&mut optimizer, &mut params));
+            assert!(!optimizer.has_fallen_back() && optimizer.skipped_steps() == 0);
+            params
+        };
+        assert_eq!(later(9), later(10), "{kind}");
     }
 }
 
-/// What the program that wrote the state came to after ten more steps.
+/// What the programs that wrote the states came to after ten more steps.
 #[test]
-fn a_run_of_version_9_ends_where_it_would_have() {
+fn a_run_of_an_earlier_version_ends_where_it_would_have() {
+    for name in ["state-9-relative.lopt", "state-10-relative.lopt"] {
+        let mut optimizer = optimizer(&weights(relative_config()));
+        let mut params = optimizer.load(&path(name)).unwrap();
+        (0..10).for_each(|_| step(&mut optimizer, &mut params));
+        let bits: Vec<u32> = params.iter().map(|x| x.to_bits()).collect();
+        let weight = [0x3e6a_48a2, 0x3e6a_48a2, 0x3e6a_48a0, 0x3e6a_48a2, 0x3e6a_48a0, 0x3e6a_48a0];
+        assert_eq!(bits, [weight.as_slice(), &[0x3f13_ddf6; 3]].concat(), "{name}");
+    }
+}
+
+/// Adam was at work when this state was saved: it goes on, and hands back after a quiet time.
+#[test]
+fn an_adam_of_version_9_goes_on() {
     let mut optimizer = optimizer(&weights(relative_config()));
-    let mut params = optimizer.load(&path("state-9-relative.lopt")).unwrap();
-    (0..10).for_each(|_| step(&mut optimizer, &mut params));
-    let bits: Vec<u32> = params.iter().map(|x| x.to_bits()).collect();
-    let weight = [0x3e6a_48a2, 0x3e6a_48a2, 0x3e6a_48a0, 0x3e6a_48a2, 0x3e6a_48a0, 0x3e6a_48a0];
-    assert_eq!(bits, [weight.as_slice(), &[0x3f13_ddf6; 3]].concat());
+    let mut params = optimizer.load(&path("state-9-fallen-back.lopt")).unwrap();
+    assert!(optimizer.has_fallen_back());
+    step(&mut optimizer, &mut params);
+    assert!(optimizer.has_fallen_back());
+    (0..4000).for_each(|_| step(&mut optimizer, &mut params));
+    assert!(!optimizer.has_fallen_back());
 }
 
 #[test]
 fn a_name_nobody_knows_in_a_state_is_refused() {
-    let bytes = std::fs::read(path("state-9-relative.lopt")).unwrap();
+    let bytes = std::fs::read(path("state-10-relative.lopt")).unwrap();
     let (length, rest) = bytes[28..].split_first_chunk::<8>().unwrap();
     let (text, rest) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let text = format!("color = 3\n{}", str::from_utf8(text).unwrap());
     let mut payload = (text.len() as u64).to_le_bytes().to_vec();
     payload.extend(text.as_bytes());
     payload.extend(rest);
-    let file = lopt_core::sealed::seal(&payload, b"LOPTSTAT", 9);
+    let file = lopt_core::sealed::seal(&payload, b"LOPTSTAT", 10);
     let mut optimizer = optimizer(&weights(relative_config()));
     let error = optimizer.from_bytes(&file).unwrap_err().to_string();
     let expected = "not usable as an optimizer state: unknown field `color`";

@@ -1,165 +1,218 @@
-//! Tells a loss that diverges from one that is noisy.
+//! Tells a loss that looks lost from one that is noisy.
+//!
+//! Losses are averaged in blocks, clipped far above those of the first block, so that no single one
+//! decides. What looks lost is only a reason to compare (`comparison.rs`).
 
-use super::Reason;
+use super::{ADAM, CUT, Reason};
+use wincode::{SchemaRead, SchemaWrite};
 
-/// Losses that say what the beginning was.
-const FIRST: usize = 5;
-/// Decay of the averages.
-const DECAY: f64 = 0.9;
-/// Deviations of one loss that an averaged loss may be above its lowest.
-const DEVIATIONS: f64 = 4.0;
-/// Steps in a row above the beginning that count as divergence.
-const PATIENCE_ABOVE: u64 = 25;
-/// Steps in a row far above the beginning that count as divergence.
-const PATIENCE_FAR: u64 = 3;
-/// How far that is, in units of what else is above, and of the beginning.
-const FAR: f64 = 10.0;
-/// Steps in a row that half of what was won may be lost.
-const PATIENCE_LOST: u64 = 50;
+/// Losses of a block.
+const BLOCK: usize = 32;
+/// Lost blocks in a row that are a reason to compare; each comparison in vain doubles it.
+const PATIENCE: u32 = 6;
+/// Comparisons in vain that count.
+const MOST_DOUBLINGS: u32 = 10;
+/// Share of what was won that may be lost.
+const SHARE: f64 = 0.4;
+/// Standard errors of a block that the mean of lost ones has to be above the best one, and how many of
+/// their mean in addition.
+const ERRORS: f64 = 6.0;
+const OWN_ERRORS: f64 = 2.0;
+/// Standard errors of a block that each lost one is above the best one.
+const MARK_ERRORS: f64 = 5.0;
+/// Standard errors that the best block is below the first one if something has been won.
+const WON: f64 = 3.0;
+/// Losses are clipped so many times further from zero than the first ones.
+const CLIP: f64 = 10.0;
+/// First losses by which an explosion is known, how many times further from zero it is, how many
+/// losses in a row, and up to which one.
+const FIRST: usize = 6;
+const FAR: f64 = 20.0;
+const FAR_IN_ROW: u32 = 8;
+const FAR_UNTIL: u64 = 64;
+/// Clipped losses of a block that are an explosion later on, as long as nothing is won.
+const BEYOND: usize = 24;
 
-/// Exponential averages of the loss and of its deviation, and what they were at their best.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The block that is being filled, and what earlier ones were like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
 pub(super) struct LossWatch {
-    /// Losses seen since the last restart.
-    pub seen: u64,
-    /// The first of them.
-    pub first: [f64; FIRST],
-    pub start: f64,
-    pub mean: f64,
-    pub deviation: f64,
-    pub best: f64,
-    pub best_deviation: f64,
-    pub far: u64,
-    pub above: u64,
-    pub lost: u64,
+    /// Losses since the watch began.
+    seen: u64,
+    block: [f32; BLOCK],
+    /// A higher loss counts as this one.
+    clip: f64,
+    /// Mean of the first block.
+    first: f64,
+    /// Lowest mean of a block.
+    best: f64,
+    /// Typical standard error of the mean of a block.
+    error: f64,
+    /// Lost blocks in a row, and the sums of their means and of the squares of their standard errors.
+    lost: u32,
+    lost_sum: f64,
+    lost_squares: f64,
+    /// Above it one of the first losses is an explosion, as long as nothing is won.
+    far_above: f64,
+    /// Explosions in a row.
+    far: u32,
+    /// Comparisons in vain.
+    vain: u32,
+}
+
+/// What a loss says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Finding {
+    Nothing,
+    /// A block with a new lowest mean is complete.
+    Best,
+    /// The run looks lost: it is worth a comparison.
+    Lost {
+        /// Whether it is beyond all measure.
+        exploded: bool,
+        /// By how much its losses have risen.
+        risen: f64,
+        /// By how many levels caution grows if the optimizer is to blame.
+        levels: u8,
+        reason: Reason,
+    },
 }
 
 impl LossWatch {
-    /// Takes the next finite loss; says whether it is a new best, or why this is divergence.
-    pub(super) fn take(&mut self, loss: f64) -> Result<bool, Reason> {
-        self.seen += 1;
-        if self.seen <= FIRST as u64 {
-            self.first[self.seen as usize - 1] = loss;
-            if self.seen == FIRST as u64 {
-                self.begin();
+    /// Takes the next finite loss.
+    pub(super) fn take(&mut self, loss: f32) -> Finding {
+        // at the start, an empty or wholly masked batch, which says nothing about the model
+        if loss == 0.0 && !self.has_first() {
+            return Finding::Nothing;
+        }
+        let at = (self.seen % BLOCK as u64) as usize;
+        self.block[at] = loss;
+        self.seen = self.seen.saturating_add(1);
+        if self.seen == FIRST as u64 {
+            // neither of the two lowest ones decides alone, nor do the higher ones
+            let mut first = [0.0; FIRST];
+            first.copy_from_slice(&self.block[..FIRST]);
+            first.sort_unstable_by(f32::total_cmp);
+            let (start, spread) = (f64::from(first[1]), f64::from(first[2] - first[1]));
+            self.far_above = start + FAR * (start.abs() + spread);
+        }
+        let watches = (FIRST as u64 + 1..=FAR_UNTIL).contains(&self.seen);
+        let explodes = watches && f64::from(loss) > self.far_above;
+        self.far = if explodes { self.far + 1 } else { 0 };
+        if self.far >= FAR_IN_ROW && !self.has_won() {
+            self.far = 0;
+            return Self::found(true, ADAM, self.clipped(loss), self.far_above);
+        }
+        if at + 1 == BLOCK { self.end_block() } else { Finding::Nothing }
+    }
+
+    fn end_block(&mut self) -> Finding {
+        if self.seen == BLOCK as u64 {
+            let mut sorted = self.block;
+            sorted.sort_unstable_by(f32::total_cmp);
+            let quartile = |quarter: usize| f64::from(sorted[quarter * BLOCK / 4]);
+            let median = quartile(2);
+            self.clip = median + CLIP * (median.abs() + quartile(3) - quartile(1));
+        }
+        let clipped = self.block.iter().map(|&loss| self.clipped(loss));
+        let beyond = clipped.clone().filter(|&loss| loss >= self.clip).count();
+        let mean = clipped.clone().sum::<f64>() / BLOCK as f64;
+        let squares = clipped.map(|loss| (loss - mean).powi(2)).sum::<f64>();
+        let error = squares.sqrt() / BLOCK as f64;
+        if self.seen == BLOCK as u64 {
+            (self.first, self.best, self.error) = (mean, mean, error);
+            return Finding::Best;
+        }
+        if beyond >= BEYOND && !self.has_won() {
+            return Self::found(true, ADAM, mean, self.best);
+        }
+        if mean > self.mark() {
+            self.lost = self.lost.saturating_add(1);
+            self.lost_sum += mean;
+            self.lost_squares += error * error;
+            if self.lost < PATIENCE << self.vain.min(MOST_DOUBLINGS) || !self.looks_lost() {
+                return Finding::Nothing;
             }
-            return Ok(false);
+            // full steps have won nothing so far
+            let levels = if self.has_won() { 1 } else { CUT };
+            return Self::found(false, levels, self.lost_mean(), self.best);
         }
-        self.deviation = DECAY * self.deviation + (1.0 - DECAY) * (loss - self.mean).abs();
-        self.mean = DECAY * self.mean + (1.0 - DECAY) * loss;
-        let noise = DEVIATIONS * self.best_deviation + 1e-6 * self.start.abs();
-        let above = self.mean > self.start + noise;
-        let lost = self.mean > self.best + noise + 0.5 * (self.start - self.best).max(0.0);
-        let far = loss > self.start + FAR * (noise + self.start.abs());
-        self.far = if far { self.far + 1 } else { 0 };
-        self.above = if above { self.above + 1 } else { 0 };
-        self.lost = if lost { self.lost + 1 } else { 0 };
-        if self.above >= PATIENCE_ABOVE || self.far >= PATIENCE_FAR {
-            return Err(Reason::AboveStart { loss: self.mean, start: self.start });
+        (self.lost, self.lost_sum, self.lost_squares) = (0, 0.0, 0.0);
+        // the noise of lost blocks is no measure
+        self.error += (error - self.error) / 4.0;
+        if mean < self.best {
+            self.best = mean;
+            return Finding::Best;
         }
-        if self.lost >= PATIENCE_LOST {
-            return Err(Reason::LostHalf { loss: self.mean, best: self.best });
+        Finding::Nothing
+    }
+
+    fn found(exploded: bool, levels: u8, loss: f64, best: f64) -> Finding {
+        let risen = (loss - best).max(0.0);
+        Finding::Lost { exploded, risen, levels, reason: Reason::Above { loss, best } }
+    }
+
+    /// Mean of the lost blocks in a row.
+    fn lost_mean(&self) -> f64 {
+        self.lost_sum / f64::from(self.lost.max(1))
+    }
+
+    /// A loss, or the highest one that counts.
+    pub(super) fn clipped(&self, loss: f32) -> f64 {
+        let clip = if self.has_first() { self.clip } else { f64::INFINITY };
+        f64::from(loss).min(clip)
+    }
+
+    /// Above it a block is a lost one.
+    fn mark(&self) -> f64 {
+        let unwon = if self.has_won() { 0.0 } else { SHARE * self.first.abs() };
+        let above = SHARE * (self.first - self.best);
+        self.best + above.max(unwon).max(MARK_ERRORS * self.error)
+    }
+
+    fn has_first(&self) -> bool {
+        self.seen >= BLOCK as u64
+    }
+
+    /// Whether the loss was ever lowered by more than noise.
+    pub(super) fn has_won(&self) -> bool {
+        self.has_first() && self.first - self.best > WON * self.error
+    }
+
+    /// Whether no loss has been given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen == 0
+    }
+
+    /// Whether the last blocks are lost by more than noise.
+    pub(super) fn looks_lost(&self) -> bool {
+        let own = self.lost_squares.sqrt() / f64::from(self.lost.max(1));
+        self.lost > 0 && self.lost_mean() - self.best > ERRORS * self.error + OWN_ERRORS * own
+    }
+
+    /// Mean of the best block; infinite before there is one.
+    pub(super) fn lowest(&self) -> f64 {
+        if self.has_first() { self.best } else { f64::INFINITY }
+    }
+
+    /// Begins a new block, as the model is another one.
+    pub(super) fn restored(&mut self) {
+        if self.has_first() {
+            self.seen = BLOCK as u64;
+        } else {
+            *self = Self { vain: self.vain, ..Self::default() };
         }
-        let better = self.mean < self.best;
-        if better {
-            (self.best, self.best_deviation) = (self.mean, self.deviation);
-        }
-        Ok(better)
+        (self.lost, self.lost_sum, self.lost_squares, self.far) = (0, 0.0, 0.0, 0);
+        self.vain = 0;
     }
 
-    /// Medians, and the very first loss as well: a run may diverge before there are five.
-    fn begin(&mut self) {
-        let median = |values: &mut [f64]| {
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let mut steps: Vec<f64> = self.first.windows(2).map(|w| (w[1] - w[0]).abs()).collect();
-        self.deviation = median(&mut steps);
-        self.mean = median(&mut self.first.clone());
-        if self.start == 0.0 {
-            self.start = self.first[0].min(self.mean);
-        }
-        (self.best, self.best_deviation) = (self.mean, self.deviation);
+    /// Goes on after a comparison that said nothing clear.
+    pub(super) fn go_on(&mut self) {
+        (self.lost, self.lost_sum, self.lost_squares) = (0, 0.0, 0.0);
+        self.vain = self.vain.saturating_add(1);
     }
 
-    /// Whether losses were seen, and none of their averages was below the beginning but by noise.
-    pub(super) fn has_won_nothing(&self) -> bool {
-        self.seen >= FIRST as u64 && self.best >= self.start - self.best_deviation
-    }
-
-    /// Forgets all but the beginning of the first run.
-    pub(super) fn restart(&mut self) {
-        *self = Self { start: self.start, ..Self::default() };
-    }
-
-    /// For a file.
-    pub(super) fn numbers(&self) -> ([u64; 4], [f64; 10]) {
-        let Self { seen, first, start, mean, deviation, best, best_deviation, far, above, lost } =
-            *self;
-        let [a, b, c, d, e] = first;
-        ([seen, far, above, lost], [a, b, c, d, e, start, mean, deviation, best, best_deviation])
-    }
-
-    /// From a file.
-    pub(super) fn from_numbers(
-        [seen, far, above, lost]: [u64; 4],
-        [a, b, c, d, e, start, mean, deviation, best, best_deviation]: [f64; 10],
-    ) -> Self {
-        let first = [a, b, c, d, e];
-        Self { seen, first, start, mean, deviation, best, best_deviation, far, above, lost }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::{normal, stream};
-
-    /// First step at which the watch complains.
-    fn complaint(losses: impl Iterator<Item = f64>) -> Option<(usize, Reason)> {
-        let mut watch = LossWatch::default();
-        losses.enumerate().find_map(|(i, loss)| watch.take(loss).err().map(|reason| (i, reason)))
-    }
-
-    #[test]
-    fn noise_and_plateaus_are_no_divergence() {
-        for seed in 0..200 {
-            let mut rng = stream(seed, &[1]);
-            let noisy = (0..3000).map(|n| {
-                let level = 0.3 + 2.0 / (1.0 + f64::from(n) / 100.0);
-                level * (0.4 * normal(&mut rng)).exp()
-            });
-            assert_eq!(complaint(noisy), None, "seed {seed}");
-        }
-        assert_eq!(complaint((0..1000).map(|_| 1.0)), None);
-        assert_eq!(complaint((0..1000).map(|n| -f64::from(n))), None);
-    }
-
-    #[test]
-    fn growth_is_found_soon() {
-        let (at, reason) = complaint((0..500).map(|n| 1.02_f64.powi(n))).unwrap();
-        assert!(at < 60, "{at}");
-        assert!(matches!(reason, Reason::AboveStart { .. }), "{reason}");
-    }
-
-    #[test]
-    fn divergence_within_the_first_losses_is_found() {
-        let leaps: [&[f64]; 3] =
-            [&[2.3, 1e6, 1e6, 1e6, 1e6], &[2.3, 5.0, 100.0, 1e4, 1e6], &[1.0, 1.0, 1.0, 1.0, 50.0]];
-        for leap in leaps {
-            let last = leap[4];
-            let (at, _) = complaint(leap.iter().copied().chain(std::iter::repeat_n(last, 100)))
-                .unwrap_or_else(|| panic!("{leap:?}"));
-            assert!(at < 40, "{leap:?} {at}");
-        }
-    }
-
-    #[test]
-    fn a_relapse_below_the_start_is_found() {
-        let fall_and_rise =
-            (0..1000).map(|n| if n < 300 { (-f64::from(n) / 50.0).exp() } else { 0.8 });
-        let (at, reason) = complaint(fall_and_rise).unwrap();
-        assert!((340..370).contains(&at), "{at}");
-        assert!(matches!(reason, Reason::LostHalf { .. }), "{reason}");
+    /// Begins anew after a comparison in vain: the losses are not what they were, whatever the model.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { vain: self.vain.saturating_add(1), ..Self::default() };
     }
 }

@@ -1,6 +1,6 @@
 //! The guard in a state file.
 
-use super::{Fallback, Guard, LossWatch};
+use super::{ADAM, CUT, Comparison, Fallback, Guard, LossWatch};
 use wincode::{SchemaRead, SchemaWrite};
 
 /// Numbers of a guard; its vectors go with those of the optimizer.
@@ -8,13 +8,15 @@ use wincode::{SchemaRead, SchemaWrite};
 pub(crate) struct GuardNumbers {
     steps: u64,
     skipped: u64,
-    skipped_in_row: u32,
-    cuts: u32,
-    watch: [u64; 4],
-    losses: [f64; 10],
+    watch: LossWatch,
+    comparison: Option<Comparison>,
+    looking: bool,
+    caution: u8,
+    climbed: u32,
+    changed_at: u64,
+    due: bool,
     /// Per tensor, or empty before the first step.
     first_squares: Vec<Option<f64>>,
-    snapshot_at: u64,
     /// Rate, and steps of every tensor, of the Adam that took over.
     fallback: Option<(f64, Vec<u64>)>,
 }
@@ -22,13 +24,18 @@ pub(crate) struct GuardNumbers {
 impl GuardNumbers {
     /// Whether there is a point to go back to.
     pub(crate) fn has_begun(&self) -> bool {
-        self.steps > 0
+        !self.first_squares.is_empty()
     }
 
-    /// Whether what is kept per tensor is for a model of so many.
+    /// Whether these can be the numbers of a guard of a model of so many tensors.
     pub(crate) fn fits(&self, tensors: usize) -> bool {
         let squares = if self.has_begun() { tensors } else { 0 };
-        self.first_squares.len() == squares
+        (self.has_begun() || *self == Self::default())
+            && self.caution <= ADAM
+            && self.changed_at <= self.steps
+            && self.has_fallback() == (self.caution == ADAM)
+            && self.comparison.is_none_or(|comparison| comparison.is_open())
+            && self.first_squares.len() == squares
             && self.fallback.as_ref().is_none_or(|(_, steps)| steps.len() == tensors)
     }
 
@@ -39,43 +46,85 @@ impl GuardNumbers {
 }
 
 /// Number of a guard's vectors.
-pub(crate) const PARTS: usize = 4;
+pub(crate) const PARTS: usize = 3;
+
+/// Numbers of the guard in files of versions 7 to 9, which watched a running average of the loss. It had
+/// four vectors: the second one was an older snapshot.
+#[derive(Clone, Debug, SchemaRead)]
+pub(crate) struct EarlierNumbers {
+    steps: u64,
+    skipped: u64,
+    _skipped_in_row: u32,
+    cuts: u32,
+    _watch: [u64; 4],
+    _losses: [f64; 10],
+    first_squares: Vec<Option<f64>>,
+    _snapshot_at: u64,
+    fallback: Option<(f64, Vec<u64>)>,
+}
+
+/// Number of an earlier guard's vectors.
+pub(crate) const EARLIER_PARTS: usize = 4;
+
+impl From<EarlierNumbers> for GuardNumbers {
+    /// What had been done stays done, for a quiet time; the watch begins anew.
+    fn from(earlier: EarlierNumbers) -> Self {
+        let caution = match (&earlier.fallback, earlier.cuts) {
+            (Some(_), _) => ADAM,
+            (None, 0) => 0,
+            (None, _) => CUT,
+        };
+        Self {
+            steps: earlier.steps,
+            skipped: earlier.skipped,
+            caution,
+            climbed: caution.into(),
+            changed_at: if caution == 0 { 0 } else { earlier.steps },
+            first_squares: earlier.first_squares,
+            fallback: earlier.fallback,
+            ..Self::default()
+        }
+    }
+}
 
 impl Guard {
     /// Numbers and vectors; each vector is empty or `[P]`.
     pub(crate) fn memory(&self) -> (GuardNumbers, [&[f32]; PARTS]) {
-        let (watch, losses) = self.watch.numbers();
         let numbers = GuardNumbers {
             steps: self.steps,
             skipped: self.skipped,
-            skipped_in_row: self.skipped_in_row,
-            cuts: self.cuts,
-            watch,
-            losses,
+            watch: self.watch,
+            comparison: self.comparison,
+            looking: self.looking,
+            caution: self.caution,
+            climbed: self.climbed,
+            changed_at: self.changed_at,
+            due: self.due,
             first_squares: self.first_squares.clone(),
-            snapshot_at: self.snapshot_at,
             fallback: self.fallback.as_ref().map(|adam| (adam.rate, adam.steps.clone())),
         };
-        let [newer, older] = &self.snapshot;
         let adam = self.fallback.as_ref();
         let averages = adam.map_or(&[][..], |adam| &adam.averages);
         let mean_squares = adam.map_or(&[][..], |adam| &adam.mean_squares);
-        (numbers, [newer, older, averages, mean_squares])
+        (numbers, [&self.snapshot, averages, mean_squares])
     }
 
     /// Takes what [`memory`](Self::memory) gave.
     pub(crate) fn restore_memory(&mut self, numbers: &GuardNumbers, parts: [Vec<f32>; PARTS]) {
-        let [newer, older, averages, mean_squares] = parts;
+        let [snapshot, averages, mean_squares] = parts;
         *self = Self {
             config: self.config,
             steps: numbers.steps,
             skipped: numbers.skipped,
-            skipped_in_row: numbers.skipped_in_row,
-            cuts: numbers.cuts,
-            watch: LossWatch::from_numbers(numbers.watch, numbers.losses),
+            watch: numbers.watch,
+            comparison: numbers.comparison,
+            looking: numbers.looking,
+            caution: numbers.caution,
+            climbed: numbers.climbed,
+            changed_at: numbers.changed_at,
+            due: numbers.due,
             first_squares: numbers.first_squares.clone(),
-            snapshot_at: numbers.snapshot_at,
-            snapshot: [newer, older],
+            snapshot,
             fallback: numbers.fallback.clone().map(|(rate, steps)| Fallback {
                 rate,
                 steps,

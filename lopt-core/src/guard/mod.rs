@@ -1,101 +1,56 @@
-//! The guard: watches a learned optimizer and takes the model back when it diverges.
+//! The guard: watches a learned optimizer and takes the model back when the optimizer has spoilt it.
 //!
-//! A gradient or loss that is not finite leaves the step out. When that goes on, when the averaged
-//! loss stays above its beginning or loses half of what was won, or (without a loss) when the
-//! parameters grow beyond all measure, the model goes back to where it was best and the networks
-//! begin anew with steps a tenth as long; when that does not help, Adam takes over. `docs/guard.md`
-//! has the numbers and what they were chosen by. Steps are capped relative to the size of the
-//! parameters inside the networks themselves (`scale.rs`).
+//! A step without a finite gradient and loss is left out. When a run looks lost, gradients are taken
+//! by turns at the best point so far and where the model is; if the best point is better, the model
+//! goes back to it and the optimizer begins anew: first as before, soon after with shorter steps, then
+//! as Adam. Every quiet time takes one of these measures back. `docs/guard.md` has the numbers. Steps
+//! are capped relative to the size of the parameters inside the networks themselves (`scale.rs`).
 
+mod comparison;
+mod config;
+mod decision;
 mod event;
 mod fallback;
+mod growth;
 mod loss_watch;
 mod memory;
+#[cfg(test)]
+mod streams;
 
 use crate::layout::Layout;
-pub use event::{GuardEvent, Reason};
+use comparison::{Comparison, Standing};
+pub use config::{GuardConfig, GuardError};
+pub use decision::Decision;
+use decision::{ADAM, Action};
+pub use event::{GuardEvent, Reason, Stage};
 use fallback::Fallback;
-use loss_watch::LossWatch;
-pub(crate) use memory::{GuardNumbers, PARTS};
+use growth::{size, sum_of_squares};
+use loss_watch::{Finding, LossWatch};
+pub(crate) use memory::{EARLIER_PARTS, EarlierNumbers, GuardNumbers, PARTS};
 
-/// How the guard behaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct GuardConfig {
-    /// Factor of the step length at each cut, more than 0 and at most 1.
-    pub cut: f32,
-    /// Cuts before Adam takes over; none if the loss was never lowered.
-    pub cuts: u32,
-    /// Adam's learning rate, a positive number.
-    pub fallback_rate: f64,
-    /// Steps in a row without a finite gradient and loss that count as divergence.
-    pub most_skipped: u32,
-    /// Least number of steps between two snapshots of the parameters.
-    pub snapshot_every: u64,
-    /// Without a loss: largest root mean square of the parameters that are trained, in units of what it was at first
-    /// or of one, whichever is larger; at least 1, infinite for no limit.
-    pub most_growth: f64,
+/// All that a guard is shown of a step before it is taken.
+pub(crate) struct Shown<'a> {
+    pub layout: &'a Layout,
+    /// `[P]`, as they are.
+    pub params: &'a [f32],
+    /// `[P]`, where the optimizer takes gradients.
+    pub attended: &'a [f32],
+    /// Which tensors take part.
+    pub counts: &'a dyn Fn(usize) -> bool,
+    /// `[P]`.
+    pub grads: &'a [f32],
+    /// The complaint about a gradient that cannot be used.
+    pub gradient: Result<(), String>,
+    /// Where the gradient was taken.
+    pub loss: Option<f32>,
 }
 
-impl GuardConfig {
-    /// Checks ranges.
-    ///
-    /// # Errors
-    ///
-    /// Names the first setting that is out of range.
-    pub fn validate(&self) -> Result<(), GuardError> {
-        let cut = f64::from(self.cut);
-        let settings = [
-            ("cut", cut, cut > 0.0 && cut <= 1.0, "more than 0 and at most 1"),
-            (
-                "fallback_rate",
-                self.fallback_rate,
-                self.fallback_rate > 0.0 && self.fallback_rate.is_finite(),
-                "a positive number",
-            ),
-            ("most_growth", self.most_growth, self.most_growth >= 1.0, "at least 1"),
-        ];
-        match settings.into_iter().find(|(_, _, fits, _)| !fits) {
-            Some((what, value, _, expected)) => Err(GuardError { what, value, expected }),
-            None => Ok(()),
-        }
+impl Shown<'_> {
+    /// Whether a point is finite where it takes part.
+    fn is_finite(&self, point: &[f32]) -> bool {
+        let ranges = self.layout.ranges().enumerate().filter(|(t, _)| (self.counts)(*t));
+        ranges.flat_map(|(_, range)| &point[range]).all(|x| x.is_finite())
     }
-}
-
-/// A setting of a guard that is out of range.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the guard's {what} is {value}, expected {expected}")]
-pub struct GuardError {
-    /// Which setting.
-    pub what: &'static str,
-    /// Its value.
-    pub value: f64,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl Default for GuardConfig {
-    fn default() -> Self {
-        Self {
-            cut: 0.1,
-            cuts: 1,
-            fallback_rate: 1e-3,
-            most_skipped: 10,
-            snapshot_every: 20,
-            most_growth: 1000.0,
-        }
-    }
-}
-
-/// What to do with a step.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    /// Go on.
-    Step,
-    /// Leave it out.
-    Skip,
-    /// Go back to the snapshot and begin anew, leaving this gradient out.
-    Restart,
 }
 
 /// Memory of the guard of one model.
@@ -105,19 +60,29 @@ pub(crate) struct Guard {
     /// Steps asked for.
     steps: u64,
     skipped: u64,
-    skipped_in_row: u32,
-    cuts: u32,
     watch: LossWatch,
+    comparison: Option<Comparison>,
+    /// Whether the next gradient is to be taken at the snapshot.
+    looking: bool,
+    /// Full steps, full steps after a restore, shorter ones, Adam.
+    caution: u8,
+    /// How often caution has grown by one.
+    climbed: u32,
+    /// Step at which caution last changed.
+    changed_at: u64,
+    /// Whether a snapshot is to be taken at the next loss that is low enough.
+    due: bool,
     /// Sum of the squares of every tensor's parameters before its first step, `[T]`.
     first_squares: Vec<Option<f64>>,
-    /// Step of the last snapshot.
-    snapshot_at: u64,
-    /// `[P]` each: where to go back to; the second one, older, only where there is no loss.
-    snapshot: [Vec<f32>; 2],
+    /// `[P]`: where to go back to; empty before the first step.
+    snapshot: Vec<f32>,
     fallback: Option<Fallback>,
     /// Events of the step under way.
     events: Vec<GuardEvent>,
 }
+
+/// Caution at which the networks' steps are cut.
+const CUT: u8 = 2;
 
 impl Guard {
     pub(crate) fn new(config: GuardConfig) -> Self {
@@ -125,26 +90,37 @@ impl Guard {
             config,
             steps: 0,
             skipped: 0,
-            skipped_in_row: 0,
-            cuts: 0,
             watch: LossWatch::default(),
+            comparison: None,
+            looking: false,
+            caution: 0,
+            climbed: 0,
+            changed_at: 0,
+            due: false,
             first_squares: Vec::new(),
-            snapshot_at: 0,
-            snapshot: [Vec::new(), Vec::new()],
+            snapshot: Vec::new(),
             fallback: None,
             events: Vec::new(),
         }
     }
 
-    /// Factor of the step length.
+    /// Factor of the networks' steps.
     pub(crate) fn multiplier(&self) -> f32 {
-        let cuts = self.cuts.min(self.config.cuts);
-        self.config.cut.powi(i32::try_from(cuts).unwrap_or(i32::MAX))
+        self.multiplier_at(self.caution)
     }
 
-    /// Steps left out because a gradient or the loss was not finite.
+    fn multiplier_at(&self, caution: u8) -> f32 {
+        if caution == CUT { self.config.cut } else { 1.0 }
+    }
+
+    /// Steps left out.
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Where the next gradient is to be taken, if not where the optimizer says.
+    pub(crate) fn looks_at(&self) -> Option<&[f32]> {
+        self.looking.then_some(&self.snapshot)
     }
 
     /// The optimizer that took over.
@@ -162,162 +138,237 @@ impl Guard {
         std::mem::take(&mut self.events)
     }
 
-    /// Judges a step before it is taken. `params`: as they are; `counts`: which tensors take part;
-    /// `gradient`: the complaint about the
-    /// gradient, if it cannot be used; `loss`: where the gradient was taken.
-    pub(crate) fn judge(
+    /// Notes how large tensors are that take part for the first time, and that there is nothing older to
+    /// go back to. Changes nothing when called again.
+    pub(crate) fn begin(
         &mut self,
         layout: &Layout,
         params: &[f32],
         counts: impl Fn(usize) -> bool,
-        gradient: Result<(), String>,
-        loss: Option<f32>,
-    ) -> Verdict {
-        self.steps += 1;
-        if self.steps == 1 {
-            self.snapshot[0] = params.to_vec();
+    ) {
+        if self.first_squares.is_empty() {
+            self.snapshot = params.to_vec();
             self.first_squares = vec![None; layout.tensor_count()];
         }
-        self.note_beginnings(layout, params, &counts);
-        let wrong = match (gradient, loss) {
-            (Err(what), _) => Some(Reason::Gradient { what }),
+        let tensors = layout.ranges().zip(&mut self.first_squares).enumerate();
+        for (_, (range, first)) in tensors.filter(|(t, (_, first))| first.is_none() && counts(*t)) {
+            let params = &params[range.clone()];
+            *first = Some(sum_of_squares(params));
+            self.snapshot[range].copy_from_slice(params);
+        }
+    }
+
+    /// Judges a step before it is taken, after [`begin`](Self::begin). Changes nothing but what the
+    /// guard knows of the run: [`apply`](Self::apply) acts.
+    pub(crate) fn judge(&mut self, shown: &Shown<'_>) -> Decision {
+        let wrong = match (&shown.gradient, shown.loss) {
+            (Err(what), _) => Some(Reason::Gradient { what: what.clone() }),
             (Ok(()), Some(value)) if !value.is_finite() => Some(Reason::Loss { value }),
             _ => None,
         };
-        if let Some(reason) = wrong {
-            self.skipped += 1;
-            self.skipped_in_row += 1;
-            if self.skipped_in_row < self.config.most_skipped || self.fallback.is_some() {
-                self.events.push(GuardEvent::Skipped { step: self.steps, reason });
-                return Verdict::Skip;
+        // without a loss a gradient that can be used is as good as any other
+        let loss = match wrong {
+            Some(_) => f64::INFINITY,
+            None => shown.loss.map_or(0.0, |loss| self.watch.clipped(loss)),
+        };
+        if self.looking {
+            if let Some(comparison) = &mut self.comparison {
+                comparison.take_best(loss);
             }
-            return self.go_back(layout, reason);
+            return Decision::new(Action::Skip, self.caution);
         }
-        self.skipped_in_row = 0;
-        if self.fallback.is_some() {
-            return Verdict::Step;
+        if let Some(reason) = &wrong {
+            self.events.push(GuardEvent::Skipped { step: self.now(), reason: reason.clone() });
+            if !(shown.is_finite(shown.params) && shown.is_finite(shown.attended)) {
+                return self.restore(1, Reason::Parameters);
+            }
         }
-        match loss {
-            Some(loss) => match self.watch.take(f64::from(loss)) {
-                Err(reason) => return self.go_back(layout, reason),
-                Ok(better) => {
-                    let due = self.snapshot_at.saturating_add(self.config.snapshot_every);
-                    if better && self.steps >= due {
-                        self.snapshot_at = self.steps;
-                        self.snapshot[0].copy_from_slice(params);
+        let action = if wrong.is_some() { Action::Skip } else { Action::Step };
+        let mut decision = Decision::new(action, self.caution);
+        if let Some(comparison) = &mut self.comparison {
+            let (standing, levels) = (comparison.end_round(loss), comparison.levels());
+            match standing {
+                Standing::Open => decision.look = true,
+                Standing::Beaten => {
+                    let reason = wrong.unwrap_or(comparison.reason());
+                    return self.restore(levels, reason);
+                }
+                Standing::Unclear => {
+                    self.comparison = None;
+                    self.watch.go_on();
+                }
+                Standing::Even => {
+                    let of_losses = comparison.is_of_losses();
+                    self.comparison = None;
+                    if of_losses && wrong.is_none() {
+                        self.watch.begin_anew();
+                        decision.keep = true;
                     }
                 }
-            },
-            None if self.watch.seen == 0 && self.steps.is_multiple_of(EVERY_WITHOUT_LOSS) => {
-                return self.judge_size(layout, params, counts);
+            }
+            return decision;
+        }
+        if wrong.is_some() {
+            self.compare(Comparison::of_not_finite(), &mut decision);
+            return decision;
+        }
+        if self.now() == NOTICED {
+            self.notice_stillness(shown);
+        }
+        match shown.loss {
+            Some(loss) => self.watch_loss(loss, &mut decision),
+            None if self.watch.is_empty() && self.now().is_multiple_of(EVERY_WITHOUT_LOSS) => {
+                match self.judge_size(shown) {
+                    Ok(keep) => decision.keep = keep,
+                    Err(reason) => return self.restore(1, reason),
+                }
             }
             None => {}
         }
-        Verdict::Step
+        self.ease(&mut decision);
+        decision
     }
 
-    /// Of the tensors that take part for the first time: how large they are, and that there is
-    /// nothing older to go back to.
-    fn note_beginnings(&mut self, layout: &Layout, params: &[f32], counts: impl Fn(usize) -> bool) {
-        let tensors = layout.ranges().zip(&mut self.first_squares).enumerate();
-        for (_, (range, first)) in tensors.filter(|(t, (_, first))| first.is_none() && counts(*t)) {
-            *first = Some(sum_of_squares(&params[range.clone()]));
-            for snapshot in self.snapshot.iter_mut().filter(|snapshot| !snapshot.is_empty()) {
-                snapshot[range.clone()].copy_from_slice(&params[range.clone()]);
+    /// Acts on a decision, be it of this guard or of that of another replica. Returns whether the
+    /// networks have to begin anew.
+    pub(crate) fn apply(
+        &mut self,
+        decision: Decision,
+        layout: &Layout,
+        params: &mut [f32],
+    ) -> bool {
+        self.steps = self.now();
+        if decision.keep {
+            self.snapshot.copy_from_slice(params);
+        }
+        let restores = decision.action == Action::Restore;
+        if restores {
+            self.write_snapshot(layout, params);
+        }
+        self.skipped = self.skipped.saturating_add(u64::from(!decision.takes_step()));
+        (self.looking, self.caution) = (decision.look, decision.caution);
+        let had_adam = self.fallback.is_some();
+        if self.caution < ADAM {
+            self.fallback = None;
+        } else if restores || !had_adam {
+            self.fallback = Some(Fallback::new(self.config.fallback_rate, layout));
+        }
+        restores || (had_adam && self.caution < ADAM)
+    }
+
+    /// Number of the step under way.
+    fn now(&self) -> u64 {
+        self.steps.saturating_add(1)
+    }
+
+    fn compare(&mut self, comparison: Comparison, decision: &mut Decision) {
+        (self.comparison, self.due, decision.look) = (Some(comparison), false, true);
+    }
+
+    fn watch_loss(&mut self, loss: f32, decision: &mut Decision) {
+        match self.watch.take(loss) {
+            Finding::Best => self.due = true,
+            Finding::Lost { exploded, risen, levels, reason } => {
+                self.events.push(GuardEvent::Compared { step: self.now(), reason });
+                self.compare(Comparison::of_losses(exploded, risen, levels), decision);
             }
+            Finding::Nothing => {}
+        }
+        // the model may just be about to leave the best block behind
+        if self.due && f64::from(loss) <= self.watch.lowest() {
+            (self.due, decision.keep) = (false, true);
         }
     }
 
-    /// Without a loss: by the size of the parameters of the tensors that take part.
-    fn judge_size(
-        &mut self,
-        layout: &Layout,
-        params: &[f32],
-        counts: impl Fn(usize) -> bool,
-    ) -> Verdict {
-        let tensors = layout.ranges().zip(&self.first_squares).enumerate();
+    /// Without a loss: whether the parameters are to become the snapshot, or the tensors that take part have
+    /// grown beyond all measure.
+    fn judge_size(&self, shown: &Shown<'_>) -> Result<bool, Reason> {
+        let tensors = shown.layout.ranges().zip(&self.first_squares).enumerate();
         let (mut first, mut parameters) = (0.0, 0);
-        for (_, (range, squares)) in tensors.filter(|(t, _)| counts(*t)) {
+        for (_, (range, squares)) in tensors.filter(|(t, _)| (shown.counts)(*t)) {
             first += squares.unwrap_or_default();
             parameters += range.len();
         }
         let first_size = (first / parameters.max(1) as f64).sqrt();
-        let size = size(layout, params, counts);
+        let size = size(shown.layout, shown.params, shown.counts);
         let limit = self.config.most_growth * first_size.max(1.0);
         // a NaN is no size to stay below
-        if size < limit {
-            let every = self.config.snapshot_every.saturating_mul(10);
-            if self.steps >= self.snapshot_at.saturating_add(every) {
-                self.snapshot_at = self.steps;
-                let [newer, older] = &mut self.snapshot;
-                older.clone_from(newer);
-                newer.copy_from_slice(params);
-            }
-            return Verdict::Step;
+        let stays_below = size < limit;
+        if !stays_below {
+            return Err(Reason::Grown { size, limit });
         }
-        self.go_back(layout, Reason::Grown { size, limit })
+        Ok(self.now().is_multiple_of(KEEP_WITHOUT_LOSS) && size < limit / FAR_FROM_LIMIT)
     }
 
-    fn go_back(&mut self, layout: &Layout, reason: Reason) -> Verdict {
-        // weights that have won nothing get no second try
-        let last = self.watch.has_won_nothing() || self.cuts >= self.config.cuts;
-        self.cuts = if last { self.config.cuts.saturating_add(1) } else { self.cuts + 1 };
-        self.skipped_in_row = 0;
-        self.watch.restart();
-        let step = self.steps;
-        self.events.push(if last {
-            let rate = self.config.fallback_rate;
-            self.fallback = Some(Fallback::new(rate, layout));
-            GuardEvent::TookOver { step, rate, reason }
-        } else {
-            GuardEvent::CutBack { step, multiplier: self.multiplier(), reason }
-        });
-        Verdict::Restart
+    /// Goes back, more careful by so many levels.
+    fn restore(&mut self, levels: u8, reason: Reason) -> Decision {
+        let caution = self.caution.saturating_add(levels).min(ADAM);
+        self.climbed = self.climbed.saturating_add(u32::from(levels));
+        self.changed_at = self.now();
+        (self.comparison, self.due) = (None, false);
+        self.watch.restored();
+        let stage = self.stage(caution);
+        self.events.push(GuardEvent::Restored { step: self.now(), stage, reason });
+        Decision::new(Action::Restore, caution)
     }
 
-    /// Where the model was when all was well. Without a loss the newer snapshot may already be on
-    /// the way to disaster. Tensors that never took part are left alone.
-    pub(crate) fn restore(&self, layout: &Layout, params: &mut [f32]) {
-        let [newer, older] = &self.snapshot;
-        let from = if self.watch.start == 0.0 && !older.is_empty() { older } else { newer };
+    /// Where the model was when all was well. Tensors that never took part are left alone.
+    fn write_snapshot(&self, layout: &Layout, params: &mut [f32]) {
         for (range, _) in layout.ranges().zip(&self.first_squares).filter(|(_, s)| s.is_some()) {
-            params[range.clone()].copy_from_slice(&from[range]);
+            params[range.clone()].copy_from_slice(&self.snapshot[range]);
+        }
+    }
+
+    /// Takes a measure back after a quiet time.
+    fn ease(&mut self, decision: &mut Decision) {
+        let doublings = self.climbed.saturating_sub(1).min(MOST_DOUBLINGS);
+        let quiet = self.config.quiet.saturating_mul(1 << doublings);
+        let is_quiet = self.comparison.is_none() && !self.watch.looks_lost();
+        if self.caution == 0 || !is_quiet || self.now().saturating_sub(self.changed_at) < quiet {
+            return;
+        }
+        self.changed_at = self.now();
+        decision.caution = self.caution - 1;
+        let stage = self.stage(decision.caution);
+        if stage != self.stage(self.caution) {
+            self.events.push(GuardEvent::Eased { step: self.now(), stage });
+        }
+        // what Adam has reached is not to be lost to networks that begin anew
+        decision.keep |= self.caution == ADAM;
+    }
+
+    fn stage(&self, caution: u8) -> Stage {
+        match caution {
+            ADAM => Stage::Adam { rate: self.config.fallback_rate },
+            _ => Stage::Networks { multiplier: self.multiplier_at(caution) },
+        }
+    }
+
+    /// Tells if nothing has moved since the beginning.
+    fn notice_stillness(&mut self, shown: &Shown<'_>) {
+        let (mut way, mut squares, mut pushed) = (0.0, 0.0, false);
+        for (_, range) in shown.layout.ranges().enumerate().filter(|(t, _)| (shown.counts)(*t)) {
+            pushed |= shown.grads[range.clone()].iter().any(|&g| g != 0.0);
+            for (&now, &then) in shown.params[range.clone()].iter().zip(&self.snapshot[range]) {
+                way += (f64::from(now) - f64::from(then)).powi(2);
+                squares += f64::from(then).powi(2);
+            }
+        }
+        if pushed && way <= STILL * STILL * squares {
+            self.events.push(GuardEvent::NothingMoves { step: self.now() });
         }
     }
 }
 
+/// Step at which it is told if nothing has moved, before the first snapshot; and how far, in units of the
+/// size of the parameters, is not at all.
+const NOTICED: u64 = 30;
+const STILL: f64 = 1e-5;
+/// Steps between two snapshots without a loss, a multiple of those between two looks at the size.
+const KEEP_WITHOUT_LOSS: u64 = 200;
+/// So much smaller than the limit the parameters of a snapshot without a loss are.
+const FAR_FROM_LIMIT: f64 = 100.0;
+/// Doublings of the quiet time that count.
+const MOST_DOUBLINGS: u32 = 40;
 /// Steps between two looks at the size of the parameters.
 const EVERY_WITHOUT_LOSS: u64 = 10;
-
-/// Root mean square of the tensors for which `counts` says so.
-fn size(layout: &Layout, params: &[f32], counts: impl Fn(usize) -> bool) -> f64 {
-    let (mut squares, mut parameters, mut run) = (0.0, 0, 0..0);
-    for (_, range) in layout.ranges().enumerate().filter(|(t, _)| counts(*t)) {
-        parameters += range.len();
-        if range.start == run.end {
-            run.end = range.end;
-        } else {
-            squares += sum_of_squares(&params[std::mem::replace(&mut run, range)]);
-        }
-    }
-    squares += sum_of_squares(&params[run]);
-    (squares / parameters.max(1) as f64).sqrt()
-}
-
-fn sum_of_squares(params: &[f32]) -> f64 {
-    // lanes let the compiler vectorise
-    const LANES: usize = 16;
-    let (chunks, rest) = params.as_chunks::<LANES>();
-    let mut sums = [0.0_f32; LANES];
-    let mut total = 0.0_f64;
-    for block in chunks.chunks(1024) {
-        for chunk in block {
-            for lane in 0..LANES {
-                sums[lane] += chunk[lane] * chunk[lane];
-            }
-        }
-        total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
-        sums = [0.0; LANES];
-    }
-    total + rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>()
-}

@@ -4,10 +4,12 @@
 
 mod clipping;
 mod config;
+mod decide;
 #[cfg(feature = "cubecl")]
 mod device;
 mod engine;
 mod groups;
+mod listener;
 mod saved;
 mod state_error;
 
@@ -18,7 +20,7 @@ pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
 
-use crate::guard::{Guard, GuardEvent, Verdict};
+use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
@@ -27,8 +29,7 @@ use crate::tensor_step::TensorStep;
 use crate::weights::{Weights, WeightsError};
 use engine::Engine;
 use groups::TensorSettings;
-use std::fmt;
-use std::sync::Arc;
+use listener::Listener;
 
 /// A learned optimizer with everything that users have with AdamW, and a guard.
 ///
@@ -86,6 +87,15 @@ pub struct Given<'a> {
     /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may be written to,
     /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
     pub has_gradient: &'a [bool],
+    /// What the guard of one replica [decided](LearnedOptimizer::decide) about this step for all of them;
+    /// the guard here then does the same. `None`: it decides for itself.
+    pub decision: Option<Decision>,
+}
+
+impl Given<'_> {
+    fn has(&self, tensor: usize) -> bool {
+        self.has_gradient.get(tensor).is_none_or(|&has| has)
+    }
 }
 
 impl LearnedOptimizer {
@@ -132,7 +142,7 @@ impl LearnedOptimizer {
             multiplier: 1.0,
             compact: config.compact_state,
             guard: config.guard.map(Guard::new),
-            listener: Listener(None),
+            listener: Listener::none(),
             observed: None,
             taken: 0,
             clipped: Vec::new(),
@@ -143,7 +153,7 @@ impl LearnedOptimizer {
     /// Calls a function at every event of the guard. Events also go to `tracing`, as warnings.
     #[must_use]
     pub fn on_event(mut self, listener: impl Fn(&GuardEvent) + Send + Sync + 'static) -> Self {
-        self.listener = Listener(Some(Arc::new(listener)));
+        self.listener = Listener::new(listener);
         self
     }
 
@@ -184,13 +194,14 @@ impl LearnedOptimizer {
         self.taken
     }
 
-    /// Steps that the guard left out as a gradient or a loss was not finite, or a gradient too long.
+    /// Steps that the guard left out: a gradient or a loss was not finite, a gradient too long, or it was
+    /// taken at the best point so far, to compare.
     #[must_use]
     pub fn skipped_steps(&self) -> u64 {
         self.guard.as_ref().map_or(0, Guard::skipped)
     }
 
-    /// Whether Adam has taken over.
+    /// Whether Adam is at work.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.fallback().is_some())
@@ -244,32 +255,21 @@ impl LearnedOptimizer {
         given: Given<'_>,
     ) -> Result<(), StepError> {
         let loss = self.observed.take().or(given.loss);
-        check_lengths(self.engine.layout(), params, grads)?;
-        let (expected, got) = (self.settings.len(), given.has_gradient.len());
-        if got != 0 && got != expected {
-            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
+        self.check_given(params, grads, given)?;
+        let usable = self.check_and_clip(grads, given);
+        let decision = match (&self.guard, given.decision) {
+            (None, _) => usable.map(|()| Decision::STEP)?,
+            (Some(_), Some(shared)) if !shared.takes_step() => shared,
+            (Some(_), Some(shared)) => usable.map(|()| shared)?,
+            (Some(_), None) => self.judge(params, grads, usable, Given { loss, ..given }),
+        };
+        if self.acted(decision, params, given) {
+            self.engine.reset();
         }
-        let has_gradient = |t: usize| given.has_gradient.get(t).is_none_or(|&has| has);
-        let usable = self.check_and_clip(grads, has_gradient);
-        match &mut self.guard {
-            Some(guard) => {
-                let usable = usable.map_err(|error| error.to_string());
-                let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
-                let verdict = guard.judge(self.engine.layout(), params, counts, usable, loss);
-                self.listener.tell(guard.take_events());
-                match verdict {
-                    Verdict::Step => {}
-                    Verdict::Skip => return Ok(()),
-                    Verdict::Restart => {
-                        guard.restore(self.engine.layout(), params);
-                        self.engine.reset();
-                        return Ok(());
-                    }
-                }
-            }
-            None => usable?,
+        if !decision.takes_step() {
+            return Ok(());
         }
-        self.prepare(has_gradient);
+        self.prepare(given);
         self.decay(params);
         let grads = if self.clipping.is_off() { grads } else { &self.clipped };
         self.taken += 1;
@@ -283,15 +283,25 @@ impl LearnedOptimizer {
         Ok(())
     }
 
+    fn check_given(
+        &self,
+        params: &[f32],
+        grads: &[f32],
+        given: Given<'_>,
+    ) -> Result<(), StepError> {
+        check_lengths(self.engine.layout(), params, grads)?;
+        let (expected, got) = (self.settings.len(), given.has_gradient.len());
+        if got != 0 && got != expected {
+            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
+        }
+        Ok(())
+    }
+
     /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
     /// be limited. What is long only before that does no harm; frozen tensors are not looked at.
-    fn check_and_clip(
-        &mut self,
-        grads: &[f32],
-        has_gradient: impl Fn(usize) -> bool,
-    ) -> Result<(), StepError> {
+    fn check_and_clip(&mut self, grads: &[f32], given: Given<'_>) -> Result<(), StepError> {
         let layout = self.engine.layout();
-        let counts = |t: usize| !self.settings[t].frozen && has_gradient(t);
+        let counts = |t: usize| !self.settings[t].frozen && given.has(t);
         check_present(layout, grads, counts)?;
         if self.clipping.is_off() {
             return check_norms(layout, grads, counts);
@@ -301,16 +311,13 @@ impl LearnedOptimizer {
     }
 
     /// How every tensor takes part in the next step.
-    fn prepare(&mut self, has_gradient: impl Fn(usize) -> bool) {
-        let cut = match &self.guard {
-            Some(guard) if guard.fallback().is_none() => guard.multiplier(),
-            _ => 1.0,
-        };
+    fn prepare(&mut self, given: Given<'_>) {
+        let cut = self.guard.as_ref().map_or(1.0, Guard::multiplier);
         let all = self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut;
         self.tensors.clear();
         self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
             multiplier: all * own.multiplier,
-            held: own.frozen || !has_gradient(t),
+            held: own.frozen || !given.has(t),
         }));
     }
 
@@ -341,7 +348,11 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        if self.has_fallen_back() { params } else { self.engine.attended(params) }
+        match self.guard.as_ref().and_then(Guard::looks_at) {
+            Some(snapshot) => snapshot,
+            None if self.has_fallen_back() => params,
+            None => self.engine.attended(params),
+        }
     }
 
     fn observe(&mut self, loss: f32) -> bool {
@@ -376,27 +387,4 @@ fn expect_multiplier(multiplier: f32) {
         is_multiplier(multiplier),
         "expected a finite multiplier of at least 0, got {multiplier}"
     );
-}
-
-/// Who is told of events.
-#[derive(Clone)]
-struct Listener(Option<Arc<Callback>>);
-
-type Callback = dyn Fn(&GuardEvent) + Send + Sync;
-
-impl Listener {
-    fn tell(&self, events: Vec<GuardEvent>) {
-        for event in events {
-            tracing::warn!(target: "lopt::guard", "{event}");
-            if let Some(listener) = &self.0 {
-                listener(&event);
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Listener" } else { "no listener" })
-    }
 }

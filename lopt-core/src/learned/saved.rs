@@ -7,11 +7,12 @@
 //! memory is taken. Groups, schedule, clipping and weight decay are the caller's and not in the file, as
 //! in other optimizers.
 //!
-//! A version belongs to what the memory is. Versions 7 and 8 had header and memory in one, without names.
+//! A version belongs to what the memory is. Versions 7 and 8 had header and memory in one, without names;
+//! up to 9 the guard watched other things.
 
 use super::engine::Counters;
 use super::{LearnedOptimizer, StateError};
-use crate::guard::GuardNumbers;
+use crate::guard::{self, EarlierNumbers, GuardNumbers};
 use crate::header::{read_header, split_length, with_length, write_header};
 use crate::layout::TensorShape;
 use crate::positional::{self, next};
@@ -22,7 +23,7 @@ use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// Optimizers of before forget other things.
 const OLDEST: u32 = 7;
 /// Envelope and header of a model of very many tensors with long names.
@@ -50,6 +51,33 @@ struct Memory {
     guard: Option<GuardNumbers>,
 }
 
+/// The same in version 9.
+#[derive(SchemaRead)]
+struct EarlierMemory {
+    taken: u64,
+    multiplier: f32,
+    counters: Counters,
+    guard: Option<EarlierNumbers>,
+}
+
+impl From<EarlierMemory> for Memory {
+    fn from(EarlierMemory { taken, multiplier, counters, guard }: EarlierMemory) -> Self {
+        Self { taken, multiplier, counters, guard: guard.map(Into::into) }
+    }
+}
+
+/// Header, memory and vectors of version 9 and later ones.
+fn by_names(payload: &[u8], version: u32) -> Result<(Header, Memory, &[u8]), StateError> {
+    let (header, rest) = read_header(payload)?;
+    let (memory, floats) = split_length(rest).ok_or(StateError::Contents)?;
+    let wire = positional::Wire::new();
+    let memory = match version {
+        9 => wincode::config::deserialize_exact::<EarlierMemory, _>(memory, wire).map(Into::into),
+        _ => wincode::config::deserialize_exact(memory, wire),
+    };
+    Ok((header, memory.map_err(|_| StateError::Contents)?, floats))
+}
+
 /// Header, memory and vectors of versions 7 and 8.
 fn from_positions(payload: &[u8], version: u32) -> Option<(Header, Memory, &[u8])> {
     let (mut rest, floats) = split_length(payload)?;
@@ -72,7 +100,7 @@ fn from_positions(payload: &[u8], version: u32) -> Option<(Header, Memory, &[u8]
             },
             _ => next(from)?,
         },
-        guard: next(from)?,
+        guard: next::<Option<EarlierNumbers>>(from)?.map(Into::into),
     };
     let lengths = next(from)?;
     let header = Header { config, fingerprint, averaging, compact, tensors, lengths };
@@ -163,21 +191,17 @@ impl LearnedOptimizer {
     #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
     pub fn from_bytes(&mut self, bytes: &[u8]) -> Result<Vec<f32>, StateError> {
         let (version, payload) = unseal(bytes, MAGIC, OLDEST..=VERSION)?;
-        let (header, memory, floats) = if version < VERSION {
-            from_positions(payload, version).ok_or(StateError::Contents)?
-        } else {
-            let (header, rest) = read_header(payload)?;
-            let (memory, floats) = split_length(rest).ok_or(StateError::Contents)?;
-            let memory = wincode::config::deserialize_exact(memory, positional::Wire::new())
-                .map_err(|_| StateError::Contents)?;
-            (header, memory, floats)
+        let (header, memory, floats) = match version {
+            7 | 8 => from_positions(payload, version).ok_or(StateError::Contents)?,
+            _ => by_names(payload, version)?,
         };
+        let guard_parts = if version < 10 { guard::EARLIER_PARTS } else { guard::PARTS };
         self.compare(&header, memory.guard.is_some())?;
         if !super::is_multiplier(memory.multiplier) {
             return Err(StateError::Contents);
         }
         let networks = self.engine.lengths(&memory.counters)?;
-        let lengths = self.expected_lengths(&header, &memory, &networks)?;
+        let lengths = self.expected_lengths(&header, &memory, &networks, guard_parts)?;
         if floats.len() != 4 * lengths.iter().sum::<usize>() {
             return Err(StateError::Contents);
         }
@@ -186,8 +210,11 @@ impl LearnedOptimizer {
         let params = parts.next().ok_or(StateError::Contents)?;
         let networks: Vec<Vec<f32>> = parts.by_ref().take(networks.len()).collect();
         if let (Some(guard), Some(numbers)) = (&mut self.guard, &memory.guard) {
-            guard
-                .restore_memory(numbers, std::array::from_fn(|_| parts.next().unwrap_or_default()));
+            let snapshot = parts.next().unwrap_or_default();
+            // without the older snapshot
+            let mut adam = parts.skip(guard_parts - guard::PARTS);
+            let [averages, squares] = std::array::from_fn(|_| adam.next().unwrap_or_default());
+            guard.restore_memory(numbers, [snapshot, averages, squares]);
         }
         self.engine.restore(&memory.counters, &networks);
         (self.taken, self.multiplier) = (memory.taken, memory.multiplier);
@@ -243,6 +270,7 @@ impl LearnedOptimizer {
         header: &Header,
         memory: &Memory,
         networks: &[usize],
+        guard_parts: usize,
     ) -> Result<Vec<usize>, StateError> {
         let parameters = self.layout().len();
         let mut lengths = vec![parameters];
@@ -253,13 +281,13 @@ impl LearnedOptimizer {
             for &given in header.lengths.get(fixed..).unwrap_or_default() {
                 lengths.push(if given == 0 { 0 } else { parameters });
             }
-            if lengths.len() != fixed + crate::guard::PARTS {
+            if lengths.len() != fixed + guard_parts {
                 return Err(StateError::Contents);
             }
         }
         let same = lengths.iter().map(|&n| n as u64).eq(header.lengths.iter().copied());
         let adam = memory.guard.as_ref().is_some_and(GuardNumbers::has_fallback);
-        let has_adam = lengths[fixed..].iter().skip(2).all(|&n| n == parameters);
+        let has_adam = lengths[fixed..].iter().rev().take(2).all(|&n| n == parameters);
         let begun = memory.guard.as_ref().is_some_and(GuardNumbers::has_begun);
         let has_snapshot = lengths.get(fixed) == Some(&parameters);
         let fits = memory.guard.as_ref().is_none_or(|numbers| numbers.fits(self.settings.len()));

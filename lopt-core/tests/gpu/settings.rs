@@ -27,7 +27,7 @@ fn present(step: u64) -> [bool; 4] {
 
 fn on_host(optimizer: &mut LearnedOptimizer, params: &mut [f32], step: u64) {
     let grads = gradients(&model(), 6, step);
-    let given = Given { loss: None, has_gradient: &present(step) };
+    let given = Given { has_gradient: &present(step), ..Given::default() };
     optimizer.step_given(params, &grads, given).unwrap();
 }
 
@@ -136,7 +136,7 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
                 params = device.bare().upload(&theta).unwrap();
             }
             let grads = gradients(&model(), 8, step);
-            let given = Given { loss: None, has_gradient: &has };
+            let given = Given { has_gradient: &has, ..Given::default() };
             host.step_given(&mut theta, &grads, given).unwrap();
             let grads = device.bare().upload(&grads).unwrap();
             device.step(&params, &grads, &has).unwrap();
