@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::args::rate;
 use crate::baseline::{Baseline, RateSchedule, half_decades};
 use crate::error::CliError;
 use crate::report::number::parse_rate;
