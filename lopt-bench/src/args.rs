@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::number::parse_rate;
 
-/// A pretrained learned optimizer: race it, look into it, train your own.
+/// A pretrained learned optimizer: compare it with others, inspect its weights, or train your own.
 ///
-/// Without a command: `lopt race digits-mlp`.
+/// Without a command it runs `lopt race digits-mlp`.
 #[derive(Debug, Parser)]
 #[command(name = "lopt", version, propagate_version = true)]
 pub struct Cli {
@@ -20,9 +20,9 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train one model with the learned optimizer and with tuned hand-designed ones
+    /// Train one model by the learned optimizer and by tuned Adam, RMSProp and SGD, and compare them
     Race(RaceArgs),
-    /// List the problems that can be raced on, with their sizes
+    /// List the problems that `lopt race` can train on, with their sizes
     Problems {
         /// Show only names that contain this text
         #[arg(value_name = "TEXT", default_value = "")]
@@ -31,18 +31,18 @@ pub enum Command {
         #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
         data: Option<PathBuf>,
     },
-    /// Look into a file of weights
+    /// Inspect, copy, average or extract the weights of learned optimizers
     #[command(subcommand)]
     Weights(WeightsCommand),
-    /// Meta-train new weights
+    /// Train new weights for the learned optimizer (meta-training)
     Train(TrainArgs),
-    /// Measure the step, meta-training, Adam and a copy beside what the machine allows
+    /// Measure the time of a step, of meta-training, of Adam and of a memory copy on this machine
     Speed(SpeedArgs),
-    /// Score weights on a suite of tasks against tuned Adam
+    /// Score weights on a suite of training tasks, beside tuned baselines
     Evaluate(EvaluateArgs),
-    /// Run experiments: the figures of the paper, and the contenders of today
+    /// Run an experiment: a figure of the paper, or a comparison with other optimizers
     Bench(BenchArgs),
-    /// Make one page of all records of experiments
+    /// Make an HTML page with plots from the records of `lopt bench`
     Report {
         /// Folder with the records of `lopt bench`
         #[arg(long, value_name = "DIR", default_value = "bench")]
@@ -56,10 +56,10 @@ pub enum Command {
 /// Arguments of `lopt bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Name of an experiment, or all
+    /// Experiment to run, such as field, fig5 or contenders, or `all`
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// The small size: minutes, other problems where data would be needed
+    /// Run a small version that takes minutes and needs no data files
     #[arg(long)]
     pub quick: bool,
     /// Folder for the records, one folder inside for each experiment
@@ -68,10 +68,10 @@ pub struct BenchArgs {
     /// Folder with the files of the MNIST and CIFAR-10 data
     #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
     pub data: Option<PathBuf>,
-    /// Folder of the baselines of the field suite; those that are missing are computed and kept there
+    /// Folder with the results of the field suite's baselines; missing ones are computed and kept there
     #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
     pub cache: PathBuf,
-    /// Runs at a time; the record does not depend on it [default: the cores of the machine]
+    /// Number of runs at the same time; it does not change the record [default: the cores of the machine]
     #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }
@@ -82,10 +82,10 @@ pub struct RaceArgs {
     /// What to train; `lopt problems` lists the names
     #[arg(default_value = DEFAULT_PROBLEM)]
     pub problem: String,
-    /// Optimizer steps of every run [default: depends on the problem]
+    /// Number of optimizer steps in each run [default: depends on the problem]
     #[arg(long, value_name = "N", value_parser = count::<1_000_000_000>)]
     pub steps: Option<usize>,
-    /// Repetitions with other initial parameters and batches; results are their means
+    /// Number of runs for each contender, with different starts and batches; results are their means
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = count::<10_000>)]
     pub seeds: usize,
     /// Rows per batch [default: depends on the problem]
@@ -106,7 +106,7 @@ pub struct RaceArgs {
     /// Only these contenders, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Runs at a time; each run uses one thread [default: the cores of the machine]
+    /// Number of runs at the same time, each on one thread [default: the cores of the machine]
     #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }
@@ -114,17 +114,17 @@ pub struct RaceArgs {
 /// Commands about weights.
 #[derive(Debug, Subcommand)]
 pub enum WeightsCommand {
-    /// Describe weights: configuration, counts, norms, how they were trained
+    /// Print configuration, size and training record of weights
     Inspect {
         /// A file of weights, or the name of built-in ones
         #[arg(value_name = "FILE|NAME")]
         weights: PathBuf,
     },
-    /// Copy weights with another initial learning rate, the one they are used with
+    /// Copy weights of a hierarchical RNN with another initial learning rate
     SetRate(SetRateArgs),
-    /// Take the averaged weights of this moment out of a checkpoint
+    /// Write the averaged weights of a training checkpoint to a file
     Extract(ExtractArgs),
-    /// Average the meta-parameters of weights of one network; a name given twice weighs two
+    /// Average several weights of the same network; weights that are named twice count twice
     Average(AverageArgs),
 }
 
@@ -134,8 +134,8 @@ pub struct ExtractArgs {
     /// A checkpoint of `lopt train`
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Weights of the same network whose initial rate, pace and fading these get, instead of those
-    /// they were trained with
+    /// Take initial rate, step schedule and gradient floor from these weights of the same network,
+    /// not from the checkpoint
     #[arg(long, value_name = "FILE|NAME")]
     pub like: Option<PathBuf>,
     /// File to write
@@ -149,8 +149,8 @@ pub struct AverageArgs {
     /// Files of weights, or names of built-in ones
     #[arg(value_name = "FILE|NAME", required = true)]
     pub weights: Vec<PathBuf>,
-    /// Weights of the same network whose initial rate, pace and fading the mean gets; those that are
-    /// averaged may then differ in these
+    /// Take initial rate, step schedule and gradient floor from these weights of the same network;
+    /// the averaged weights may then differ in them
     #[arg(long, value_name = "FILE|NAME")]
     pub like: Option<PathBuf>,
     /// File to write
@@ -175,11 +175,12 @@ pub struct SetRateArgs {
 /// Arguments of `lopt train`.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
-    /// Recipe (TOML) [default: that of the built-in weights]
-    #[arg(long, value_name = "FILE")]
+    /// What and how to train: a built-in recipe (recommended, hierarchical-rnn, paper or quadratic20)
+    /// or a TOML file [default: recommended]
+    #[arg(long, value_name = "NAME|FILE")]
     pub config: Option<PathBuf>,
-    /// Meta-updates, instead of the recipe's number; with --resume the run gets a new length, and
-    /// the schedules of rate and lives bend to it
+    /// Number of meta-updates, in place of the recipe's; with --resume the run gets this new length,
+    /// and its schedules are stretched to it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub updates: Option<u64>,
     /// Folder for checkpoints and weights
@@ -197,13 +198,13 @@ pub struct TrainArgs {
     /// Train with all processes that mpirun started (needs a build with --features mpi)
     #[arg(long, value_name = "HOW", value_enum)]
     pub distributed: Option<Distributed>,
-    /// Asynchronous: skip gradients more updates old than this [default: 4 times the workers]
+    /// With async: skip gradients that are older than this many updates [default: 4 times the workers]
     #[arg(long, value_name = "N", requires = "distributed")]
     pub staleness: Option<u64>,
-    /// Asynchronous: so many ranks sum for the root what the others push
+    /// With async: number of processes that only add up the gradients of others for the server
     #[arg(long, value_name = "N", default_value_t = 0, requires = "distributed")]
     pub aggregators: usize,
-    /// Distributed: seconds of silence after which a process counts as lost
+    /// With --distributed: seconds of silence after which a process counts as lost
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "distributed", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub patience: u64,
     /// Never validate, not even at the end: for tests that look at something else
@@ -217,9 +218,9 @@ pub struct TrainArgs {
 /// How processes work together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Distributed {
-    /// Workers push gradients whenever they have one; some may fail
+    /// Every process sends its gradients when they are ready; processes may fail
     Async,
-    /// All processes do every update together: the same bits as one process
+    /// All processes make each update together; the result is that of one process, bit for bit
     Sync,
 }
 
@@ -229,26 +230,26 @@ pub struct SpeedArgs {
     /// File for the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Smaller models and fewer rounds: a few seconds
+    /// Measure smaller models in fewer rounds, in a few seconds
     #[arg(long)]
     pub quick: bool,
-    /// Only these rows, separated by commas
+    /// Measure only these rows of the table, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// The step at every SIMD level of this CPU, too
+    /// Also measure the step at every SIMD level of this CPU
     #[arg(long)]
     pub levels: bool,
-    /// The optimizer that is measured
+    /// Configuration of the hierarchical RNN to measure
     #[arg(long, value_name = "NAME", value_parser = CONFIGS, default_value = "recommended")]
     pub config: String,
-    /// Instead: the step on a GPU beside a copy and Adam there; gpu (the first there is), cuda or
-    /// wgpu, in builds with the feature `gpu`
+    /// Measure the step on a GPU instead, beside a copy and Adam there: gpu (the first that is found),
+    /// cuda or wgpu; needs a build with `--features gpu`
     #[arg(long, value_name = "NAME", conflicts_with_all = ["only", "levels", "overhead"])]
     pub device: Option<String>,
-    /// Instead: cost of the learned step beside the gradient, by batch size
+    /// Measure instead how much a step costs beside the gradient, by batch size
     #[arg(long, conflicts_with_all = ["only", "levels", "config"])]
     pub overhead: bool,
-    /// With --overhead: folder with the files of MNIST and CIFAR-10, instead of generated images
+    /// With --overhead: folder with the files of MNIST and CIFAR-10; without it images are generated
     #[arg(long, value_name = "DIR", requires = "overhead")]
     pub data: Option<PathBuf>,
 }
@@ -256,51 +257,52 @@ pub struct SpeedArgs {
 /// Arguments of `lopt evaluate`.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
-    /// A file of weights, or the name of built-in ones; for the field suite also an optimizer designed by
-    /// hand, such as prodigy or adamw@1e-3
+    /// A file of weights, or the name of built-in ones (recommended, hierarchical-rnn, paper); for the
+    /// field suite also another optimizer, such as prodigy or adamw@1e-3
     #[arg(value_name = "FILE|NAME")]
     pub weights: PathBuf,
-    /// Which tasks: quick, validation, test, field or field-test
+    /// Which tasks: field and field-test are ordinary training jobs, quick, validation and test small
+    /// networks
     #[arg(long, value_name = "NAME", required_unless_present = "ensemble")]
     pub suite: Option<String>,
-    /// Instead: a training ensemble (paper, released, wide-paper, wide-paper-large, recommended, broad, deep,
-    /// uncertain, large, scaled), beside Adam and RMSProp with their best single rates
+    /// In place of a suite, an ensemble of training problems (paper, released, wide-paper, wide-paper-large,
+    /// recommended, broad, deep, uncertain, large, scaled), beside Adam and RMSProp with their best single rates
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub ensemble: Option<String>,
-    /// With --ensemble: leave larger problems out
+    /// With --ensemble: leave out problems of more parameters than this
     #[arg(long, value_name = "P", requires = "ensemble", default_value_t = 2000, value_parser = count::<1_000_000_000>)]
     pub most_parameters: usize,
-    /// File for the whole result
+    /// File to write the whole result to, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Seeds of a task, at most [default: as many as the task has, 1 to 5]
+    /// Most seeds of a task [default: as many as the task has, 1 to 5]
     #[arg(long, value_name = "K", value_parser = count::<10_000>)]
     pub seeds: Option<usize>,
-    /// Number of the first seed: others than 0 for a word from seeds that have chosen nothing yet
+    /// Number of the first seed, to score on seeds that no choice was made by
     #[arg(long, value_name = "S", default_value_t = 0, conflicts_with = "ensemble")]
     pub first_seed: u32,
     /// Folder with the MNIST and CIFAR-10 files, itself or in folders inside
     #[arg(long, value_name = "DIR", env = "LOPT_DATA")]
     pub data: Option<PathBuf>,
-    /// Folder of the baselines; those that are missing are computed and kept there
+    /// Folder with the results of the baselines; missing ones are computed and kept there
     #[arg(long, value_name = "DIR", default_value = "benchmarks/baselines")]
     pub cache: PathBuf,
-    /// Initial rates to try beside that of the weights, separated by commas
+    /// Initial rates to try beside that of the weights, separated by commas; hierarchical RNNs only
     #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "1e-6,1e-4,1e-2,1", value_parser = parse_rate)]
     pub rates: Vec<f64>,
     /// Only these tasks, separated by commas
     #[arg(long, value_name = "TASKS", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Shorten every horizon to at most so many steps, for a trial
+    /// Cut every task to at most this many steps, for a trial
     #[arg(long, value_name = "N", value_parser = count::<1_000_000_000>)]
     pub steps: Option<usize>,
-    /// Run the weights with the guard on; the figures are those of a user, not of the weights alone
+    /// Run with the guard on, as users do; scores are otherwise those of the weights alone
     #[arg(long)]
     pub guard: bool,
-    /// Only make the baselines and list the tasks; the weights are not run
+    /// Only compute the baselines and list the tasks, without running the weights
     #[arg(long)]
     pub baselines_only: bool,
-    /// Runs at a time [default: the cores of the machine]
+    /// Number of runs at the same time [default: the cores of the machine]
     #[arg(long, value_name = "T", value_parser = count::<1024>)]
     pub threads: Option<usize>,
 }

@@ -22,7 +22,7 @@ pub enum CliError {
     #[error("{0}")]
     Failed(String),
     /// The process was asked to end; all is saved.
-    #[error("interrupted after update {update}; saved, --resume goes on")]
+    #[error("interrupted after update {update}; saved, continue with --resume")]
     Interrupted {
         /// Updates done.
         update: u64,

@@ -24,13 +24,25 @@ pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) ->
 /// The refusal of a name that nothing of this kind has, with what may have been meant.
 pub fn unknown<'a>(kind: &str, wanted: &str, names: impl IntoIterator<Item = &'a str>) -> CliError {
     let names: Vec<&str> = names.into_iter().collect();
-    let near = near_names(wanted, names.iter().copied());
-    let rest = match near.is_empty() {
-        true if kind == "problem" => "`lopt problems` lists them".to_owned(),
-        true => format!("there are {}", names.join(", ")),
-        false => format!("did you mean {}?", near.join(" or ")),
+    let meant = match meant(wanted, &names) {
+        None if kind == "problem" => "`lopt problems` lists them".to_owned(),
+        meant => meant.unwrap_or_else(|| format!("there are {}", names.join(", "))),
     };
-    CliError::Usage(format!("no {kind} is called `{wanted}`; {rest}"))
+    CliError::Usage(format!("no {kind} is called `{wanted}`; {meant}"))
+}
+
+/// The refusal of what is neither a file nor the name of something built in of this kind.
+pub fn unknown_or_missing(kind: &str, wanted: &str, names: &[&str]) -> CliError {
+    let meant = meant(wanted, names).unwrap_or_else(|| format!("there are {}", names.join(", ")));
+    CliError::Failed(format!(
+        "there is no file `{wanted}` and no built-in {kind} of that name; {meant}"
+    ))
+}
+
+/// "did you mean", if a name is near.
+fn meant(wanted: &str, names: &[&str]) -> Option<String> {
+    let near = near_names(wanted, names.iter().copied());
+    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
 /// Refuses the first of several names that nothing of this kind has.

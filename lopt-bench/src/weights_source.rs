@@ -8,6 +8,7 @@ use lopt_core::{Weights, WeightsError};
 
 use crate::error::CliError;
 use crate::setting::{Learned, LearnedWeights};
+use crate::suggest::unknown_or_missing;
 
 /// Weights, loaded once and used for every run.
 #[derive(Debug, Clone)]
@@ -32,10 +33,7 @@ impl WeightsSource {
         } else if path.exists() {
             Weights::read(path)
         } else {
-            return Err(CliError::Failed(format!(
-                "there is no file `{label}` and no built-in weights of that name, only {}",
-                EMBEDDED.join(", ")
-            )));
+            return Err(unknown_or_missing("weights", &label, EMBEDDED));
         };
         let weights = weights.map_err(|error| match error {
             // These name the file themselves.

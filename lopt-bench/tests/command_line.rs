@@ -166,6 +166,13 @@ fn unknown_names_get_a_suggestion() {
     refuses(&["rce"], 2, &["rce", "race"]);
     refuses(&["race", "--stps", "3"], 2, &["--stps", "--steps"]);
     refuses(&["problems", "no-such-text"], 2, &["no-such-text"]);
+    refuses(&["bench", "fg5"], 2, &["fg5", "did you mean fig5"]);
+    refuses(&["weights", "inspect", "recomended"], 1, &["did you mean recommended?"]);
+    refuses(&["evaluate", "prodigi", "--suite", "field"], 1, &["did you mean prodigy?"]);
+    refuses(&["evaluate", "xyzzy", "--suite", "field"], 1, &["hierarchical-rnn", "adamw"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let train = ["train", "--out", path(out.path()), "--config", "hierarchical-rn"];
+    refuses(&train, 1, &["did you mean hierarchical-rnn?"]);
 }
 
 #[test]

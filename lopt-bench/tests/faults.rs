@@ -79,7 +79,7 @@ fn told_to_stop_it_saves_and_says_so() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{name}");
         let updates = checkpoint(folder.path()).unwrap().counters.updates;
-        let expected = format!("interrupted after update {updates}; saved, --resume goes on");
+        let expected = format!("interrupted after update {updates}; saved, continue with --resume");
         assert!(sentence(&output).ends_with(&expected), "{}", sentence(&output));
     }
 }

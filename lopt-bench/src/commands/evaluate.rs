@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use lopt_core::weights::EMBEDDED;
 use lopt_problems::{FieldSuite, ProblemError, Suite, SuiteTasks, Task, field_tasks, suite};
 
 use crate::args::EvaluateArgs;
@@ -20,7 +21,7 @@ use crate::parallel::threads;
 use crate::progress::Progress;
 use crate::report::evaluation;
 use crate::setting::{Learned, Setting};
-use crate::suggest::{refuse_strangers, unknown};
+use crate::suggest::{refuse_strangers, unknown, unknown_or_missing};
 use crate::weights_source::WeightsSource;
 
 /// Runs what the cache does not have, then the weights; prints the figures, writes the record.
@@ -68,6 +69,10 @@ fn judged(asked: &Path) -> Result<Contender, CliError> {
     let name = asked.to_string_lossy();
     let base = name.split_once('@').map_or(&*name, |(base, _)| base);
     if Baseline::named(base).is_none() || asked.exists() {
+        if !asked.exists() && !EMBEDDED.contains(&&*name) {
+            let names: Vec<&str> = EMBEDDED.iter().copied().chain(Baseline::names()).collect();
+            return Err(unknown_or_missing("weights or optimizer", &name, &names));
+        }
         let learned = WeightsSource::load(Some(asked))?.learned();
         return Ok(Contender::new(&name, vec![Setting::Learned(learned)]));
     }

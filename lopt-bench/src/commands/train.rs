@@ -27,6 +27,7 @@ use crate::parallel::pool;
 use crate::progress::Progress;
 use crate::record::COMMIT;
 use crate::report::number::{count_text, short_count_text};
+use crate::suggest::unknown_or_missing;
 use crate::timing::{Clock, Stopwatch};
 use crate::weights_source::WeightsSource;
 
@@ -79,6 +80,12 @@ fn distributed(_: &TrainArgs, _: Distributed, _: &mut dyn Write) -> Result<(), C
 fn recipe_text(args: &TrainArgs) -> Result<(String, String), CliError> {
     let path = args.config.as_deref().unwrap_or(Path::new(BUILT_IN[0].0));
     let built_in = BUILT_IN.into_iter().find(|(name, _)| path == Path::new(name));
+    // a word without a folder or an ending is meant as a name
+    let is_word = path.components().count() == 1 && path.extension().is_none();
+    if built_in.is_none() && is_word && !path.exists() {
+        let name = path.to_string_lossy();
+        return Err(unknown_or_missing("recipe", &name, &BUILT_IN.map(|(name, _)| name)));
+    }
     Ok(match built_in.filter(|_| !path.exists()) {
         Some((name, text)) => (text.to_owned(), format!("the built-in recipe `{name}`")),
         None => (read_text(path)?, format!("`{}`", path.display())),
