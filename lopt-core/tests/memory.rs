@@ -42,7 +42,7 @@ fn bytes_per_parameter_are_those_of_the_page() {
     };
     let build = |config: LearnedOptimizerConfig| config.init(&layout).unwrap();
     check("`LearnedOptimizer`, default", &mut build(learned("recommended")), 3, true);
-    check("the same, no loss given", &mut build(learned("recommended")), 201, false);
+    check("`LearnedOptimizer`, default", &mut build(learned("recommended")), 201, false);
     let unguarded = learned("recommended").with_guard(None);
     check("the same, guard off", &mut build(unguarded), 3, true);
     let older = "`LearnedOptimizer`, weights `hierarchical-rnn`";
