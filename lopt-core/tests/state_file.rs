@@ -171,8 +171,8 @@ fn another_model_or_another_optimizer_is_refused_with_what_differs() {
     let versions = [
         (6, "the file has format version 6, and the oldest that this program reads is 7"),
         (
-            10,
-            "the file has format version 10, and the newest that this program reads is 9: it takes a \
+            11,
+            "the file has format version 11, and the newest that this program reads is 10: it takes a \
              newer program",
         ),
     ];
