@@ -105,7 +105,7 @@ fn rows_can_be_chosen() {
 }
 
 #[test]
-fn the_overhead_falls_with_the_batch() {
+fn every_batch_has_an_overhead() {
     let (printed, record) = measure(&["--overhead"]);
     assert_eq!(keys(&record), ["curves", "level", "machine"]);
     let curves = record["curves"].as_array().expect("a list");
