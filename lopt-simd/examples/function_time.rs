@@ -54,7 +54,7 @@ fn nanoseconds(level: Level, function: usize) -> f64 {
 }
 
 fn main() {
-    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+    for level in Level::ALL {
         if level.available() {
             for (function, name) in NAMES.iter().enumerate() {
                 println!("{:8} {name:8} {:6.2} ns", level.name(), nanoseconds(level, function));

@@ -7,8 +7,6 @@ use std::sync::Mutex;
 use lopt_simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
-const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
-
 #[derive(Clone, Copy, Debug)]
 enum Function {
     Exp,
@@ -116,7 +114,8 @@ fn sweep(stride: usize) {
             let x: Vec<f32> =
                 bits.map_while(|b| u32::try_from(b).ok()).map(f32::from_bits).collect();
             let exact: Vec<f64> = x.iter().map(|&x| function.exact(x.into())).collect();
-            for (i, level) in LEVELS.into_iter().enumerate().filter(|(_, level)| level.available())
+            for (i, level) in
+                Level::ALL.into_iter().enumerate().filter(|(_, level)| level.available())
             {
                 let new = worst(level, function, &x, &exact);
                 let mut found = found.lock().expect("no thread panics with the lock");
@@ -125,7 +124,8 @@ fn sweep(stride: usize) {
                 }
             }
         });
-        for (level, (error, x)) in LEVELS.into_iter().zip(found.into_inner().expect("unlocked")) {
+        for (level, (error, x)) in Level::ALL.into_iter().zip(found.into_inner().expect("unlocked"))
+        {
             println!("{function:?} {}: {error:.3} ulp at {x:e}", level.name());
             assert!(error <= function.bound(), "{function:?} {level:?}: {error} ulp at {x:e}");
         }
@@ -187,7 +187,7 @@ fn errors_are_bounded_around_special_points() {
     }
     for function in FUNCTIONS {
         let exact: Vec<f64> = x.iter().map(|&x| function.exact(x.into())).collect();
-        for level in LEVELS.into_iter().filter(|level| level.available()) {
+        for level in Level::ALL.into_iter().filter(|level| level.available()) {
             let (error, x) = worst(level, function, &x, &exact);
             assert!(error <= function.bound(), "{function:?} {level:?}: {error} ulp at {x:e}");
         }
@@ -204,7 +204,7 @@ fn special_values() {
         (Sigmoid, &[(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (f32::MAX, 1.0), (f32::MIN, 0.0)]),
         (Asinh, &[(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF)]),
     ];
-    for level in LEVELS.into_iter().filter(|level| level.available()) {
+    for level in Level::ALL.into_iter().filter(|level| level.available()) {
         for (function, row) in rows {
             for &(x, expected) in row {
                 let got = apply(level, function, &[x])[0];

@@ -1,22 +1,12 @@
 //! The guard in a state file.
 
-use super::{ADAM, CUT, Comparison, Fallback, Guard, LossWatch};
+use super::{ADAM, CUT, Course, Fallback, Guard};
 use wincode::{SchemaRead, SchemaWrite};
 
 /// Numbers of a guard; its vectors go with those of the optimizer.
 #[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
 pub(crate) struct GuardNumbers {
-    steps: u64,
-    skipped: u64,
-    watch: LossWatch,
-    comparison: Option<Comparison>,
-    looking: bool,
-    caution: u8,
-    climbed: u32,
-    changed_at: u64,
-    due: bool,
-    /// Per tensor, or empty before the first step.
-    first_squares: Vec<Option<f64>>,
+    course: Course,
     /// Rate, and steps of every tensor, of the Adam that took over.
     fallback: Option<(f64, Vec<u64>)>,
 }
@@ -24,18 +14,18 @@ pub(crate) struct GuardNumbers {
 impl GuardNumbers {
     /// Whether there is a point to go back to.
     pub(crate) fn has_begun(&self) -> bool {
-        !self.first_squares.is_empty()
+        !self.course.first_squares.is_empty()
     }
 
     /// Whether these can be the numbers of a guard of a model of so many tensors.
     pub(crate) fn fits(&self, tensors: usize) -> bool {
         let squares = if self.has_begun() { tensors } else { 0 };
         (self.has_begun() || *self == Self::default())
-            && self.caution <= ADAM
-            && self.changed_at <= self.steps
-            && self.has_fallback() == (self.caution == ADAM)
-            && self.comparison.is_none_or(|comparison| comparison.is_open())
-            && self.first_squares.len() == squares
+            && self.course.caution <= ADAM
+            && self.course.changed_at <= self.course.steps
+            && self.has_fallback() == (self.course.caution == ADAM)
+            && self.course.comparison.is_none_or(|comparison| comparison.is_open())
+            && self.course.first_squares.len() == squares
             && self.fallback.as_ref().is_none_or(|(_, steps)| steps.len() == tensors)
     }
 
@@ -74,16 +64,16 @@ impl From<EarlierNumbers> for GuardNumbers {
             (None, 0) => 0,
             (None, _) => CUT,
         };
-        Self {
+        let course = Course {
             steps: earlier.steps,
             skipped: earlier.skipped,
             caution,
             climbed: caution.into(),
             changed_at: if caution == 0 { 0 } else { earlier.steps },
             first_squares: earlier.first_squares,
-            fallback: earlier.fallback,
-            ..Self::default()
-        }
+            ..Course::default()
+        };
+        Self { course, fallback: earlier.fallback }
     }
 }
 
@@ -91,16 +81,7 @@ impl Guard {
     /// Numbers and vectors; each vector is empty or `[P]`.
     pub(crate) fn memory(&self) -> (GuardNumbers, [&[f32]; PARTS]) {
         let numbers = GuardNumbers {
-            steps: self.steps,
-            skipped: self.skipped,
-            watch: self.watch,
-            comparison: self.comparison,
-            looking: self.looking,
-            caution: self.caution,
-            climbed: self.climbed,
-            changed_at: self.changed_at,
-            due: self.due,
-            first_squares: self.first_squares.clone(),
+            course: self.course.clone(),
             fallback: self.fallback.as_ref().map(|adam| (adam.rate, adam.steps.clone())),
         };
         let adam = self.fallback.as_ref();
@@ -114,16 +95,7 @@ impl Guard {
         let [snapshot, averages, mean_squares] = parts;
         *self = Self {
             config: self.config,
-            steps: numbers.steps,
-            skipped: numbers.skipped,
-            watch: numbers.watch,
-            comparison: numbers.comparison,
-            looking: numbers.looking,
-            caution: numbers.caution,
-            climbed: numbers.climbed,
-            changed_at: numbers.changed_at,
-            due: numbers.due,
-            first_squares: numbers.first_squares.clone(),
+            course: numbers.course.clone(),
             snapshot,
             fallback: numbers.fallback.clone().map(|(rate, steps)| Fallback {
                 rate,

@@ -27,6 +27,7 @@ use fallback::Fallback;
 use growth::{size, sum_of_squares};
 use loss_watch::{Finding, LossWatch};
 pub(crate) use memory::{EARLIER_PARTS, EarlierNumbers, GuardNumbers, PARTS};
+use wincode::{SchemaRead, SchemaWrite};
 
 /// All that a guard is shown of a step before it is taken.
 pub(crate) struct Shown<'a> {
@@ -57,6 +58,17 @@ impl Shown<'_> {
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
     pub(crate) config: GuardConfig,
+    course: Course,
+    /// `[P]`: where to go back to; empty before the first step.
+    snapshot: Vec<f32>,
+    fallback: Option<Fallback>,
+    /// Events of the step under way.
+    events: Vec<GuardEvent>,
+}
+
+/// What the guard has seen and done so far, as it is in a state file.
+#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+struct Course {
     /// Steps asked for.
     steps: u64,
     skipped: u64,
@@ -72,13 +84,8 @@ pub(crate) struct Guard {
     changed_at: u64,
     /// Whether a snapshot is to be taken at the next loss that is low enough.
     due: bool,
-    /// Sum of the squares of every tensor's parameters before its first step, `[T]`.
+    /// Sum of the squares of every tensor's parameters before its first step, `[T]`, or empty.
     first_squares: Vec<Option<f64>>,
-    /// `[P]`: where to go back to; empty before the first step.
-    snapshot: Vec<f32>,
-    fallback: Option<Fallback>,
-    /// Events of the step under way.
-    events: Vec<GuardEvent>,
 }
 
 /// Caution at which the networks' steps are cut.
@@ -86,27 +93,13 @@ const CUT: u8 = 2;
 
 impl Guard {
     pub(crate) fn new(config: GuardConfig) -> Self {
-        Self {
-            config,
-            steps: 0,
-            skipped: 0,
-            watch: LossWatch::default(),
-            comparison: None,
-            looking: false,
-            caution: 0,
-            climbed: 0,
-            changed_at: 0,
-            due: false,
-            first_squares: Vec::new(),
-            snapshot: Vec::new(),
-            fallback: None,
-            events: Vec::new(),
-        }
+        let (snapshot, events) = (Vec::new(), Vec::new());
+        Self { config, course: Course::default(), snapshot, fallback: None, events }
     }
 
     /// Factor of the networks' steps.
     pub(crate) fn multiplier(&self) -> f32 {
-        self.multiplier_at(self.caution)
+        self.multiplier_at(self.course.caution)
     }
 
     fn multiplier_at(&self, caution: u8) -> f32 {
@@ -115,12 +108,12 @@ impl Guard {
 
     /// Steps left out.
     pub(crate) fn skipped(&self) -> u64 {
-        self.skipped
+        self.course.skipped
     }
 
     /// Where the next gradient is to be taken, if not where the optimizer says.
     pub(crate) fn looks_at(&self) -> Option<&[f32]> {
-        self.looking.then_some(&self.snapshot)
+        self.course.looking.then_some(&self.snapshot)
     }
 
     /// The optimizer that took over.
@@ -146,11 +139,11 @@ impl Guard {
         params: &[f32],
         counts: impl Fn(usize) -> bool,
     ) {
-        if self.first_squares.is_empty() {
+        if self.course.first_squares.is_empty() {
             self.snapshot = params.to_vec();
-            self.first_squares = vec![None; layout.tensor_count()];
+            self.course.first_squares = vec![None; layout.tensor_count()];
         }
-        let tensors = layout.ranges().zip(&mut self.first_squares).enumerate();
+        let tensors = layout.ranges().zip(&mut self.course.first_squares).enumerate();
         for (_, (range, first)) in tensors.filter(|(t, (_, first))| first.is_none() && counts(*t)) {
             let params = &params[range.clone()];
             *first = Some(sum_of_squares(params));
@@ -169,13 +162,13 @@ impl Guard {
         // without a loss a gradient that can be used is as good as any other
         let loss = match wrong {
             Some(_) => f64::INFINITY,
-            None => shown.loss.map_or(0.0, |loss| self.watch.clipped(loss)),
+            None => shown.loss.map_or(0.0, |loss| self.course.watch.clipped(loss)),
         };
-        if self.looking {
-            if let Some(comparison) = &mut self.comparison {
+        if self.course.looking {
+            if let Some(comparison) = &mut self.course.comparison {
                 comparison.take_best(loss);
             }
-            return Decision::new(Action::Skip, self.caution);
+            return Decision::new(Action::Skip, self.course.caution);
         }
         if let Some(reason) = &wrong {
             self.events.push(GuardEvent::Skipped { step: self.now(), reason: reason.clone() });
@@ -184,8 +177,8 @@ impl Guard {
             }
         }
         let action = if wrong.is_some() { Action::Skip } else { Action::Step };
-        let mut decision = Decision::new(action, self.caution);
-        if let Some(comparison) = &mut self.comparison {
+        let mut decision = Decision::new(action, self.course.caution);
+        if let Some(comparison) = &mut self.course.comparison {
             let (standing, levels) = (comparison.end_round(loss), comparison.levels());
             match standing {
                 Standing::Open => decision.look = true,
@@ -194,14 +187,14 @@ impl Guard {
                     return self.restore(levels, reason);
                 }
                 Standing::Unclear => {
-                    self.comparison = None;
-                    self.watch.go_on();
+                    self.course.comparison = None;
+                    self.course.watch.go_on();
                 }
                 Standing::Even => {
                     let of_losses = comparison.is_of_losses();
-                    self.comparison = None;
+                    self.course.comparison = None;
                     if of_losses && wrong.is_none() {
-                        self.watch.begin_anew();
+                        self.course.watch.begin_anew();
                         decision.keep = true;
                     }
                 }
@@ -217,7 +210,9 @@ impl Guard {
         }
         match shown.loss {
             Some(loss) => self.watch_loss(loss, &mut decision),
-            None if self.watch.is_empty() && self.now().is_multiple_of(EVERY_WITHOUT_LOSS) => {
+            None if self.course.watch.is_empty()
+                && self.now().is_multiple_of(EVERY_WITHOUT_LOSS) =>
+            {
                 match self.judge_size(shown) {
                     Ok(keep) => decision.keep = keep,
                     Err(reason) => return self.restore(1, reason),
@@ -237,7 +232,7 @@ impl Guard {
         layout: &Layout,
         params: &mut [f32],
     ) -> bool {
-        self.steps = self.now();
+        self.course.steps = self.now();
         if decision.keep {
             self.snapshot.copy_from_slice(params);
         }
@@ -245,29 +240,29 @@ impl Guard {
         if restores {
             self.write_snapshot(layout, params);
         }
-        self.skipped = self.skipped.saturating_add(u64::from(!decision.takes_step()));
-        (self.looking, self.caution) = (decision.look, decision.caution);
+        self.course.skipped = self.course.skipped.saturating_add(u64::from(!decision.takes_step()));
+        (self.course.looking, self.course.caution) = (decision.look, decision.caution);
         let had_adam = self.fallback.is_some();
-        if self.caution < ADAM {
+        if self.course.caution < ADAM {
             self.fallback = None;
         } else if restores || !had_adam {
             self.fallback = Some(Fallback::new(self.config.fallback_rate, layout));
         }
-        restores || (had_adam && self.caution < ADAM)
+        restores || (had_adam && self.course.caution < ADAM)
     }
 
     /// Number of the step under way.
     fn now(&self) -> u64 {
-        self.steps.saturating_add(1)
+        self.course.steps.saturating_add(1)
     }
 
     fn compare(&mut self, comparison: Comparison, decision: &mut Decision) {
-        (self.comparison, self.due, decision.look) = (Some(comparison), false, true);
+        (self.course.comparison, self.course.due, decision.look) = (Some(comparison), false, true);
     }
 
     fn watch_loss(&mut self, loss: f32, decision: &mut Decision) {
-        match self.watch.take(loss) {
-            Finding::Best => self.due = true,
+        match self.course.watch.take(loss) {
+            Finding::Best => self.course.due = true,
             Finding::Lost { exploded, risen, levels, reason } => {
                 self.events.push(GuardEvent::Compared { step: self.now(), reason });
                 self.compare(Comparison::of_losses(exploded, risen, levels), decision);
@@ -275,15 +270,15 @@ impl Guard {
             Finding::Nothing => {}
         }
         // the model may just be about to leave the best block behind
-        if self.due && f64::from(loss) <= self.watch.lowest() {
-            (self.due, decision.keep) = (false, true);
+        if self.course.due && f64::from(loss) <= self.course.watch.lowest() {
+            (self.course.due, decision.keep) = (false, true);
         }
     }
 
     /// Without a loss: whether the parameters are to become the snapshot, or the tensors that take part have
     /// grown beyond all measure.
     fn judge_size(&self, shown: &Shown<'_>) -> Result<bool, Reason> {
-        let tensors = shown.layout.ranges().zip(&self.first_squares).enumerate();
+        let tensors = shown.layout.ranges().zip(&self.course.first_squares).enumerate();
         let (mut first, mut parameters) = (0.0, 0);
         for (_, (range, squares)) in tensors.filter(|(t, _)| (shown.counts)(*t)) {
             first += squares.unwrap_or_default();
@@ -302,11 +297,11 @@ impl Guard {
 
     /// Goes back, more careful by so many levels.
     fn restore(&mut self, levels: u8, reason: Reason) -> Decision {
-        let caution = self.caution.saturating_add(levels).min(ADAM);
-        self.climbed = self.climbed.saturating_add(u32::from(levels));
-        self.changed_at = self.now();
-        (self.comparison, self.due) = (None, false);
-        self.watch.restored();
+        let caution = self.course.caution.saturating_add(levels).min(ADAM);
+        self.course.climbed = self.course.climbed.saturating_add(u32::from(levels));
+        self.course.changed_at = self.now();
+        (self.course.comparison, self.course.due) = (None, false);
+        self.course.watch.restored();
         let stage = self.stage(caution);
         self.events.push(GuardEvent::Restored { step: self.now(), stage, reason });
         Decision::new(Action::Restore, caution)
@@ -314,27 +309,32 @@ impl Guard {
 
     /// Where the model was when all was well. Tensors that never took part are left alone.
     fn write_snapshot(&self, layout: &Layout, params: &mut [f32]) {
-        for (range, _) in layout.ranges().zip(&self.first_squares).filter(|(_, s)| s.is_some()) {
+        for (range, _) in
+            layout.ranges().zip(&self.course.first_squares).filter(|(_, s)| s.is_some())
+        {
             params[range.clone()].copy_from_slice(&self.snapshot[range]);
         }
     }
 
     /// Takes a measure back after a quiet time.
     fn ease(&mut self, decision: &mut Decision) {
-        let doublings = self.climbed.saturating_sub(1).min(MOST_DOUBLINGS);
+        let doublings = self.course.climbed.saturating_sub(1).min(MOST_DOUBLINGS);
         let quiet = self.config.quiet.saturating_mul(1 << doublings);
-        let is_quiet = self.comparison.is_none() && !self.watch.looks_lost();
-        if self.caution == 0 || !is_quiet || self.now().saturating_sub(self.changed_at) < quiet {
+        let is_quiet = self.course.comparison.is_none() && !self.course.watch.looks_lost();
+        if self.course.caution == 0
+            || !is_quiet
+            || self.now().saturating_sub(self.course.changed_at) < quiet
+        {
             return;
         }
-        self.changed_at = self.now();
-        decision.caution = self.caution - 1;
+        self.course.changed_at = self.now();
+        decision.caution = self.course.caution - 1;
         let stage = self.stage(decision.caution);
-        if stage != self.stage(self.caution) {
+        if stage != self.stage(self.course.caution) {
             self.events.push(GuardEvent::Eased { step: self.now(), stage });
         }
         // what Adam has reached is not to be lost to networks that begin anew
-        decision.keep |= self.caution == ADAM;
+        decision.keep |= self.course.caution == ADAM;
     }
 
     fn stage(&self, caution: u8) -> Stage {

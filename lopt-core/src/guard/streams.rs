@@ -227,7 +227,7 @@ fn a_model_that_stands_at_the_level_of_guessing_goes_back() {
 fn a_loss_that_is_not_finite_takes_the_model_back_at_once_if_the_model_is_to_blame() {
     let (guard, log) = watched(1000, |n, _| n == 400, falling_or(f32::NAN));
     assert_eq!((log.restored, log.skipped), (vec![(404, FULL)], 2));
-    assert_eq!(guard.caution, 0);
+    assert_eq!(guard.course.caution, 0);
     let (_, log) = watched(1000, |_, _| false, |n, _| if n == 400 { f32::NAN } else { 1.0 });
     assert_eq!((log.restored.len(), log.skipped), (0, 1));
     let mut guard = Guard::new(GuardConfig::default());
@@ -244,14 +244,14 @@ fn a_loss_that_is_not_finite_takes_the_model_back_at_once_if_the_model_is_to_bla
 fn measures_grow_from_restore_to_restore_and_are_taken_back_in_quiet_times() {
     // more than 100 full steps in a row spoil the model, up to step 3000
     let spoils = |n: u64, guard: &Guard| {
-        let full = guard.caution < CUT;
-        full && n < 3000 && guard.steps - guard.changed_at > 100
+        let full = guard.course.caution < CUT;
+        full && n < 3000 && guard.course.steps - guard.course.changed_at > 100
     };
     let (guard, log) = watched(20_000, spoils, falling_or(3.0));
     let stages: Vec<Stage> = log.restored.iter().map(|&(_, stage)| stage).collect();
     assert_eq!(stages[..2], [FULL, SHORT], "{log:?}");
     assert!(log.eased.iter().all(|&(_, stage)| stage == FULL), "{log:?}");
-    assert_eq!((guard.caution, guard.multiplier()), (0, 1.0));
+    assert_eq!((guard.course.caution, guard.multiplier()), (0, 1.0));
 }
 
 #[test]
