@@ -81,7 +81,7 @@ fn exact_kernels_reproduce_tensorflow() {
 }
 
 fn levels() -> impl Iterator<Item = Level> {
-    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|l| l.available())
+    Level::ALL.into_iter().filter(|l| l.available())
 }
 
 fn narrow(values: &[f64]) -> Vec<f32> {

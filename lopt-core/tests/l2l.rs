@@ -67,7 +67,7 @@ fn psi() -> Vec<f64> {
 }
 
 fn levels() -> impl Iterator<Item = Level> {
-    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|level| level.available())
+    Level::ALL.into_iter().filter(|level| level.available())
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn levels_and_threads_give_the_same_bits() {
         })
     };
     let first = run(Level::Portable, 1);
-    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+    for level in Level::ALL {
         for threads in [1, 3] {
             assert!(run(level, threads) == first, "{level:?}, {threads} threads");
         }

@@ -175,7 +175,7 @@ fn rosenbrock() {
 
 #[test]
 fn single_precision_on_every_level() {
-    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+    for level in Level::ALL {
         if level.available() {
             check_in(Single(level), "c2_released_perturbed.f64", 1e-4);
             check_in(Single(level), "c4_paper_perturbed.f64", 1e-4);

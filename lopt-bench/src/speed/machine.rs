@@ -36,7 +36,7 @@ impl fmt::Display for Machine {
 
 /// The levels this CPU can run, narrowest first.
 pub fn levels() -> Vec<Level> {
-    let all = [Level::Portable, Level::Avx2, Level::Avx512];
+    let all = Level::ALL;
     all.into_iter().filter(|level| level.available()).collect()
 }
 

@@ -209,7 +209,7 @@ mod tests {
     fn blocks_agree_with_plain_sums_at_every_size_and_level() {
         let shapes = [[1, 1], [1, 40], [33, 1], [4, 32], [7, 19], [40, 35], [65, 5]];
         let rng = &mut stream(3, &[]);
-        for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+        for level in Level::ALL {
             let mut orthogonal = Orthogonal::with_space_for(shapes.into_iter());
             orthogonal.level = level;
             for shape in shapes {
