@@ -156,7 +156,8 @@ impl Reference {
                 [a, b] => 0.08 * (64.0 / a.min(b) as f64).sqrt().min(4.0),
                 _ => 0.08,
             };
-            let wanted = normal * length * ((t.n + 1.0) / 50.0).min(1.0);
+            let brake = (-4.0 * (-t.seen[0][0] - 0.3).max(0.0)).exp();
+            let wanted = normal * length * brake * ((t.n + 1.0) / 50.0).min(1.0);
             t.n += 1.0;
             t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
             let scale = (t.sizes[0] * t.sizes[1]).sqrt();
@@ -170,7 +171,7 @@ impl Reference {
                 let root = (v / t.w[1]).sqrt() + 1e-12;
                 let d = (b1 * m / (b1 * t.w[0] + 1.0 - b1) + (1.0 - b1) * g / t.w[0]) / root;
                 let u = d / (1.0 + d * d / 16.0).sqrt();
-                let z = if v > 0.0 { keep * z0 } else { z0 } - step * u;
+                let z = if u * z0 > 0.0 { keep * z0 } else { z0 } - step * u;
                 let x = x0 + share * (z - x0);
                 *e = [m, v, z, x, x + mix * (z - x)];
                 let (gi, mi, a) = (g / root, m0 / root, z0 - x0);
@@ -219,6 +220,7 @@ impl Reference {
             };
             let within = |x: f64, most: f64| most * (x / most).tanh();
             let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            let noise = (1.0 - 4.0 * t.seen[0][1].abs()).max(0.0);
             t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-2.0, 2.0);
             t.rates = [
                 (within(out(0), 2.0) + t.drift).exp(),
@@ -226,7 +228,7 @@ impl Reference {
                 sigmoid(499.0_f64.ln() + within(out(3), 3.0)),
                 8.0 * within(out(4), 2.5).exp(),
                 sigmoid(within(out(5), 4.0)),
-                0.02 * f64::from(u8::from(matrix)) * out(6).clamp(0.0, 2.0),
+                0.02 * noise * f64::from(u8::from(matrix)) * out(6).clamp(0.0, 2.0),
             ];
             mean.iter_mut().zip(&t.hidden).for_each(|(mean, h)| *mean += h);
             (present, clock) = (present + 1.0, clock.max(t.n));

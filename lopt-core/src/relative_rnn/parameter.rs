@@ -7,14 +7,16 @@
 //! i <- 1 / (sqrt(v / w2) + 1e-12)
 //! d <- i (b1 m / w1' + (1 - b1) g / w1)
 //! u <- d / sqrt(1 + (d / 4)^2)
-//! z <- k z - step u                                          k: keep, or 1 where v is 0
+//! z <- k z - step u                                          k: keep where u z > 0, else 1
 //! x <- x + share (z - x)
 //! y <- x + mix (z - x)
 //! ```
 //!
 //! `w1`, `w2` are the sums of the weights in `m` and `v`, `w1'` what `w1` is a step later: with constant
 //! decays `1 - b^n`. Beside the step, sums over the tensor are taken: from those the networks see
-//! whether steps are too long or too short. There is no fused operation, so that every SIMD level gives
+//! whether steps are too long or too short. Weight decay acts only where the step goes towards zero, too,
+//! so that it does not hold a parameter away from where the loss is least (Chen et al. 2025, "Cautious
+//! weight decay"). There is no fused operation, so that every SIMD level gives
 //! the same bits.
 
 use std::ops::Add;
@@ -36,7 +38,7 @@ pub(super) struct Rates {
     pub weights: [f64; 3],
     /// Length of the step where `u` is 1.
     pub step: f64,
-    /// What is left of an element that ever had a gradient.
+    /// What weight decay leaves of an element whose step goes towards zero.
     pub keep: f64,
     /// Part of the way that the average goes to the iterate.
     pub share: f64,
@@ -231,7 +233,7 @@ impl<S: Simd> Constants<S> {
         let d = s.mul(raw, inverse);
         let u = s.div(d, s.sqrt(s.add(self.one, s.mul(s.mul(d, d), self.sixteenth))));
         let along = s.sub(z0, x0);
-        let left = s.select_gt(v, s.zero(), self.left, self.one);
+        let left = s.select_gt(s.mul(u, z0), s.zero(), self.left, self.one);
         let z = s.sub(s.mul(left, z0), s.mul(self.step, u));
         let x = s.add(x0, s.mul(self.share, s.sub(z, x0)));
         let y = s.add(x, s.mul(self.mix, s.sub(z, x)));

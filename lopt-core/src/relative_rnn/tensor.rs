@@ -10,7 +10,7 @@ pub(super) struct Tensor {
     kind: Kind,
     /// Steps it took part in.
     pub steps: u64,
-    /// Root mean square of its iterate at its first step and now, each at least [`LEAST_SIZE`].
+    /// Root mean square of its iterate at its first step and now, each at least [`Kind::least_size`].
     sizes: [f64; 2],
     /// Sums of the weights in the averages of gradients and of their squares.
     weights: [f64; 2],
@@ -41,17 +41,21 @@ struct Kind {
     fan_in: f64,
     /// Step in units of its size, where the networks say nothing.
     normal: f64,
+    /// What its size counts as at least, so that it can leave zero.
+    least_size: f64,
 }
 
 impl Tensor {
     pub(super) fn new(shape: &TensorShape) -> Self {
         let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
+        let fan_in = sides.map_or(1.0, |[inputs, _]| inputs as f64);
         Self {
             kind: Kind {
                 matrix: f64::from(u8::from(sides.is_some())),
                 elements,
-                fan_in: sides.map_or(1.0, |[inputs, _]| inputs as f64),
+                fan_in,
                 normal: normal_length(&shape.shape),
+                least_size: LEAST_SIZE * (MOST_FAN_IN / fan_in).sqrt().min(1.0),
             },
             steps: 0,
             sizes: [0.0; 2],
@@ -73,7 +77,7 @@ impl Tensor {
     }
 
     fn size(&self, squares: f64) -> f64 {
-        (squares / self.kind.elements).sqrt().max(LEAST_SIZE)
+        (squares / self.kind.elements).sqrt().max(self.kind.least_size)
     }
 
     /// Geometric mean of the sizes: lets small tensors grow without letting large ones run away.
@@ -83,7 +87,9 @@ impl Tensor {
 
     /// The length of the next step in units of its normal length, before its bound.
     pub(super) fn pace(&self) -> f64 {
-        self.length * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
+        // gradients that turn round from step to step come from steps that are too long
+        let [turned, _] = self.seen[0].map(|cosine| (-cosine - TURNED).max(0.0));
+        self.length * (-BRAKE * turned).exp() * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
     }
 
     /// Counts a step and gives its rates.
@@ -153,8 +159,10 @@ impl Tensor {
         self.decays = [moved(DECAYS[0], decay1), moved(DECAYS[1], decay2)];
         self.power = POWER * within(power, 2.5).exp();
         self.mix = sigmoid(within(mix, 4.0));
-        // what is no matrix, such as a bias, has its size for a reason
-        self.weight_decay = WEIGHT_DECAY * self.kind.matrix * weight_decay.clamp(0.0, 2.0);
+        // what is no matrix, such as a bias, has its size for a reason; and gradients in which there is
+        // no noise need none: those agree, or turn round
+        let noise = (1.0 - self.seen[0][1].abs() / NO_NOISE).max(0.0);
+        self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 2.0);
     }
 
     /// What a later run needs.
@@ -233,13 +241,18 @@ const DECAYS: [f64; 2] = [0.9, 0.998];
 const POWER: f64 = 8.0;
 /// Where gradients are taken at the start, between average and iterate.
 const MIX: f64 = 0.5;
-/// Least size of a tensor, so that biases can leave zero.
+/// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
 const LEAST_SIZE: f64 = 0.05;
+/// Cosine of gradient and mean gradient below whose negative steps get shorter, and by how much.
+const TURNED: f64 = 0.3;
+const BRAKE: f64 = 4.0;
+/// Size of that cosine from which on there is no weight decay.
+const NO_NOISE: f64 = 0.25;
 /// Largest sizes that the networks are told of: those of the jobs that they are trained on.
 const MOST_ELEMENTS: f64 = 4500.0;
 const MOST_FAN_IN: f64 = 450.0;
 /// Most that the log of the step length drifts in a step, and in all.
 const DRIFT: f64 = 0.02;
 const MOST_DRIFT: f64 = 2.0;
-/// Weight decay, in units of the relative step, where the readout is 1.
+/// Weight decay, in units of the relative step, where the readout is 1 and gradients are noise.
 const WEIGHT_DECAY: f64 = 0.02;
