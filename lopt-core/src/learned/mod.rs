@@ -32,6 +32,7 @@ use crate::weights::{Weights, WeightsError};
 use engine::Engine;
 use groups::TensorSettings;
 use listener::Listener;
+use std::fmt;
 use warnings::Warnings;
 
 /// A learned optimizer with everything that users have with AdamW, and a guard.
@@ -56,7 +57,7 @@ use warnings::Warnings;
 /// assert!(params.iter().all(|x| x.abs() < 0.1), "{params:?}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LearnedOptimizer {
     engine: Engine,
     /// Checksum of the meta-parameters, by which a state file knows them.
@@ -283,6 +284,13 @@ impl Optimizer for LearnedOptimizer {
         self.taken = 0;
         self.had_gradient.fill(false);
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
+    }
+}
+
+/// Short: the state would be megabytes.
+impl fmt::Debug for LearnedOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout().describe("LearnedOptimizer", self.taken, f)
     }
 }
 
