@@ -140,11 +140,12 @@ impl LearnedOptimizer {
     pub(crate) fn advance(&mut self, loss: Option<f32>) -> Result<(), Error> {
         let Self { core, model, gradients, .. } = self;
         gradients.check()?;
-        // the forward pass may have written to idle tensors
+        // the forward pass may have written to variables without gradients
         model.settle(core)?;
-        model.engage(&gradients.present)?;
         let given = Given { loss, has_gradient: &gradients.present, ..Given::default() };
-        Ok(core.step_given(&mut model.params, &gradients.values, given)?)
+        core.step_given(&mut model.params, &gradients.values, given)?;
+        model.engage(&gradients.present, core);
+        Ok(())
     }
 
     /// Takes what is in the variables as the parameters and begins anew: what the networks

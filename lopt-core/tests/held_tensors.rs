@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::{
-    Given, Layout, LearnedOptimizerConfig, Optimizer, ParameterGroup, Schedule, TensorShape,
-    Weights,
+    Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, ParameterGroup, Schedule,
+    TensorShape, Weights,
 };
 
 const WEIGHTS: [&str; 2] = ["recommended", "hierarchical-rnn"];
@@ -91,4 +91,70 @@ fn held_tensors_count_in_nothing() {
             }
         }
     }
+}
+
+/// Trains `w` alone for 20 steps, between which `ema` is written to, then both for one step. Gives `w` and
+/// `ema` after each of the steps.
+fn written_to(config: &LearnedOptimizerConfig, ema: impl Fn(usize) -> f32) -> Vec<Vec<f32>> {
+    let layout = layout(&[("w", 16), ("ema", 4)]);
+    let mut optimizer = config.init(&layout).unwrap();
+    let mut params: Vec<f32> = (0..20).map(|i| (0.7 * i as f32).sin()).collect();
+    let mut seen = Vec::new();
+    for step in 0..21 {
+        params[16..].fill(ema(step));
+        // that of tensors which never had a gradient is where they are
+        let mut at = optimizer.attended(&params).to_vec();
+        at[16..].copy_from_slice(&params[16..]);
+        let grads: Vec<f32> = at.iter().enumerate().map(|(i, &x)| gradient(i, x, step)).collect();
+        let has = [true, step == 20];
+        let given = Given { loss: Some(1.0), has_gradient: &has, ..Given::default() };
+        optimizer.step_given(&mut params, &grads, given).unwrap();
+        // what the next gradient is taken at, if nobody writes meanwhile
+        if step < 20 {
+            assert_eq!(bits(&optimizer.attended(&params)[16..]), bits(&params[16..]));
+        }
+        seen.push(params.clone());
+    }
+    assert_eq!(optimizer.own_steps(), [21, 1]);
+    seen
+}
+
+#[test]
+fn a_tensor_that_is_written_to_before_its_first_gradient_starts_from_there() {
+    for weights in WEIGHTS {
+        for config in [config(weights), config(weights).with_guard(None)] {
+            let moving = written_to(&config, |step| if step == 20 { 0.3 } else { step as f32 });
+            let still = written_to(&config, |_| 0.3);
+            for (moving, still) in moving.iter().zip(&still) {
+                assert_eq!(bits(&moving[..16]), bits(&still[..16]), "{weights}");
+            }
+            let (moving, still) = (&moving[20][16..], &still[20][16..]);
+            assert_eq!(bits(moving), bits(still), "{weights}");
+            assert!(moving.iter().all(|&x| x != 0.3 && (x - 0.3).abs() < 0.2), "{moving:?}");
+        }
+    }
+}
+
+#[test]
+fn minimize_shows_what_was_written_to_a_tensor_before_its_first_gradient() {
+    let layout = layout(&[("w", 16), ("ema", 4)]);
+    let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
+    let mut params = vec![1.0_f32; 20];
+    for step in 0..30 {
+        if step <= 20 {
+            params[16..].fill(0.1 * step as f32);
+        }
+        let written = bits(&params[16..]);
+        let loss_and_gradient = |at: &[f32]| {
+            // after a first step all points of a tensor are one still
+            assert_eq!(step <= 21, bits(&at[16..]) == written, "step {step}");
+            let mut grads = at.to_vec();
+            if step < 20 {
+                grads[16..].fill(0.0);
+            }
+            (at.iter().map(|x| x * x).sum(), grads)
+        };
+        optimizer.minimize(&mut params, loss_and_gradient).unwrap();
+    }
+    assert_eq!(optimizer.own_steps(), [30, 10]);
 }

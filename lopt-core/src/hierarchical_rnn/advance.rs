@@ -92,6 +92,15 @@ impl HierarchicalRnn {
         }
     }
 
+    /// Has the points of tensors that have taken no step follow the parameters.
+    pub(crate) fn follow(&mut self, params: &[f32]) {
+        for t in 0..self.layout.tensor_count() {
+            if self.steps > 0 && self.cohorts.steps_of(t) == 0 {
+                self.begin_tensor_at(params, t);
+            }
+        }
+    }
+
     fn begin_tensor_at(&mut self, params: &[f32], t: usize) {
         let range = self.layout.range(t);
         for point in [&mut self.inner, &mut self.attended] {

@@ -91,8 +91,9 @@ pub struct Given<'a> {
     /// goes on where it was. With weights of a hierarchical RNN, tensors whose gradients have always come
     /// together even train with the same bits as if there were no others (except with a compact state,
     /// which is rounded by a hash of the place in the model, and with a clipping norm, which is that of
-    /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may be written to,
-    /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
+    /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may
+    /// be written to and starts from the value that it then has: [`attended`](Optimizer::attended) shows what
+    /// was there after the last step, [`minimize`](LearnedOptimizer::minimize) what is there.
     pub has_gradient: &'a [bool],
     /// What the guard of one replica [decided](LearnedOptimizer::decide) about this step for all of them;
     /// the guard here then does the same. `None`: it decides for itself.

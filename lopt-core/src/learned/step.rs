@@ -6,7 +6,8 @@ use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_p
 use crate::tensor_step::TensorStep;
 
 impl LearnedOptimizer {
-    /// One step; returns the loss. The way in which the attended point cannot be forgotten:
+    /// One step; returns the loss. The way in which the attended point cannot be forgotten, and that of
+    /// tensors which had no gradient yet is where the parameters are, whoever wrote to them.
     ///
     /// * `loss_and_gradient`: is given that point, `[P]`, and returns the loss there and its gradient,
     ///   `[P]`, the tensors of the layout one after another.
@@ -33,6 +34,7 @@ impl LearnedOptimizer {
         params: &mut [f32],
         loss_and_gradient: impl FnOnce(&[f32]) -> (f32, G),
     ) -> Result<f32, StepError> {
+        self.engine.follow(params);
         let (loss, gradient) = loss_and_gradient(self.attended(params));
         self.step_with_loss(params, gradient.as_ref(), loss)?;
         Ok(loss)
@@ -92,6 +94,9 @@ impl LearnedOptimizer {
         let alike = self.tensors.iter().all(|tensor| *tensor == TensorStep::whole());
         let tensors = if alike { &[][..] } else { &self.tensors };
         self.engine.advance(params, grads, tensors, loss);
+        if !alike {
+            self.engine.follow(params);
+        }
         Ok(())
     }
 

@@ -145,6 +145,15 @@ impl RelativeRnn {
         self.tensors[tensor].pace() as f32
     }
 
+    /// Has the points of tensors that have taken no step follow the parameters.
+    pub(crate) fn follow(&mut self, params: &[f32]) {
+        for t in 0..self.tensors.len() {
+            if self.begun && self.tensors[t].steps == 0 {
+                self.vectors.begin(self.layout.range(t), params);
+            }
+        }
+    }
+
     /// The iterate of a tensor: that of `params` before its first step.
     pub(crate) fn iterate_mut<'a>(
         &'a mut self,
