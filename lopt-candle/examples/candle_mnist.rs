@@ -112,7 +112,7 @@ fn evaluate(model: &Network, set: &Dataset) -> candle_core::Result<(f32, f32)> {
 fn with_ours(model: &Network, set: &Dataset, steps: usize) -> Result<Vec<f32>, lopt_candle::Error> {
     let mut rng = stream(2, &[]);
     let config = LearnedOptimizerConfig::new();
-    let mut optimizer = LearnedOptimizer::from_var_map(&model.variables, config)?;
+    let mut optimizer = LearnedOptimizer::new(&model.variables, config)?;
     let step = |_| optimizer.minimize(|| model.loss(&draw(set, &mut rng)?));
     (0..steps).map(step).collect()
 }
