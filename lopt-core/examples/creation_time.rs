@@ -12,6 +12,7 @@ use std::error::Error;
 use std::time::Instant;
 
 type Made = Result<Box<dyn Optimizer>, Box<dyn Error>>;
+type Make = fn(&Layout) -> Made;
 
 fn learned(layout: &Layout, weights: &str, compact: bool) -> Made {
     let config = LearnedOptimizerConfig::new().with_weights(Weights::embedded(weights)?);
@@ -21,7 +22,7 @@ fn learned(layout: &Layout, weights: &str, compact: bool) -> Made {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let contenders: [(&str, fn(&Layout) -> Made); 4] = [
+    let contenders: [(&str, Make); 4] = [
         ("default", |layout| Ok(Box::new(LearnedOptimizer::pretrained(layout)?))),
         ("hierarchical-rnn", |layout| learned(layout, "hierarchical-rnn", false)),
         ("the same, compact", |layout| learned(layout, "hierarchical-rnn", true)),

@@ -1,6 +1,7 @@
 //! What it costs to have an optimizer before it has done anything, and to look at it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![cfg_attr(not(target_os = "linux"), allow(unused, reason = "memory is read from Linux alone"))]
 
 use lopt_core::baselines::AdamW;
 use lopt_core::{
