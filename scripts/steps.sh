@@ -67,7 +67,7 @@ adapters() {
   step "adapters: tests"
   cargo test -p lopt-burn -p lopt-candle
   local example
-  for example in burn_mnist burn_transformer candle_mnist candle_transformer; do
+  for example in burn_mnist burn_transformer candle_mnist candle_transformer candle_convnet candle_table candle_finetune; do
     step "adapters: $example"
     "$built/examples/$example" --steps 20
   done

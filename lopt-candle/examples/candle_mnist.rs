@@ -7,13 +7,16 @@
 //! `LOPT_DATA` in the environment does what `--data` does; `--steps N` trains longer.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
-use candle_core::{D, DType, Device, Module, Tensor, Var};
+mod compare;
+
+use candle_core::{D, DType, Device, Module, Tensor};
 use candle_nn::{
     AdamW, Conv2d, Conv2dConfig, Linear, Optimizer, ParamsAdamW, VarBuilder, VarMap, conv2d,
     linear, loss::cross_entropy,
 };
-use lopt_candle::{LearnedOptimizer, LearnedOptimizerConfig};
-use lopt_core::rng::{Rng, below, normal, stream};
+use compare::{draw, images, rows};
+use lopt_candle::LearnedOptimizer;
+use lopt_core::rng::{Rng, stream};
 use lopt_problems::{Dataset, MnistPart, Recipe, read_mnist};
 use std::error::Error;
 use std::path::PathBuf;
@@ -55,43 +58,13 @@ impl Network {
     fn loss(&self, (images, labels): &Batch) -> candle_core::Result<Tensor> {
         cross_entropy(&self.forward(images)?, labels)
     }
-
-    fn named(&self) -> Result<Vec<(String, Var)>, Box<dyn Error>> {
-        let data = self.variables.data().lock().map_err(|_| "a thread has died")?;
-        let mut named: Vec<_> =
-            data.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-        named.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(named)
-    }
-
-    /// The same start for everybody: candle's own draws cannot be repeated.
-    fn start(&self) -> Result<(), Box<dyn Error>> {
-        let mut rng = stream(1, &[]);
-        for (name, var) in self.named()? {
-            let inputs = (var.elem_count() / var.dim(0)?) as f64;
-            let scale = if name.ends_with("bias") { 0.0 } else { (2.0 / inputs).sqrt() };
-            let values = (0..var.elem_count()).map(|_| (scale * normal(&mut rng)) as f32).collect();
-            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
-        }
-        Ok(())
-    }
 }
 
 /// Images `[B, 1, height, width]` and labels `[B]`.
 type Batch = (Tensor, Tensor);
 
-fn batch(set: &Dataset, rows: &[usize]) -> candle_core::Result<Batch> {
-    let chosen = set.select(rows);
-    let [height, width] = [chosen.features.shape[1], chosen.features.shape[2]];
-    let shape = (rows.len(), 1, height, width);
-    let labels: Vec<u32> = chosen.labels.iter().map(|&label| label as u32).collect();
-    let images = Tensor::from_vec(chosen.features.values, shape, &Device::Cpu)?;
-    Ok((images, Tensor::from_vec(labels, rows.len(), &Device::Cpu)?))
-}
-
-fn draw(set: &Dataset, rng: &mut Rng) -> candle_core::Result<Batch> {
-    let rows: Vec<usize> = (0..BATCH).map(|_| below(rng, set.len())).collect();
-    batch(set, &rows)
+fn draw_batch(set: &Dataset, rng: &mut Rng) -> candle_core::Result<Batch> {
+    images(set, &rows(BATCH, set.len(), rng))
 }
 
 /// Mean loss and share of right answers over the first images of a set.
@@ -99,7 +72,7 @@ fn evaluate(model: &Network, set: &Dataset) -> candle_core::Result<(f32, f32)> {
     let rows: Vec<usize> = (0..set.len().min(2000)).collect();
     let (mut loss, mut right) = (0.0, 0.0);
     for rows in rows.chunks(250) {
-        let (images, labels) = batch(set, rows)?;
+        let (images, labels) = images(set, rows)?;
         let logits = model.forward(&images)?;
         loss += cross_entropy(&logits, &labels)?.to_scalar::<f32>()? * rows.len() as f32;
         let answers = logits.argmax(D::Minus1)?.eq(&labels)?.to_dtype(DType::F32)?;
@@ -111,9 +84,8 @@ fn evaluate(model: &Network, set: &Dataset) -> candle_core::Result<(f32, f32)> {
 /// Losses of all steps; every optimizer sees the same batches.
 fn with_ours(model: &Network, set: &Dataset, steps: usize) -> Result<Vec<f32>, lopt_candle::Error> {
     let mut rng = stream(2, &[]);
-    let config = LearnedOptimizerConfig::new();
-    let mut optimizer = LearnedOptimizer::from_var_map(&model.variables, config)?;
-    let step = |_| optimizer.minimize(|| model.loss(&draw(set, &mut rng)?));
+    let mut optimizer = LearnedOptimizer::pretrained(&model.variables)?;
+    let step = |_| optimizer.minimize(|| model.loss(&draw_batch(set, &mut rng)?));
     (0..steps).map(step).collect()
 }
 
@@ -123,7 +95,7 @@ fn with_adam(model: &Network, set: &Dataset, steps: usize) -> candle_core::Resul
     let mut optimizer = AdamW::new(model.variables.all_vars(), settings)?;
     let mut losses = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let loss = model.loss(&draw(set, &mut rng)?)?;
+        let loss = model.loss(&draw_batch(set, &mut rng)?)?;
         optimizer.backward_step(&loss)?;
         losses.push(loss.to_scalar()?);
     }
@@ -153,12 +125,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let model = Network::new(train.features.shape[1])?;
-    let count: usize = model.named()?.iter().map(|(_, var)| var.elem_count()).sum();
+    let count: usize = model.variables.all_vars().iter().map(|var| var.elem_count()).sum();
     println!("{} images, {count} parameters, {steps} steps of {BATCH}", train.len());
-    model.start()?;
+    draw(&model.variables)?;
     let ours = with_ours(&model, &train, steps)?;
     let [(ours_loss, _), (_, ours_right)] = [evaluate(&model, &train)?, evaluate(&model, &test)?];
-    model.start()?;
+    draw(&model.variables)?;
     let adam = with_adam(&model, &train, steps)?;
     let [(adam_loss, _), (_, adam_right)] = [evaluate(&model, &train)?, evaluate(&model, &test)?];
 

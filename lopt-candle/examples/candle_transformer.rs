@@ -192,7 +192,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         .with_group(ParameterGroup::new("*.bias").with_weight_decay(0.0))
         .with_group(ParameterGroup::new("*.norm?.*").with_weight_decay(0.0));
     model.start()?;
-    let mut optimizer = LearnedOptimizer::from_var_map(&model.variables, config)?;
+    let mut optimizer = LearnedOptimizer::new(&model.variables, config)?;
     let ours = train(&model, &mut optimizer, &set, steps)?;
     // from the attended point, at which training computes, to the true parameters
     optimizer.eval()?;

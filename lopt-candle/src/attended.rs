@@ -15,8 +15,8 @@ pub(crate) enum Holds {
 
 /// Variables, the parameters behind them, and how the two relate.
 ///
-/// A tensor that has not had a gradient yet is *idle*: its variable belongs to whoever writes to it
-/// (batch normalisation keeps running statistics in one) and both points are its value.
+/// A tensor that has taken no step yet is *idle*: its variable belongs to whoever writes to it (batch
+/// normalisation keeps running statistics in one) and both points are its value.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) variables: Variables,
@@ -26,8 +26,6 @@ pub(crate) struct Model {
     shown: Vec<f32>,
     /// `[T]`
     idle: Vec<bool>,
-    /// `[T]`: idle tensors that were changed after the optimizer took note of their value.
-    stale: Vec<bool>,
     pub(crate) holds: Holds,
 }
 
@@ -40,7 +38,6 @@ impl Clone for Model {
             params: self.params.clone(),
             shown: self.shown.clone(),
             idle: self.idle.clone(),
-            stale: self.stale.clone(),
             holds: Holds::True,
         }
     }
@@ -54,7 +51,6 @@ impl Model {
             params: vec![0.0; parameters],
             shown: vec![0.0; parameters],
             idle: vec![true; tensors],
-            stale: vec![false; tensors],
             holds: Holds::Attended,
         };
         model.start_from_variables()?;
@@ -66,7 +62,6 @@ impl Model {
         self.look()?;
         self.params.copy_from_slice(&self.shown);
         self.idle.fill(true);
-        self.stale.fill(false);
         self.holds = Holds::Attended;
         Ok(())
     }
@@ -75,13 +70,12 @@ impl Model {
     pub(crate) fn start_from(
         &mut self,
         params: Vec<f32>,
-        idle: Vec<bool>,
         core: &lopt_core::LearnedOptimizer,
     ) -> Result<(), Error> {
         self.look()?;
         self.params = params;
-        self.idle = idle;
-        self.stale.fill(false);
+        self.idle.fill(true);
+        self.engage(&vec![true; self.idle.len()], core);
         self.put(Holds::True, core)
     }
 
@@ -118,19 +112,17 @@ impl Model {
             }
             self.variables.read(t, shown)?;
             self.params[range].copy_from_slice(shown);
-            self.stale[t] |= !follows;
         }
         Ok(())
     }
 
-    /// Notes which tensors have a gradient.
-    pub(crate) fn engage(&mut self, has_gradient: &[bool]) -> Result<(), Error> {
-        let missed = |t: &usize| has_gradient[*t] && self.stale[*t];
-        if let Some(t) = (0..has_gradient.len()).find(missed) {
-            return Err(Error::Changed { name: self.variables.name(t) });
+    /// Notes which tensors are no longer idle, after a step of those that have a gradient. Up to then the
+    /// optimizer takes their value from the parameters.
+    pub(crate) fn engage(&mut self, has_gradient: &[bool], core: &lopt_core::LearnedOptimizer) {
+        let (own, adam) = (core.own_steps(), core.has_fallen_back());
+        for (t, idle) in self.idle.iter_mut().enumerate() {
+            *idle &= !(has_gradient[t] && (own[t] > 0 || adam));
         }
-        self.idle.iter_mut().zip(has_gradient).for_each(|(idle, has)| *idle &= !has);
-        Ok(())
     }
 
     /// Puts one of the points into the variables, where it is not there yet.

@@ -13,12 +13,9 @@ use candle_core::{Tensor, Var};
 impl candle_nn::Optimizer for LearnedOptimizer {
     type Config = LearnedOptimizerConfig;
 
-    /// Variables without names get `var.0`, `var.1` and so on. `VarMap::all_vars()` has another
-    /// order in every process, which changes rounding and makes state files unusable in the next
-    /// one: [`LearnedOptimizer::from_var_map`] does not.
+    /// As [`LearnedOptimizer::new`], for code that is generic over optimizers.
     fn new(vars: Vec<Var>, config: Self::Config) -> candle_core::Result<Self> {
-        let name = |(i, var)| (format!("var.{i}"), var);
-        Ok(Self::from_named_vars(vars.into_iter().enumerate().map(name).collect(), config)?)
+        Ok(Self::new(vars, config)?)
     }
 
     /// A step with gradients that were taken at what the variables hold.

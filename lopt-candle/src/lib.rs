@@ -14,3 +14,4 @@ pub use lopt_core::{
     StateError, StepError, Weights,
 };
 pub use optimizer::LearnedOptimizer;
+pub use variables::NamedVars;

@@ -3,10 +3,10 @@
 use crate::Error;
 use crate::attended::{Holds, Model};
 use crate::gradients::Gradients;
-use crate::variables::{Variables, sorted};
-use candle_core::{Tensor, Var};
-use candle_nn::VarMap;
+use crate::variables::{NamedVars, Variables};
+use candle_core::Tensor;
 use lopt_core::{Given, GuardEvent, LearnedOptimizerConfig, Optimizer as _};
+use std::fmt;
 
 /// Trains the variables of a candle model; the [crate page](crate) shows both ways to use it.
 ///
@@ -18,7 +18,7 @@ use lopt_core::{Given, GuardEvent, LearnedOptimizerConfig, Optimizer as _};
 ///
 /// A clone remembers parameters and state as they are at that moment and shares the variables, so only
 /// one of the two can train at a time: [`restore`](Self::restore) goes on with a clone from there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LearnedOptimizer {
     pub(crate) core: lopt_core::LearnedOptimizer,
     pub(crate) model: Model,
@@ -27,8 +27,28 @@ pub struct LearnedOptimizer {
     pub(crate) multiplier: f32,
 }
 
+/// Short: the state would be megabytes.
+impl fmt::Debug for LearnedOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.fmt(f)
+    }
+}
+
 impl LearnedOptimizer {
-    /// An optimizer of all variables of a map, in the order of their names.
+    /// The weights inside `lopt-core` and default settings; `variables` as in [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn pretrained(variables: impl Into<NamedVars>) -> Result<Self, Error> {
+        Self::new(variables, LearnedOptimizerConfig::new())
+    }
+
+    /// An optimizer of these variables: a `&VarMap`, pairs of names and variables, or variables alone
+    /// ([`NamedVars`]).
+    ///
+    /// A variable that occurs twice (tied weights) is one tensor with its first name; variables of
+    /// integers, and those without elements, are left out.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -39,7 +59,7 @@ impl LearnedOptimizer {
     /// let builder = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
     /// let layer = candle_nn::linear(3, 2, builder.pp("layer"))?;
     /// let config = LearnedOptimizerConfig::new().with_weight_decay(1e-5);
-    /// let mut optimizer = LearnedOptimizer::from_var_map(&variables, config)?;
+    /// let mut optimizer = LearnedOptimizer::new(&variables, config)?;
     /// let loss = optimizer.minimize(|| layer.weight().sqr()?.sum_all())?;
     /// assert!(loss > 0.0);
     /// # Ok::<(), lopt_candle::Error>(())
@@ -47,24 +67,12 @@ impl LearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If there is no variable, one cannot be read, or the settings do not fit.
-    pub fn from_var_map(map: &VarMap, config: LearnedOptimizerConfig) -> Result<Self, Error> {
-        Self::from_named_vars(sorted(map), config)
-    }
-
-    /// An optimizer of these variables, in this order. Names are what groups and diagnostics use.
-    ///
-    /// A variable that occurs twice (tied weights) is one tensor with its first name; variables of
-    /// integers, and those without elements, are left out.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_var_map`](Self::from_var_map), and if two variables have one name.
-    pub fn from_named_vars(
-        vars: Vec<(String, Var)>,
+    /// If there is no variable, one cannot be read, two have one name, or the settings do not fit.
+    pub fn new(
+        variables: impl Into<NamedVars>,
         config: LearnedOptimizerConfig,
     ) -> Result<Self, Error> {
-        let variables = Variables::new(vars)?;
+        let variables = Variables::new(variables.into())?;
         let core = config.init(variables.layout())?;
         let gradients = Gradients::new(&variables);
         let model = Model::new(variables)?;
@@ -140,11 +148,12 @@ impl LearnedOptimizer {
     pub(crate) fn advance(&mut self, loss: Option<f32>) -> Result<(), Error> {
         let Self { core, model, gradients, .. } = self;
         gradients.check()?;
-        // the forward pass may have written to idle tensors
+        // the forward pass may have written to variables without gradients
         model.settle(core)?;
-        model.engage(&gradients.present)?;
         let given = Given { loss, has_gradient: &gradients.present, ..Given::default() };
-        Ok(core.step_given(&mut model.params, &gradients.values, given)?)
+        core.step_given(&mut model.params, &gradients.values, given)?;
+        model.engage(&gradients.present, core);
+        Ok(())
     }
 
     /// Takes what is in the variables as the parameters and begins anew: what the networks
@@ -198,19 +207,15 @@ impl LearnedOptimizer {
         names.zip(self.core.effective_step()).collect()
     }
 
-    /// Steps taken, those that the guard left out not counted.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.core.steps()
-    }
-
     /// Whether the guard has had Adam take over.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
         self.core.has_fallen_back()
     }
 
-    /// The optimizer inside, for all else there is to read.
+    /// The optimizer inside, for all else there is to read: [`steps`](lopt_core::LearnedOptimizer::steps),
+    /// and [`without_gradient`](lopt_core::LearnedOptimizer::without_gradient), the variables that no
+    /// loss has depended on.
     #[must_use]
     pub fn core(&self) -> &lopt_core::LearnedOptimizer {
         &self.core

@@ -38,7 +38,6 @@ impl LearnedOptimizer {
             self.multiplier = if others == 0.0 { 1.0 } else { product / others };
             params = self.core.load(path)?;
         }
-        let idle = self.core.own_steps().iter().map(|&steps| steps == 0).collect();
-        self.model.start_from(params, idle, &self.core)
+        self.model.start_from(params, &self.core)
     }
 }

@@ -9,6 +9,39 @@ use lopt_core::{Layout, TensorShape};
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
+/// The variables that an optimizer is to train, in order, each with the name that groups, state files
+/// and diagnostics know it by.
+///
+/// * Of a `&VarMap`: all of them, in the order of their names, which are those of the map.
+/// * Of a `Vec` of pairs: the names that are given.
+/// * Of a `Vec<Var>`: `var.0`, `var.1` and so on. `VarMap::all_vars()` has another order in every process,
+///   which changes rounding and makes state files useless in the next one.
+#[derive(Clone, Debug)]
+pub struct NamedVars(Vec<(String, Var)>);
+
+impl From<&VarMap> for NamedVars {
+    fn from(map: &VarMap) -> Self {
+        let data = map.data().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named: Vec<_> =
+            data.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
+        named.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self(named)
+    }
+}
+
+impl<N: Into<String>> From<Vec<(N, Var)>> for NamedVars {
+    fn from(named: Vec<(N, Var)>) -> Self {
+        Self(named.into_iter().map(|(name, var)| (name.into(), var)).collect())
+    }
+}
+
+impl From<Vec<Var>> for NamedVars {
+    fn from(vars: Vec<Var>) -> Self {
+        let named = vars.into_iter().enumerate().map(|(i, var)| (format!("var.{i}"), var));
+        Self(named.collect())
+    }
+}
+
 /// The distinct variables of a model, in the order of the layout.
 #[derive(Clone, Debug)]
 pub(crate) struct Variables {
@@ -19,7 +52,7 @@ pub(crate) struct Variables {
 impl Variables {
     /// Leaves out what holds no floating-point numbers, as candle's optimizers do, or no numbers at
     /// all, and every occurrence of a variable but the first.
-    pub(crate) fn new(named: Vec<(String, Var)>) -> Result<Self, Error> {
+    pub(crate) fn new(NamedVars(named): NamedVars) -> Result<Self, Error> {
         let (mut vars, mut shapes, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (name, var) in named {
             if !var.dtype().is_float() || var.elem_count() == 0 || !seen.insert(var.id()) {
@@ -71,14 +104,6 @@ impl Variables {
         let tensor = Tensor::from_slice(values, var.shape(), &Device::Cpu)?;
         var.set(&tensor.to_dtype(var.dtype())?.to_device(var.device())?)
     }
-}
-
-/// The variables of a map by name: the map itself has another order in every process.
-pub(crate) fn sorted(map: &VarMap) -> Vec<(String, Var)> {
-    let data = map.data().lock().unwrap_or_else(PoisonError::into_inner);
-    let mut named: Vec<_> = data.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-    named.sort_by(|(a, _), (b, _)| a.cmp(b));
-    named
 }
 
 /// Shows the values of a tensor in row-major order, without a copy where they lie like that.

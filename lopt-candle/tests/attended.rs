@@ -11,7 +11,7 @@ use model::{Mlp, batch, bits, values};
 use std::sync::{Arc, Mutex};
 
 fn optimizer(mlp: &Mlp) -> LearnedOptimizer {
-    LearnedOptimizer::from_var_map(&mlp.map, LearnedOptimizerConfig::new()).unwrap()
+    LearnedOptimizer::new(&mlp.map, LearnedOptimizerConfig::new()).unwrap()
 }
 
 fn loss(mlp: &Mlp, step: u64) -> Tensor {
@@ -54,7 +54,7 @@ fn a_closure_that_fails_leaves_the_truth_and_takes_no_step() {
     assert!(error.to_string().starts_with("no data"), "{error}");
     let second = |batch| if batch == 1 { candle_core::bail!("none") } else { Ok(loss(&mlp, 0)) };
     assert!(optimizer.minimize_batches(2, second).is_err());
-    assert_eq!((mlp.values(), optimizer.steps()), (before, 5));
+    assert_eq!((mlp.values(), optimizer.core().steps()), (before, 5));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_step_from_the_true_parameters_is_refused() {
     let error = optimizer.backward_step(&loss(&mlp, 3)).unwrap_err();
     assert!(matches!(Error::within(&error), Some(Error::Evaluating)), "{error}");
     assert!(error.to_string().starts_with("the variables hold the true parameters"), "{error}");
-    assert_eq!((mlp.values(), optimizer.steps()), (truth, 3));
+    assert_eq!((mlp.values(), optimizer.core().steps()), (truth, 3));
     optimizer.train().unwrap();
     assert_eq!(mlp.values(), attended);
     optimizer.backward_step(&loss(&mlp, 3)).unwrap();

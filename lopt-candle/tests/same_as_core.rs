@@ -49,7 +49,7 @@ fn with_core(config: &LearnedOptimizerConfig, mut each: impl FnMut(u64, f32, &[f
 fn minimize_is_the_core_bit_for_bit() {
     for config in configs() {
         let mlp = Mlp::new(DType::F32);
-        let mut optimizer = LearnedOptimizer::from_var_map(&mlp.map, config.clone()).unwrap();
+        let mut optimizer = LearnedOptimizer::new(&mlp.map, config.clone()).unwrap();
         with_core(&config, |step, expected, params, _| {
             let data = batch(16, step, DType::F32);
             let loss = optimizer.minimize(|| mlp.loss(&data)).unwrap();
@@ -57,7 +57,7 @@ fn minimize_is_the_core_bit_for_bit() {
             assert_eq!(bits(&mlp.values()), bits(params), "step {step}");
             assert_eq!(bits(optimizer.parameters()), bits(params), "step {step}");
         });
-        assert_eq!(optimizer.steps(), STEPS);
+        assert_eq!(optimizer.core().steps(), STEPS);
     }
 }
 
@@ -65,7 +65,7 @@ fn minimize_is_the_core_bit_for_bit() {
 fn the_trait_is_the_core_bit_for_bit() {
     for config in configs() {
         let mlp = Mlp::new(DType::F32);
-        let mut optimizer = LearnedOptimizer::from_var_map(&mlp.map, config.clone()).unwrap();
+        let mut optimizer = LearnedOptimizer::new(&mlp.map, config.clone()).unwrap();
         with_core(&config, |step, _, params, attended| {
             let loss = mlp.loss(&batch(16, step, DType::F32)).unwrap();
             optimizer.backward_step(&loss).unwrap();
@@ -82,7 +82,7 @@ fn the_trait_is_the_core_bit_for_bit() {
 #[test]
 fn in_the_place_of_adamw_it_trains() {
     let mlp = Mlp::new(DType::F32);
-    let vars = mlp.named().into_iter().map(|(_, var)| var).collect();
+    let vars: Vec<_> = mlp.named().into_iter().map(|(_, var)| var).collect();
     let mut optimizer = LearnedOptimizer::new(vars, LearnedOptimizerConfig::new()).unwrap();
     let names = optimizer.effective_step();
     assert_eq!(
@@ -108,7 +108,7 @@ fn the_rate_of_the_trait_multiplies_steps() {
         let mlp = Mlp::new(DType::F32);
         let config =
             LearnedOptimizerConfig::new().with_weights(hierarchical()).with_averaging(None);
-        let mut optimizer = LearnedOptimizer::from_var_map(&mlp.map, config).unwrap();
+        let mut optimizer = LearnedOptimizer::new(&mlp.map, config).unwrap();
         assert_eq!(optimizer.learning_rate(), 1.0);
         optimizer.set_learning_rate(rate);
         assert_eq!(optimizer.learning_rate(), rate);
@@ -127,8 +127,8 @@ fn the_rate_of_the_trait_multiplies_steps() {
 fn two_half_batches_are_one_whole() {
     let (whole, halves) = (Mlp::new(DType::F32), Mlp::new(DType::F32));
     let config = LearnedOptimizerConfig::new;
-    let mut a = LearnedOptimizer::from_var_map(&whole.map, config()).unwrap();
-    let mut b = LearnedOptimizer::from_var_map(&halves.map, config()).unwrap();
+    let mut a = LearnedOptimizer::new(&whole.map, config()).unwrap();
+    let mut b = LearnedOptimizer::new(&halves.map, config()).unwrap();
     for step in 0..20 {
         let (x, y) = batch(32, step, DType::F32);
         let loss = a.minimize(|| whole.loss(&(x.clone(), y.clone()))).unwrap();

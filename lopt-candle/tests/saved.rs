@@ -37,7 +37,7 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
     for (config, dtype) in configs().into_iter().zip([DType::F32, DType::BF16, DType::F16]) {
         for through_trait in [false, true] {
             let mlp = Mlp::new(dtype);
-            let mut whole = LearnedOptimizer::from_var_map(&mlp.map, config.clone()).unwrap();
+            let mut whole = LearnedOptimizer::new(&mlp.map, config.clone()).unwrap();
             whole.set_lr_multiplier(0.7);
             for n in 0..60 {
                 if [0, 1, 25].contains(&n) {
@@ -48,11 +48,10 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
             whole.eval().unwrap();
             for from in [0, 1, 25] {
                 let again = Mlp::new(dtype);
-                let mut resumed =
-                    LearnedOptimizer::from_var_map(&again.map, config.clone()).unwrap();
+                let mut resumed = LearnedOptimizer::new(&again.map, config.clone()).unwrap();
                 resumed.load(folder.path().join(from.to_string())).unwrap();
                 assert!((resumed.learning_rate() - 0.7).abs() < 1e-6);
-                assert_eq!(resumed.steps(), from);
+                assert_eq!(resumed.core().steps(), from);
                 if through_trait {
                     resumed.train().unwrap();
                 }
@@ -70,8 +69,7 @@ fn loading_leaves_the_truth_in_the_variables() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let mlp = Mlp::new(DType::F32);
-    let mut optimizer =
-        LearnedOptimizer::from_var_map(&mlp.map, LearnedOptimizerConfig::new()).unwrap();
+    let mut optimizer = LearnedOptimizer::new(&mlp.map, LearnedOptimizerConfig::new()).unwrap();
     (0..5).for_each(|n| step(&mut optimizer, &mlp, n, true, DType::F32));
     optimizer.save(&path).unwrap();
     let truth = optimizer.parameters().to_vec();
@@ -88,8 +86,7 @@ fn another_model_is_refused_with_what_differs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let mlp = Mlp::new(DType::F32);
-    let mut optimizer =
-        LearnedOptimizer::from_var_map(&mlp.map, LearnedOptimizerConfig::new()).unwrap();
+    let mut optimizer = LearnedOptimizer::new(&mlp.map, LearnedOptimizerConfig::new()).unwrap();
     (0..3).for_each(|n| step(&mut optimizer, &mlp, n, false, DType::F32));
     optimizer.save(&path).unwrap();
 
@@ -107,7 +104,7 @@ fn another_model_is_refused_with_what_differs() {
     let mut named = mlp.named();
     named[1].0 = "hidden.kernel".to_owned();
     let config = LearnedOptimizerConfig::new();
-    let mut renamed = LearnedOptimizer::from_named_vars(named, config).unwrap();
+    let mut renamed = LearnedOptimizer::new(named, config).unwrap();
     let error = renamed.load(&path).unwrap_err().to_string();
     assert!(
         error.ends_with(

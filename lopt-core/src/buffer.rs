@@ -3,29 +3,36 @@
 use crate::simd::{Element, Row, Simd};
 use std::ops::{Deref, DerefMut};
 
-/// A fixed number of elements, zeroed, aligned to 64 bytes.
-#[derive(Clone, Debug)]
+/// A fixed number of elements, zeroed, aligned to 64 bytes. Zeros that nothing was written over take no
+/// memory of the machine, as the system gives pages when they are first touched.
+#[derive(Debug)]
 pub struct Buffer<E: Element> {
-    lines: Vec<E::Line>,
+    /// The elements, and around them what alignment leaves over.
+    memory: Vec<E>,
+    start: usize,
     len: usize,
 }
 
 impl<E: Element> Buffer<E> {
+    /// Elements up to the next line at most.
+    const LEFT_OVER: usize = align_of::<E::Line>() / size_of::<E>() - 1;
+
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
-        let per_line = size_of::<E::Line>() / size_of::<E>();
-        Self { lines: vec![bytemuck::Zeroable::zeroed(); len.div_ceil(per_line)], len }
+        let memory = vec![E::from_f64(0.0); len + Self::LEFT_OVER];
+        let start = memory.as_ptr().align_offset(align_of::<E::Line>());
+        Self { memory, start, len }
     }
 
     /// Becomes `len` zeros; allocates only to grow.
     pub fn reshape(&mut self, len: usize) {
-        let lines = len.div_ceil(size_of::<E::Line>() / size_of::<E>());
-        if self.lines.len() < lines {
-            self.lines.resize(lines, bytemuck::Zeroable::zeroed());
+        if self.memory.len() < len + Self::LEFT_OVER {
+            *self = Self::zeros(len);
+        } else {
+            self.len = len;
+            self.fill(E::from_f64(0.0));
         }
-        self.len = len;
-        self.fill(E::from_f64(0.0));
     }
 
     /// `rows` rows of [`TILE`](crate::simd::TILE) vectors of `lanes` elements.
@@ -59,6 +66,15 @@ impl<E: Element> Buffer<E> {
     }
 }
 
+/// The copy lies elsewhere, so it is aligned anew.
+impl<E: Element> Clone for Buffer<E> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
 impl<E: Element> Default for Buffer<E> {
     fn default() -> Self {
         Self::zeros(0)
@@ -69,13 +85,38 @@ impl<E: Element> Deref for Buffer<E> {
     type Target = [E];
     #[inline(always)]
     fn deref(&self) -> &[E] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        &self.memory[self.start..self.start + self.len]
     }
 }
 
 impl<E: Element> DerefMut for Buffer<E> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [E] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        &mut self.memory[self.start..self.start + self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_stay_aligned_and_keep_their_values() {
+        fn check<E: Element>() {
+            for len in [0, 1, 5, 16, 1000] {
+                let mut buffer = Buffer::<E>::zeros(len);
+                buffer.iter_mut().enumerate().for_each(|(i, x)| *x = E::from_f64(i as f64));
+                let copies: Vec<Buffer<E>> = (0..9).map(|_| buffer.clone()).collect();
+                for copy in &copies {
+                    assert_eq!(copy.as_ptr().addr() % 64, 0);
+                    assert!(copy.len() == len && copy.iter().eq(buffer.iter()));
+                }
+                buffer.reshape(2 * len + 1);
+                assert_eq!((buffer.len(), buffer.as_ptr().addr() % 64), (2 * len + 1, 0));
+                assert!(buffer.iter().all(|&x| x == E::from_f64(0.0)));
+            }
+        }
+        check::<f32>();
+        check::<f64>();
     }
 }

@@ -18,6 +18,7 @@ use crate::state::{State, Work};
 use crate::tensor_step::TensorStep;
 use crate::tile_pass::out_count;
 use crate::weights::{Weights, WeightsError};
+use std::fmt;
 
 /// How [`HierarchicalRnn::from_weights`] averages iterates: the best of 3, 8 and 20 on the
 /// validation suite of `lopt-problems`.
@@ -41,7 +42,7 @@ pub const AVERAGING_ETA: f32 = 8.0;
 /// assert!(x.iter().all(|v| v.abs() < 0.5), "{x:?}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HierarchicalRnn {
     layout: Layout,
     level: Level,
@@ -94,7 +95,7 @@ impl HierarchicalRnn {
         let plan = Plan::new(layout, Lanes::Parameters, Portable::LANES);
         let threads = rayon::current_num_threads();
         let log_rates: Vec<f32> = draw_log_rates(config, layout, 0);
-        let mut optimizer = Self {
+        Self {
             layout: layout.clone(),
             level,
             state: State::new(&network, &plan),
@@ -109,9 +110,7 @@ impl HierarchicalRnn {
             cohorts: Cohorts::one(layout.tensor_count()),
             other_globals: OtherGlobals::none(config.global_hidden),
             own: Vec::with_capacity(layout.tensor_count()),
-        };
-        optimizer.reset();
-        optimizer
+        }
     }
 
     /// Sets the initial learning rate of every parameter (the default comes from the weights).
@@ -161,7 +160,8 @@ impl HierarchicalRnn {
     /// ```
     #[must_use]
     pub fn with_compact_state(mut self) -> Self {
-        self.state.make_compact(CompactTiles::new(&self.network, &self.plan));
+        let (network, plan) = (&self.network, &self.plan);
+        self.state.make_compact(|| CompactTiles::new(network, plan));
         self.reset();
         self
     }
@@ -197,7 +197,8 @@ impl HierarchicalRnn {
         (0..self.layout.tensor_count()).map(|t| self.cohorts.steps_of(t)).collect()
     }
 
-    /// What the recurrent networks remember from step to step.
+    /// What the recurrent networks remember from step to step; it begins to hold something at the first
+    /// step, before which it takes up no memory.
     #[must_use]
     pub fn state(&self) -> &State<f32> {
         &self.state
@@ -215,6 +216,9 @@ impl HierarchicalRnn {
     /// Current log rate `etabar` of every parameter, `[P]`.
     #[must_use]
     pub fn log_rates(&self) -> Vec<f32> {
+        if self.steps == 0 {
+            return self.log_rates.clone();
+        }
         let fields = self.network.fields();
         let row = TILE * Portable::LANES;
         let mut out = vec![0.0; self.layout.len()];
@@ -239,8 +243,11 @@ pub fn draw_log_rates<E: Element>(
 ) -> Vec<E> {
     let (low, high) = config.initial_rate;
     let (low, high) = (low.ln() / 2.0, high.ln() / 2.0);
+    if low >= high {
+        return vec![E::from_f64(low + low); layout.len()];
+    }
     let mut rng = stream(seed, &[0x7a7e]);
-    let mut draw = || if low < high { uniform(&mut rng, low, high) } else { low };
+    let mut draw = || uniform(&mut rng, low, high);
     let mut rates = Vec::with_capacity(layout.len());
     for t in 0..layout.tensor_count() {
         let of_tensor = draw();
@@ -273,10 +280,17 @@ impl Optimizer for HierarchicalRnn {
     }
 
     fn reset(&mut self) {
-        self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
+        // the first step makes the state a beginning
         self.steps = 0;
         self.cohorts = Cohorts::one(self.layout.tensor_count());
         self.other_globals = OtherGlobals::none(self.network.config.global_hidden);
+    }
+}
+
+/// Short: the state would be megabytes.
+impl fmt::Debug for HierarchicalRnn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout.describe("HierarchicalRnn", self.steps, f)
     }
 }
 

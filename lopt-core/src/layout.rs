@@ -4,6 +4,7 @@
 //! tensors one after another, each in row-major order, without padding.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::ops::Range;
 
 /// Name and shape of one tensor.
@@ -130,6 +131,18 @@ impl Layout {
     /// The ranges of all tensors in order.
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
         self.starts.windows(2).map(|pair| pair[0]..pair[1])
+    }
+
+    /// Debug output of an optimizer for this layout, without its numbers.
+    pub(crate) fn describe(
+        &self,
+        name: &str,
+        steps: u64,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let mut all = f.debug_struct(name);
+        all.field("parameters", &self.len()).field("tensors", &self.tensor_count());
+        all.field("steps", &steps).finish_non_exhaustive()
     }
 
     /// The tensor that holds flat index `i`, and the index inside it; `None` past the end.

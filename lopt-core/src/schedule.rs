@@ -103,6 +103,15 @@ impl Schedule {
         cosine.after_warmup(warmup)
     }
 
+    /// The factor from one step to the next, if it is exponential, be it after a warm-up.
+    pub(crate) fn exponential_rate(&self) -> Option<f64> {
+        match self {
+            Self::Exponential { rate } => Some(*rate),
+            Self::Warmup { then, .. } => then.exponential_rate(),
+            _ => None,
+        }
+    }
+
     /// The multiplier of step `n`, the first step being 0.
     #[must_use]
     pub fn multiplier(&self, n: u64) -> f64 {

@@ -88,9 +88,10 @@ impl<E: Element> State<E> {
     }
 
     /// From now on compact, with nothing in it; a [`reset`](Self::reset) makes it a beginning.
-    pub(crate) fn make_compact(&mut self, compact: CompactTiles) {
+    pub(crate) fn make_compact(&mut self, compact: impl FnOnce() -> CompactTiles) {
+        // first, so that both are never there together
         self.tiles = Buffer::default();
-        self.compact = Some(compact);
+        self.compact = Some(compact());
     }
 
     /// The four buffers: tiles, Tensor RNN, Global RNN, mean rates.

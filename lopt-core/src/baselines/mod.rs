@@ -66,6 +66,7 @@ pub use sgd::{Sgd, SgdRule};
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::schedule::Schedule;
+use std::fmt;
 
 /// Step count and step size of one update.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,7 +78,7 @@ pub struct Pace {
 }
 
 /// What tells one baseline from another: `N` numbers of state per parameter and their update.
-pub trait Rule<const N: usize>: std::fmt::Debug + Clone + Send {
+pub trait Rule<const N: usize>: fmt::Debug + Clone + Send {
     /// Value of each state vector before the first step.
     const START: [f32; N];
 
@@ -89,7 +90,7 @@ pub trait Rule<const N: usize>: std::fmt::Debug + Clone + Send {
 }
 
 /// A rule with its schedule and its state, ready to step.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Baseline<R, const N: usize> {
     rule: R,
     layout: Layout,
@@ -97,6 +98,13 @@ pub struct Baseline<R, const N: usize> {
     schedule: Schedule,
     steps: u64,
     state: [Vec<f32>; N],
+}
+
+/// Short: the state would be megabytes.
+impl<R: Rule<N>, const N: usize> fmt::Debug for Baseline<R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout.describe(self.rule.name(), self.steps, f)
+    }
 }
 
 impl<R: Rule<N>, const N: usize> Baseline<R, N> {

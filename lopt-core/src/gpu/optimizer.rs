@@ -68,6 +68,7 @@ impl DeviceOptimizer {
     ///
     /// If the device cannot hold it, or its state is compact.
     pub fn new(client: &Client, host: &HierarchicalRnn) -> Result<Self, DeviceError> {
+        let host = &*host.begun();
         let (net, plan) = host.parts();
         let shape = Shape::new(net);
         check_device(client, host.layout(), net, shape)?;

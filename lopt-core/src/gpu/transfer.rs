@@ -83,6 +83,7 @@ impl DeviceOptimizer {
     /// If it is for another model or of another configuration, or compact.
     pub fn upload_state(&mut self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
         self.check_same(host)?;
+        let host = &*host.begun();
         self.state = DeviceState::of(&self.client, host, self.shape)?;
         self.take_cohorts(host);
         Ok(())

@@ -16,6 +16,9 @@ impl HierarchicalRnn {
         tensors: &[TensorStep<f32>],
     ) {
         let _flush = FlushToZero::set();
+        if self.steps == 0 {
+            self.state.reset(&self.network, &self.plan, &self.log_rates, |_| true);
+        }
         for parent in self.cohorts.part(tensors) {
             self.other_globals.push_copy(parent, &self.state.global, Portable::LANES);
         }
@@ -82,14 +85,27 @@ impl HierarchicalRnn {
 
     /// Puts the points of all tensors, or of those of one cohort, where the parameters are.
     fn begin_at(&mut self, params: &[f32], cohort: Option<usize>) {
-        for (t, range) in self.layout.ranges().enumerate() {
-            if cohort.is_some_and(|cohort| self.cohorts.of(t) != cohort) {
-                continue;
+        for t in 0..self.layout.tensor_count() {
+            if cohort.is_none_or(|cohort| self.cohorts.of(t) == cohort) {
+                self.begin_tensor_at(params, t);
             }
-            for point in [&mut self.inner, &mut self.attended] {
-                if !point.is_empty() {
-                    point[range.clone()].copy_from_slice(&params[range.clone()]);
-                }
+        }
+    }
+
+    /// Has the points of tensors that have taken no step follow the parameters.
+    pub(crate) fn follow(&mut self, params: &[f32]) {
+        for t in 0..self.layout.tensor_count() {
+            if self.steps > 0 && self.cohorts.steps_of(t) == 0 {
+                self.begin_tensor_at(params, t);
+            }
+        }
+    }
+
+    fn begin_tensor_at(&mut self, params: &[f32], t: usize) {
+        let range = self.layout.range(t);
+        for point in [&mut self.inner, &mut self.attended] {
+            if !point.is_empty() {
+                point[range.clone()].copy_from_slice(&params[range.clone()]);
             }
         }
     }

@@ -9,7 +9,8 @@ use crate::network::Network;
 use crate::plan::Plan;
 
 impl HierarchicalRnn {
-    /// Everything that a later run needs beside configuration and weights: counters and floats.
+    /// Everything that a later run needs beside configuration and weights: counters and floats. Before
+    /// the first step the state among them is zeros, as that step makes it.
     pub(crate) fn memory(&self) -> RnnMemory<'_> {
         let [tiles, tensor, global, mean_rate] = self.state.buffers();
         let compact = self.state.compact.as_ref().map(CompactTiles::memory);
@@ -33,6 +34,17 @@ impl HierarchicalRnn {
     #[cfg(feature = "cubecl")]
     pub(crate) fn parts(&self) -> (&Network<f32>, &Plan) {
         (&self.network, &self.plan)
+    }
+
+    /// Itself, or before the first step a copy whose state is a beginning.
+    #[cfg(feature = "cubecl")]
+    pub(crate) fn begun(&self) -> std::borrow::Cow<'_, Self> {
+        if self.steps > 0 {
+            return std::borrow::Cow::Borrowed(self);
+        }
+        let mut copy = self.clone();
+        copy.state.reset(&copy.network, &copy.plan, &copy.log_rates, |_| true);
+        std::borrow::Cow::Owned(copy)
     }
 
     /// Takes what [`memory`](Self::memory) gave; lengths have been compared.

@@ -238,6 +238,14 @@ impl Engine {
         self.optimizer().attended(params)
     }
 
+    /// Has the attended point of tensors that have taken no step follow the parameters.
+    pub(super) fn follow(&mut self, params: &[f32]) {
+        match self {
+            Self::Hierarchical(rnn) => rnn.follow(params),
+            Self::Relative(rnn) => rnn.follow(params),
+        }
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.optimizer().memory_bytes()
     }

@@ -12,6 +12,8 @@ mod groups;
 mod listener;
 mod saved;
 mod state_error;
+mod step;
+mod warnings;
 
 pub use clipping::Clipping;
 pub use config::{BuildError, LearnedOptimizerConfig};
@@ -23,13 +25,15 @@ pub use state_error::StateError;
 use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_lengths, check_norms, check_present};
+use crate::optimizer::{Optimizer, StepError};
 use crate::schedule::Schedule;
 use crate::tensor_step::TensorStep;
 use crate::weights::{Weights, WeightsError};
 use engine::Engine;
 use groups::TensorSettings;
 use listener::Listener;
+use std::fmt;
+use warnings::Warnings;
 
 /// A learned optimizer with everything that users have with AdamW, and a guard.
 ///
@@ -53,7 +57,7 @@ use listener::Listener;
 /// assert!(params.iter().all(|x| x.abs() < 0.1), "{params:?}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LearnedOptimizer {
     engine: Engine,
     /// Checksum of the meta-parameters, by which a state file knows them.
@@ -70,6 +74,9 @@ pub struct LearnedOptimizer {
     taken: u64,
     clipped: Vec<f32>,
     tensors: Vec<TensorStep<f32>>,
+    /// Whether a tensor has had a gradient that is not zero, `[T]`.
+    had_gradient: Vec<bool>,
+    warnings: Warnings,
 }
 
 /// What is known of a gradient beside its values.
@@ -84,8 +91,9 @@ pub struct Given<'a> {
     /// goes on where it was. With weights of a hierarchical RNN, tensors whose gradients have always come
     /// together even train with the same bits as if there were no others (except with a compact state,
     /// which is rounded by a hash of the place in the model, and with a clipping norm, which is that of
-    /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may be written to,
-    /// though [`attended`](Optimizer::attended) shows what it was at the first step of the model.
+    /// all); in a relative RNN they share the state of the Global RNN. Up to its first gradient a tensor may
+    /// be written to and starts from the value that it then has: [`attended`](Optimizer::attended) shows what
+    /// was there after the last step, [`minimize`](LearnedOptimizer::minimize) what is there.
     pub has_gradient: &'a [bool],
     /// What the guard of one replica [decided](LearnedOptimizer::decide) about this step for all of them;
     /// the guard here then does the same. `None`: it decides for itself.
@@ -133,6 +141,7 @@ impl LearnedOptimizer {
         };
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
         let engine = Engine::build(config, weights, layout)?;
+        warnings::at_creation(&settings, &config.schedule);
         Ok(Self {
             engine,
             fingerprint: saved::fingerprint(weights.psi()),
@@ -147,6 +156,8 @@ impl LearnedOptimizer {
             taken: 0,
             clipped: Vec::new(),
             tensors: Vec::with_capacity(layout.tensor_count()),
+            had_gradient: vec![false; layout.tensor_count()],
+            warnings: Warnings::default(),
         })
     }
 
@@ -157,13 +168,15 @@ impl LearnedOptimizer {
         self
     }
 
-    /// Multiplies the length of every step from now on, beside schedule and groups.
+    /// Multiplies the length of every step from now on, beside schedule and groups. It is 1 at first,
+    /// and no learning rate: a first multiplier below 0.05 is warned of, through `tracing`.
     ///
     /// # Panics
     ///
     /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
         expect_multiplier(multiplier);
+        self.warnings.multiplier(multiplier);
         self.multiplier = multiplier;
     }
 
@@ -201,6 +214,17 @@ impl LearnedOptimizer {
         self.guard.as_ref().map_or(0, Guard::skipped)
     }
 
+    /// Names of the tensors that have had no gradient other than zero since the optimizer was made, reset
+    /// or loaded, frozen ones left out: either the loss does not depend on them, as with running
+    /// statistics, or something on the way to it lets no gradient through. After 100 steps they are
+    /// warned of, through `tracing`.
+    #[must_use]
+    pub fn without_gradient(&self) -> Vec<&str> {
+        let tensors = self.layout().tensors().iter().zip(&self.settings).zip(&self.had_gradient);
+        let without = tensors.filter(|((_, own), had)| !own.frozen && !**had);
+        without.map(|((tensor, _), _)| tensor.name.as_str()).collect()
+    }
+
     /// Whether Adam is at work.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
@@ -227,119 +251,6 @@ impl LearnedOptimizer {
     pub fn own_steps(&self) -> Vec<u64> {
         self.engine.own_steps()
     }
-
-    /// [`step`](Optimizer::step) with the loss at the point where the gradient was taken.
-    ///
-    /// # Errors
-    ///
-    /// If a length does not fit the layout, or, without a guard, a gradient is not finite or longer
-    /// than [`LARGEST_GRADIENT_NORM`](crate::optimizer::LARGEST_GRADIENT_NORM).
-    pub fn step_with_loss(
-        &mut self,
-        params: &mut [f32],
-        grads: &[f32],
-        loss: f32,
-    ) -> Result<(), StepError> {
-        self.step_given(params, grads, Given { loss: Some(loss), ..Given::default() })
-    }
-
-    /// [`step`](Optimizer::step) with all that is known of the gradient.
-    ///
-    /// # Errors
-    ///
-    /// As [`step_with_loss`](Self::step_with_loss), and if `has_gradient` does not fit the layout.
-    pub fn step_given(
-        &mut self,
-        params: &mut [f32],
-        grads: &[f32],
-        given: Given<'_>,
-    ) -> Result<(), StepError> {
-        let loss = self.observed.take().or(given.loss);
-        self.check_given(params, grads, given)?;
-        let usable = self.check_and_clip(grads, given);
-        let decision = match (&self.guard, given.decision) {
-            (None, _) => usable.map(|()| Decision::STEP)?,
-            (Some(_), Some(shared)) if !shared.takes_step() => shared,
-            (Some(_), Some(shared)) => usable.map(|()| shared)?,
-            (Some(_), None) => self.judge(params, grads, usable, Given { loss, ..given }),
-        };
-        if self.acted(decision, params, given) {
-            self.engine.reset();
-        }
-        if !decision.takes_step() {
-            return Ok(());
-        }
-        self.prepare(given);
-        self.decay(params);
-        let grads = if self.clipping.is_off() { grads } else { &self.clipped };
-        self.taken += 1;
-        if let Some(adam) = self.guard.as_mut().and_then(Guard::fallback_mut) {
-            adam.step(self.engine.layout(), &self.tensors, params, grads);
-            return Ok(());
-        }
-        let alike = self.tensors.iter().all(|tensor| *tensor == TensorStep::whole());
-        let tensors = if alike { &[][..] } else { &self.tensors };
-        self.engine.advance(params, grads, tensors, loss);
-        Ok(())
-    }
-
-    fn check_given(
-        &self,
-        params: &[f32],
-        grads: &[f32],
-        given: Given<'_>,
-    ) -> Result<(), StepError> {
-        check_lengths(self.engine.layout(), params, grads)?;
-        let (expected, got) = (self.settings.len(), given.has_gradient.len());
-        if got != 0 && got != expected {
-            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
-        }
-        Ok(())
-    }
-
-    /// Whether a step can be taken with these gradients, which are then in `clipped` if they are to
-    /// be limited. What is long only before that does no harm; frozen tensors are not looked at.
-    fn check_and_clip(&mut self, grads: &[f32], given: Given<'_>) -> Result<(), StepError> {
-        let layout = self.engine.layout();
-        let counts = |t: usize| !self.settings[t].frozen && given.has(t);
-        check_present(layout, grads, counts)?;
-        if self.clipping.is_off() {
-            return check_norms(layout, grads, counts);
-        }
-        self.clipping.apply(layout, grads, counts, &mut self.clipped);
-        check_norms(layout, &self.clipped, counts)
-    }
-
-    /// How every tensor takes part in the next step.
-    fn prepare(&mut self, given: Given<'_>) {
-        let cut = self.guard.as_ref().map_or(1.0, Guard::multiplier);
-        let all = self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut;
-        self.tensors.clear();
-        self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
-            multiplier: all * own.multiplier,
-            held: own.frozen || !given.has(t),
-        }));
-    }
-
-    /// Shrinks what is to be shrunk, in proportion to the factors of the step.
-    fn decay(&mut self, params: &mut [f32]) {
-        if self.settings.iter().all(|own| own.weight_decay == 0.0) {
-            return;
-        }
-        let has_fallen_back = self.has_fallen_back();
-        for (t, (own, how)) in self.settings.iter().zip(&self.tensors).enumerate() {
-            if own.weight_decay == 0.0 || how.held {
-                continue;
-            }
-            // the Adam that took over has no pace
-            let (pace, theta) = match has_fallen_back {
-                true => (1.0, &mut params[self.engine.layout().range(t)]),
-                false => (self.engine.pace(t), self.engine.iterate_mut(params, t)),
-            };
-            let keep = (1.0 - pace * how.multiplier * own.weight_decay).max(0.0);
-            theta.iter_mut().for_each(|x| *x *= keep);
-        }
-    }
 }
 
 impl Optimizer for LearnedOptimizer {
@@ -348,11 +259,8 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        match self.guard.as_ref().and_then(Guard::looks_at) {
-            Some(snapshot) => snapshot,
-            None if self.has_fallen_back() => params,
-            None => self.engine.attended(params),
-        }
+        self.warnings.attended();
+        self.point(params)
     }
 
     fn observe(&mut self, loss: f32) -> bool {
@@ -361,6 +269,7 @@ impl Optimizer for LearnedOptimizer {
     }
 
     fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), StepError> {
+        self.notice_attention(params);
         self.step_given(params, grads, Given::default())
     }
 
@@ -374,7 +283,15 @@ impl Optimizer for LearnedOptimizer {
         self.engine.reset();
         self.observed = None;
         self.taken = 0;
+        self.had_gradient.fill(false);
         self.guard = self.guard.as_ref().map(|guard| Guard::new(guard.config));
+    }
+}
+
+/// Short: the state would be megabytes.
+impl fmt::Debug for LearnedOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout().describe("LearnedOptimizer", self.taken, f)
     }
 }
 

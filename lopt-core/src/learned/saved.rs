@@ -218,6 +218,8 @@ impl LearnedOptimizer {
         }
         self.engine.restore(&memory.counters, &networks);
         (self.taken, self.multiplier) = (memory.taken, memory.multiplier);
+        let own = self.engine.own_steps().into_iter();
+        self.had_gradient = own.map(|steps| steps > 0).collect();
         Ok(params)
     }
 

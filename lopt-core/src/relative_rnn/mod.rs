@@ -15,6 +15,7 @@ mod tensor;
 pub use config::RelativeRnnConfig;
 pub(crate) use tensor::normal_length;
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::flush::FlushToZero;
@@ -31,7 +32,7 @@ use tensor::{NUMBERS, Tensor};
 /// The gradient is to be taken at [`attended`](Optimizer::attended); `step` leaves the parameters to use
 /// in `params`. The loss is an optional input, by [`observe`](Optimizer::observe). Neither the number of
 /// threads nor the SIMD level changes a bit.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RelativeRnn {
     config: RelativeRnnConfig,
     networks: Networks,
@@ -142,6 +143,15 @@ impl RelativeRnn {
     /// Length of a tensor's next step in units of its normal length.
     pub(crate) fn pace(&self, tensor: usize) -> f32 {
         self.tensors[tensor].pace() as f32
+    }
+
+    /// Has the points of tensors that have taken no step follow the parameters.
+    pub(crate) fn follow(&mut self, params: &[f32]) {
+        for t in 0..self.tensors.len() {
+            if self.begun && self.tensors[t].steps == 0 {
+                self.vectors.begin(self.layout.range(t), params);
+            }
+        }
     }
 
     /// The iterate of a tensor: that of `params` before its first step.
@@ -259,6 +269,14 @@ impl LossTrend {
         let spread = self.spread.max(1e-12 * loss.abs()).max(1e-30);
         let [fast, middle, slow] = self.averages;
         [((middle - fast) / spread).tanh(), ((slow - middle) / spread).tanh(), 1.0]
+    }
+}
+
+/// Short: the state would be megabytes.
+impl fmt::Debug for RelativeRnn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = self.tensors.iter().map(|tensor| tensor.steps).max();
+        self.layout.describe("RelativeRnn", steps.unwrap_or(0), f)
     }
 }
 
