@@ -89,6 +89,57 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// A checkpoint of burn's `Learner` without a state file that fits.
+    #[cfg(feature = "train")]
+    #[error(
+        "cannot go on from the checkpoint of epoch {epoch}, beside which there has to be the state \
+         file of this optimizer for this model: {source}"
+    )]
+    Checkpoint {
+        /// Epoch of the checkpoint.
+        epoch: usize,
+        /// What is wrong with the state file.
+        source: Box<Self>,
+    },
+    /// A checkpoint and a state file of two trainings, or of two moments of one.
+    #[cfg(feature = "train")]
+    #[error(
+        "the checkpoint of epoch {epoch} has other values of `{name}` than {path}: the two are not \
+         of the same training",
+        path = path.display()
+    )]
+    CheckpointParts {
+        /// Epoch of the checkpoint.
+        epoch: usize,
+        /// The state file.
+        path: std::path::PathBuf,
+        /// First parameter that differs.
+        name: String,
+    },
+    /// A learning rate that steps cannot be multiplied by.
+    #[cfg(feature = "train")]
+    #[error(
+        "the learning rate of the Learner is {rate}, expected a finite number of at least 0, which \
+         the steps are multiplied by, such as 1.0"
+    )]
+    Rate {
+        /// What the scheduler gave.
+        rate: f64,
+    },
+    /// A scheduler with rates for groups.
+    #[cfg(feature = "train")]
+    #[error(
+        "the Learner has the learning rate {rate} for `{name}` and {base} for others; here groups \
+         are settings of the optimizer, `ParameterGroup::new(..).with_step_multiplier(..)`"
+    )]
+    GroupRate {
+        /// First parameter with a rate of its own.
+        name: String,
+        /// Its rate.
+        rate: f64,
+        /// That of the others.
+        base: f64,
+    },
     /// A tensor that is not where the others are, or that no cubecl runtime holds.
     #[cfg(feature = "gpu")]
     #[error("`{name}` is on {got}, expected {expected}")]
@@ -125,4 +176,41 @@ pub enum Error {
     /// A state that cannot be saved or loaded.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+#[cfg(feature = "train")]
+mod train {
+    use super::Error;
+    use burn::data::dataset::DatasetError;
+    use burn::train::TrainingError;
+    use burn::train::checkpoint::CheckpointerError;
+
+    impl Error {
+        /// The error of this crate that ended a training of
+        /// [`LearnedStrategy`](crate::LearnedStrategy), from `LearningResult::error`.
+        ///
+        /// burn's enum has no variant for optimizers, so errors are printed after "Checkpoint error" or
+        /// "Dataset error".
+        #[must_use]
+        pub fn within(error: &TrainingError) -> Option<&Self> {
+            match error {
+                TrainingError::Checkpoint(CheckpointerError::IOError(io)) => {
+                    io.get_ref()?.downcast_ref()
+                }
+                TrainingError::Dataset(error) => std::error::Error::source(error)?.downcast_ref(),
+                _ => None,
+            }
+        }
+
+        pub(crate) fn into_training_error(self) -> TrainingError {
+            match self {
+                Self::Checkpoint { .. } | Self::CheckpointParts { .. } | Self::State(_) => {
+                    TrainingError::Checkpoint(CheckpointerError::IOError(std::io::Error::other(
+                        self,
+                    )))
+                }
+                _ => TrainingError::Dataset(DatasetError::new(self)),
+            }
+        }
+    }
 }

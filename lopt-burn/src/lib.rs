@@ -99,6 +99,8 @@ mod optimizer;
 mod roster;
 mod saved;
 mod scatter;
+#[cfg(feature = "train")]
+mod strategy;
 
 pub use attended::Attended;
 pub use config::LearnedOptimizerConfig;
@@ -110,3 +112,5 @@ pub use lopt_core::{
     StepError, Weights,
 };
 pub use optimizer::LearnedOptimizer;
+#[cfg(feature = "train")]
+pub use strategy::LearnedStrategy;
