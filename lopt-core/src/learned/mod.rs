@@ -12,6 +12,7 @@ mod groups;
 mod listener;
 mod saved;
 mod state_error;
+mod written;
 
 pub use clipping::Clipping;
 pub use config::{BuildError, LearnedOptimizerConfig};
