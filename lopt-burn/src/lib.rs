@@ -47,7 +47,7 @@
 //! # Parameters
 //!
 //! Names are the paths of fields: `conv1.weight`, `encoder.layers.0.norm_1.gamma`;
-//! [`layout`](LearnedOptimizer::layout) lists them. A [`ParameterGroup`] goes by a pattern of them.
+//! [`core().layout()`](LearnedOptimizer::core) lists them. A [`ParameterGroup`] goes by a pattern of them.
 //!
 //! * All float parameters that require a gradient are trained, of any rank, in F32, F16, BF16 or
 //!   Flex32. The optimizer has the true parameters in full precision; the module gets them rounded
@@ -76,7 +76,7 @@
 //! lost, some gradients are taken at the best point so far; if that one is better, the model goes back to it,
 //! later with steps a tenth as long, in the end with Adam. Quiet times take these measures back. [`on_event`](LearnedOptimizer::on_event),
 //! [`has_fallen_back`](LearnedOptimizer::has_fallen_back) and
-//! [`skipped_steps`](LearnedOptimizer::skipped_steps) tell of it, and events go to `tracing`. It
+//! [`core().skipped_steps()`](LearnedOptimizer::core) tell of it, and events go to `tracing`. It
 //! needs the loss, so give it to `apply` too.
 //!
 //! # Cost

@@ -61,6 +61,16 @@ impl LearnedOptimizer {
         LearnedOptimizerConfig::new().init(module)
     }
 
+    /// An optimizer of all parameters that require a gradient, as
+    /// [`LearnedOptimizerConfig::init`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn new<M: Module>(module: &M, config: LearnedOptimizerConfig) -> Result<Self, Error> {
+        config.init(module)
+    }
+
     pub(crate) fn build<M: Module>(
         config: &lopt_core::LearnedOptimizerConfig,
         module: &M,

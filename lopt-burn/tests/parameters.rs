@@ -92,7 +92,7 @@ fn parameters_without_require_grad_are_left_out() {
     module.hidden = module.hidden.no_grad();
     let frozen: Vec<f32> = module.hidden.weight.val().try_into_vec_as().unwrap();
     let mut optimizer = LearnedOptimizer::pretrained(&module).unwrap();
-    assert_eq!(optimizer.layout().tensor_count(), 8);
+    assert_eq!(optimizer.core().layout().tensor_count(), 8);
     for _ in 0..10 {
         module = optimizer.step(module, |attended| attended.gradients(&x, &y)).unwrap().0;
     }
@@ -153,7 +153,7 @@ fn running_statistics_of_the_attended_module_reach_the_true_one() {
     let norm = BatchNormConfig::new(5).init(&device);
     let mut module = Normed { first: linear(36, 5, 1, &device), norm };
     let mut optimizer = LearnedOptimizer::pretrained(&module).unwrap();
-    assert_eq!(optimizer.layout().tensor_count(), 4);
+    assert_eq!(optimizer.core().layout().tensor_count(), 4);
     for _ in 0..5 {
         module = optimizer
             .step(module, |attended: &Normed| {
