@@ -60,10 +60,10 @@
 //!
 //! # Saving
 //!
-//! [`save`](LearnedOptimizer::save) writes the trained parameters in full precision and all that the
-//! optimizer remembers into one checksummed file, and [`load`](LearnedOptimizer::load) goes on from
-//! there bit for bit. What is not trained (frozen parameters, running statistics) is not in it:
-//! save the module's own record beside it if there is any.
+//! [`save`](LearnedOptimizer::save) writes the trained parameters in full precision, all that the
+//! optimizer remembers and running statistics (those of a batch norm) into one checksummed file, and
+//! [`load`](LearnedOptimizer::load) goes on from there bit for bit. Frozen parameters and tensors of integers
+//! are not in it: save the module's own record beside it if there is any.
 //!
 //! burn's `OptimizerRecord` is not offered: only burn's own optimizers can make one, its reader takes
 //! foreign or cut off contents for absent ones, and it has no place for the full precision
@@ -99,6 +99,7 @@ mod optimizer;
 mod roster;
 mod saved;
 mod scatter;
+mod statistics;
 #[cfg(feature = "train")]
 mod strategy;
 

@@ -1,6 +1,7 @@
 //! Which parameters a module has, in the order of a visit, and where each lies in the flat vector.
 
 use crate::error::Error;
+use crate::statistics;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use lopt_core::{Layout, TensorShape};
@@ -23,6 +24,8 @@ pub(crate) struct Place {
     pub slot: Option<usize>,
     /// Whether no earlier place has this slot.
     pub first: bool,
+    /// Whether a forward pass changes it.
+    pub statistic: bool,
 }
 
 impl Roster {
@@ -45,9 +48,10 @@ impl Roster {
             return Err(Error::NothingToTrain);
         }
         let layout = Layout::new(tensors)?;
+        let statistics = statistics::of(module);
         let mut seen = vec![false; layout.tensor_count()];
         let mut places = Vec::with_capacity(census.found.len());
-        for Found { id, name, shape, .. } in census.found {
+        for (index, Found { id, name, shape, .. }) in census.found.into_iter().enumerate() {
             let slot = slots.get(&id).copied();
             let first = slot.is_some_and(|slot| !std::mem::replace(&mut seen[slot], true));
             if let Some(slot) = slot
@@ -57,9 +61,15 @@ impl Roster {
                 let expected = described(&tied.name, &tied.shape);
                 return Err(Error::Parameter { expected, got: described(&name, &shape) });
             }
-            places.push(Place { name, shape, slot, first });
+            let statistic = slot.is_none() && statistics.get(index) == Some(&true);
+            places.push(Place { name, shape, slot, first, statistic });
         }
         Ok(Self { places, layout })
+    }
+
+    /// Whether the module has running statistics.
+    pub(crate) fn has_statistics(&self) -> bool {
+        self.places.iter().any(|place| place.statistic)
     }
 
     /// What is trained.
@@ -103,6 +113,12 @@ impl<'a> Walk<'a> {
         &mut self,
         param: &Param<Tensor<D>>,
     ) -> Option<(&'a Place, usize)> {
+        let place = self.place(param)?;
+        place.slot.map(|slot| (place, slot))
+    }
+
+    /// The next float tensor, trained or not, if it is what it was when the roster was made.
+    pub(crate) fn place<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<&'a Place> {
         let roster = self.roster;
         self.next += 1;
         // too many: `finish` says so, with their number
@@ -117,7 +133,7 @@ impl<'a> Walk<'a> {
         if place.slot.is_none() && trainable {
             self.fail(Error::Thawed { name: place.name.clone() });
         }
-        place.slot.map(|slot| (place, slot))
+        Some(place)
     }
 
     /// Keeps the first problem.

@@ -12,6 +12,7 @@ mod groups;
 mod listener;
 mod saved;
 mod state_error;
+mod untrained;
 mod written;
 
 pub use clipping::Clipping;
@@ -20,6 +21,7 @@ pub use config::{BuildError, LearnedOptimizerConfig};
 pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
+pub use untrained::UntrainedTensor;
 
 use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;
