@@ -2,18 +2,21 @@
 
 use burn::tensor::DType;
 use lopt_core::{BuildError, LayoutError, StateError, StepError};
+use std::fmt;
 
 /// Why the optimizer refused. Parameters and state are then as before the call;
 /// [`restore`](crate::LearnedOptimizer::restore) puts them into a module again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The module has nothing to train.
-    #[error(
-        "no parameter requires a gradient; the module must be on a device with autodiff, as \
-         `Device::default().autodiff()` gives it"
-    )]
-    NothingToTrain,
+    #[error("{}", nothing_to_train(*.parameters, *.autodiff))]
+    NothingToTrain {
+        /// Its float parameters, running statistics included, those without elements not.
+        parameters: usize,
+        /// Whether any of them is on a device with autodiff.
+        autodiff: bool,
+    },
     /// A module with more or fewer parameters than the one the optimizer was made for.
     #[error(
         "the optimizer was made for a module of {expected} float parameters, this one has {got}"
@@ -176,6 +179,28 @@ pub enum Error {
     /// A state that cannot be saved or loaded.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// Which of the causes it is.
+fn nothing_to_train(parameters: usize, autodiff: bool) -> &'static str {
+    match (parameters, autodiff) {
+        (0, _) => "the module has no float parameter, so there is nothing to train",
+        (_, false) => {
+            "no parameter requires a gradient, as the module is not on a device with autodiff: \
+             make it on `Device::default().autodiff()`, or call `train()` if it comes from `valid()`"
+        }
+        (_, true) => {
+            "no parameter requires a gradient, as all of them are frozen (`no_grad`, `freeze`), so \
+             there is nothing to train"
+        }
+    }
+}
+
+/// The sentence, as it is what a `main` that returns an error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 #[cfg(feature = "train")]

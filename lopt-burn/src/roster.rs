@@ -45,7 +45,7 @@ impl Roster {
             }
         }
         if tensors.is_empty() {
-            return Err(Error::NothingToTrain);
+            return Err(census.nothing_to_train());
         }
         let layout = Layout::new(tensors)?;
         let statistics = statistics::of(module);
@@ -200,6 +200,14 @@ struct Found {
     name: String,
     shape: Vec<usize>,
     trained: bool,
+    autodiff: bool,
+}
+
+impl Census {
+    fn nothing_to_train(&self) -> Error {
+        let parameters = self.found.iter().filter(|found| !found.shape.contains(&0)).count();
+        Error::NothingToTrain { parameters, autodiff: self.found.iter().any(|f| f.autodiff) }
+    }
 }
 
 impl ModuleVisitor for Census {
@@ -213,7 +221,8 @@ impl ModuleVisitor for Census {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let (name, shape) = (self.path.name(), param.lazy_shape().as_slice().to_vec());
-        self.found.push(Found { id: param.id, name, shape, trained: param.is_require_grad() });
+        let (trained, autodiff) = (param.is_require_grad(), param.lazy_device().is_autodiff());
+        self.found.push(Found { id: param.id, name, shape, trained, autodiff });
     }
 }
 
