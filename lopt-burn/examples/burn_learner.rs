@@ -22,7 +22,7 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
     TrainingStrategy,
 };
-use lopt_burn::{LearnedOptimizerConfig, LearnedStrategy};
+use lopt_burn::{LearnedOptimizerConfig, LearnedStrategy, renew_statistics};
 use lopt_core::rng::stream;
 use lopt_problems::{Dataset, MnistPart, Recipe, read_mnist};
 use std::error::Error;
@@ -132,22 +132,27 @@ fn evaluate(model: &Network, batches: &Loader) -> Result<(f32, f32), Box<dyn Err
     Ok((loss / rows, right / rows))
 }
 
-/// Trains, prints a line of the table.
+/// A line of the table.
+fn print(name: &str, model: &Network, valid: &Loader, seconds: f64) -> Result<(), Box<dyn Error>> {
+    let (loss, right) = evaluate(model, valid)?;
+    println!("{name:>22} {loss:>16.4} {:>9.1}% {seconds:>9.1}", 100.0 * right);
+    Ok(())
+}
+
+/// Trains, and prints a line of the table.
 fn run(
     name: &str,
     training: SupervisedTraining<Network>,
     learner: Learner<Network>,
     valid: &Loader,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<Network, Box<dyn Error>> {
     let clock = Instant::now();
     let result = training.launch(learner);
     if let Some(error) = result.error {
         return Err(error.to_string().into());
     }
-    let seconds = clock.elapsed().as_secs_f64();
-    let (loss, right) = evaluate(&result.model, valid)?;
-    println!("{name:>16} {loss:>16.4} {:>9.1}% {seconds:>9.1}", 100.0 * right);
-    Ok(())
+    print(name, &result.model, valid, clock.elapsed().as_secs_f64())?;
+    Ok(result.model)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -191,13 +196,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             .renderer(Box::new(quiet::Quiet))
             .num_epochs(epochs)
     };
-    println!("{:>16} {:>16} {:>10} {:>9}", "", "validation loss", "accuracy", "seconds");
+    println!("{:>22} {:>16} {:>10} {:>9}", "", "validation loss", "accuracy", "seconds");
 
     let strategy = LearnedStrategy::new(&directory, LearnedOptimizerConfig::new());
     let ours =
         training(&directory).with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
     // the SGD is not used, and 1.0 leaves the steps as long as they are
-    run("ours", ours, Learner::new(model.clone(), SgdConfig::new().init(), 1.0), &valid)?;
+    let learner = Learner::new(model.clone(), SgdConfig::new().init(), 1.0);
+    let trained = run("ours", ours, learner, &valid)?;
+    let clock = Instant::now();
+    let batches = loader(train.clone(), true).to_device(&device);
+    let batches: Vec<Batch> = batches.iter().take(50).collect::<Result<_, _>>()?;
+    let renewed = renew_statistics(trained.train(), batches, |model, batch| {
+        model.output(batch);
+    })?;
+    print("statistics renewed", &renewed.valid(), &valid, clock.elapsed().as_secs_f64())?;
 
     let adamw = Learner::new(model, AdamWConfig::new().init(), ADAMW_RATE);
     run("AdamW(1e-3)", training(&directory), adamw, &valid)?;

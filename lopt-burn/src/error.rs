@@ -10,7 +10,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Error {
     /// The module has nothing to train.
-    #[error("{}", nothing_to_train(*.parameters, *.autodiff))]
+    #[error("{}", nothing_to_train(.parameters, .autodiff))]
     NothingToTrain {
         /// Its float parameters, running statistics included, those without elements not.
         parameters: usize,
@@ -86,6 +86,12 @@ pub enum Error {
         /// Round of the attended module.
         got: u64,
     },
+    /// Forward passes that have left running statistics as they were.
+    #[error(
+        "no running statistic has changed: the inputs have to be on a device with autodiff, and the \
+         layers not frozen"
+    )]
+    StatisticsUnchanged,
     /// The device did not hand a tensor out.
     #[error("cannot read tensors from the device: {reason}")]
     Read {
@@ -182,8 +188,8 @@ pub enum Error {
 }
 
 /// Which of the causes it is.
-fn nothing_to_train(parameters: usize, autodiff: bool) -> &'static str {
-    match (parameters, autodiff) {
+fn nothing_to_train(parameters: &usize, autodiff: &bool) -> &'static str {
+    match (*parameters, *autodiff) {
         (0, _) => "the module has no float parameter, so there is nothing to train",
         (_, false) => {
             "no parameter requires a gradient, as the module is not on a device with autodiff: \

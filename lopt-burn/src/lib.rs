@@ -36,8 +36,7 @@
 //! ```
 //!
 //! Running statistics (batch norm) are shared by both modules, as by all clones in burn, so they
-//! arrive; they are of the attended point. If that matters, let a few batches pass through the
-//! module itself before evaluation.
+//! arrive; they are of the attended point. If that matters, [`renew_statistics`] before evaluation.
 //!
 //! A module that others wrote to since the last step (a record loaded, weights clipped) is an error,
 //! for all types of parameters: every step compares, which costs one more download of the
@@ -113,5 +112,6 @@ pub use lopt_core::{
     StepError, Weights,
 };
 pub use optimizer::LearnedOptimizer;
+pub use statistics::renew_statistics;
 #[cfg(feature = "train")]
 pub use strategy::LearnedStrategy;

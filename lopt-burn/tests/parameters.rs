@@ -180,7 +180,8 @@ fn nothing_to_train_is_said_with_its_cause() {
     };
     let start = |sentence: String| sentence.split(':').next().unwrap().to_owned();
     let model = Model::new(&device());
-    let no_autodiff = "no parameter requires a gradient, as the module is not on a device with autodiff";
+    let no_autodiff =
+        "no parameter requires a gradient, as the module is not on a device with autodiff";
     assert_eq!(start(of(&model.valid())), no_autodiff);
     assert_eq!(start(of(&Model::new(&Device::default()))), no_autodiff);
     let frozen = of(&model.freeze());

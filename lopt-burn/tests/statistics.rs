@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use lopt_burn::LearnedOptimizer;
+use lopt_burn::{LearnedOptimizer, renew_statistics};
 use model::{bits, data, device, flat, linear};
 
 #[derive(Module, Debug)]
@@ -108,4 +108,33 @@ fn a_file_without_them_leaves_them_and_one_of_others_is_refused() {
 
 fn core_of(optimizer: &LearnedOptimizer) -> &lopt_core::LearnedOptimizer {
     optimizer.core()
+}
+
+#[test]
+fn renewed_statistics_are_those_of_the_true_parameters() {
+    let device = device();
+    let (x, y) = data(64, &device);
+    let module = Normed::new(&device);
+    let mut optimizer = LearnedOptimizer::pretrained(&module).unwrap();
+    let module = run(&mut optimizer, module, 20);
+    let before = flat(&module, None);
+    let module = renew_statistics(module, 0..200, |module, _| {
+        let _ = module.loss(&x, &y);
+    })
+    .unwrap();
+    assert_eq!(bits(&flat(&module, None)), bits(&before));
+    let hidden = module.first.forward(x.clone());
+    let mean: Vec<f32> = hidden.mean_dim(0).try_into_vec_as().unwrap();
+    let renewed: Vec<f32> = module.norm.running_mean.value().try_into_vec_as().unwrap();
+    for (mean, renewed) in mean.iter().zip(renewed) {
+        assert!((mean - renewed).abs() < 1e-4, "{mean} {renewed}");
+    }
+    // the optimizer goes on with that module
+    let module = run(&mut optimizer, module, 1);
+
+    let plain = data(64, &Device::default());
+    let error = renew_statistics(module, [plain], |module, (x, y)| {
+        let _ = module.valid().loss(&x, &y);
+    });
+    assert!(error.unwrap_err().to_string().starts_with("no running statistic has changed"));
 }

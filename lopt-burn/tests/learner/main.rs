@@ -157,8 +157,8 @@ fn a_model_without_loss_or_with_nothing_to_train() {
         .with_training_strategy(strategy)
         .launch(learner(Network::new(true)));
     assert!(result.error.is_none());
-    let [first, .., last] = &seen.validated()[..] else { panic!("three epochs") };
-    assert_ne!(first, last);
+    let validated = seen.validated();
+    assert_ne!(validated[0], validated[2]);
 
     let result = training(folder.path(), 16, 1, &seen)
         .launch(learner(Network::new(true).to_device(&Device::default()).valid()));
