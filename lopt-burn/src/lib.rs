@@ -66,8 +66,12 @@
 //!
 //! burn's `OptimizerRecord` is not offered: only burn's own optimizers can make one, its reader takes
 //! foreign or cut off contents for absent ones, and it has no place for the full precision
-//! parameters. `burn::optim::Optimizer` cannot be implemented either: it sees one tensor at a time,
-//! and this optimizer's networks see all of them.
+//! parameters. `burn::optim::Optimizer`, which sees one tensor at a time, is not implemented either. With the
+//! weights `recommended` it could be: what a step does to a tensor depends on that tensor, its gradient and
+//! the Global RNN of the step before, which could be run when a tensor comes for the second time. But the
+//! module would hold the attended point, where it would be validated and saved, the guard and a clipping norm
+//! could not see all gradients, and the end of a step would be missed where other tensors have gradients in the next one.
+//! `LearnedStrategy` (feature `train`) has none of these faults.
 //!
 //! # Guard
 //!
