@@ -62,20 +62,20 @@ impl ModuleVisitor for Flags {
 ///
 /// # Errors
 ///
-/// If the module has statistics and no batch has changed any of them, or they cannot be read.
+/// If the module has statistics and all batches together have changed none of them, or they cannot be read.
 pub fn renew_statistics<M: Module, B>(
     module: M,
     batches: impl IntoIterator<Item = B>,
     mut forward: impl FnMut(&M, B),
 ) -> Result<M, Error> {
-    let mut before = values(&module)?;
+    let before = values(&module)?;
+    let mut count = 0;
     for batch in batches {
         forward(&module, batch);
-        let after = values(&module)?;
-        if after.first().is_some() && after == before {
-            return Err(Error::StatisticsUnchanged);
-        }
-        before = after;
+        count += 1;
+    }
+    if count > 0 && !before.is_empty() && values(&module)? == before {
+        return Err(Error::StatisticsUnchanged);
     }
     Ok(module)
 }
