@@ -169,8 +169,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (train, valid) = match &data {
         Some(folder) => {
-            let rows: Vec<usize> = (0..10_000).collect();
-            let part = |part| read_mnist(folder, part).map(|set| set.select(&rows));
+            let part = |part| {
+                read_mnist(folder, part).map(|set| {
+                    let rows: Vec<usize> = (0..set.len().min(10_000)).collect();
+                    set.select(&rows)
+                })
+            };
             (part(MnistPart::Train)?, part(MnistPart::Test)?)
         }
         None => {
