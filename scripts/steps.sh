@@ -60,19 +60,22 @@ packages() {
 
 adapter_lints() {
   step "adapters: lints"
-  cargo clippy -p lopt-burn -p lopt-candle --all-targets -- -D warnings
+  cargo clippy -p lopt-burn -p lopt-candle --features lopt-burn/train --all-targets -- -D warnings
 }
 
 adapters() {
   step "adapters: tests"
-  cargo test -p lopt-burn -p lopt-candle
+  cargo test -p lopt-burn -p lopt-candle --features lopt-burn/train
   local example
   for example in burn_mnist burn_transformer candle_mnist candle_transformer candle_convnet candle_table candle_finetune; do
     step "adapters: $example"
     "$built/examples/$example" --steps 20
   done
+  step "adapters: burn_learner"
+  "$built/examples/burn_learner" --epochs 1
   step "adapters: documentation"
-  RUSTDOCFLAGS="-D warnings" cargo doc -p lopt-burn -p lopt-candle --no-deps
+  RUSTDOCFLAGS="-D warnings" \
+    cargo doc -p lopt-burn -p lopt-candle --features lopt-burn/train --no-deps
 }
 
 # Types and lints of what runs on devices or over MPI, without building it.
@@ -81,7 +84,7 @@ device_lints() {
   need mpirun libopenmpi-dev openmpi-bin libclang-dev
   # with DOCS_RS the build scripts of cubecl leave the network alone, which is enough to check types
   DOCS_RS=1 cargo clippy --workspace --all-targets --features \
-    lopt-core/wgpu,lopt-core/cuda,lopt-burn/wgpu,lopt-burn/cuda,lopt-bench/gpu,lopt-bench/mpi -- -D warnings
+    lopt-core/wgpu,lopt-core/cuda,lopt-burn/wgpu,lopt-burn/cuda,lopt-burn/train,lopt-bench/gpu,lopt-bench/mpi -- -D warnings
 }
 
 # Without a driver the CPU stands in as a Vulkan device; with a real GPU: scripts/gpu-check.sh.

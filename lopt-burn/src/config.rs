@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::optimizer::LearnedOptimizer;
 use burn::module::Module;
 use lopt_core::{GuardConfig, ParameterGroup, Schedule, Weights};
+use serde::{Deserialize, Serialize};
 
 /// Settings of a [`LearnedOptimizer`]: those of [`lopt_core::LearnedOptimizerConfig`], which it can
 /// be made from, built for a module.
@@ -23,10 +24,34 @@ use lopt_core::{GuardConfig, ParameterGroup, Schedule, Weights};
 /// # let _ = optimizer;
 /// # Ok::<(), lopt_burn::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// They can be a field of a struct with burn's `Config`, and have its `save` and `load` themselves; see
+/// [`lopt_core::LearnedOptimizerConfig`] for the names in the file.
+///
+/// ```
+/// use burn::config::Config;
+/// use lopt_burn::LearnedOptimizerConfig;
+///
+/// #[derive(Config, Debug)]
+/// struct TrainingConfig {
+///     #[config(default = 10)]
+///     epochs: usize,
+///     #[config(default = "LearnedOptimizerConfig::new()")]
+///     optimizer: LearnedOptimizerConfig,
+/// }
+///
+/// let json = br#"{ "epochs": 3, "optimizer": { "weight_decay": 1e-5 } }"#;
+/// let config = TrainingConfig::load_binary(json)?;
+/// assert_eq!(config.optimizer, LearnedOptimizerConfig::new().with_weight_decay(1e-5));
+/// # Ok::<(), burn::config::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct LearnedOptimizerConfig {
     core: lopt_core::LearnedOptimizerConfig,
 }
+
+impl burn::config::Config for LearnedOptimizerConfig {}
 
 impl From<lopt_core::LearnedOptimizerConfig> for LearnedOptimizerConfig {
     fn from(core: lopt_core::LearnedOptimizerConfig) -> Self {

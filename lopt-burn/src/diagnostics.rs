@@ -1,7 +1,6 @@
 //! What an optimizer tells of itself, and the one thing that can be set while it runs.
 
 use crate::optimizer::LearnedOptimizer;
-use lopt_core::Layout;
 
 impl LearnedOptimizer {
     /// Multiplies the length of every step from now on, beside schedule and groups.
@@ -13,17 +12,11 @@ impl LearnedOptimizer {
         self.core.set_lr_multiplier(multiplier);
     }
 
-    /// Factor of the next step of a tensor without settings of its own.
-    #[must_use]
-    pub fn lr_multiplier(&self) -> f32 {
-        self.core.lr_multiplier()
-    }
-
     /// Name of every tensor and root mean square of its last step, in units of the parameters: how
     /// far the optimizer thinks it can go.
     #[must_use]
     pub fn effective_step(&self) -> Vec<(&str, f32)> {
-        let names = self.layout().tensors().iter().map(|tensor| tensor.name.as_str());
+        let names = self.core.layout().tensors().iter().map(|tensor| tensor.name.as_str());
         names.zip(self.core.effective_step()).collect()
     }
 
@@ -33,25 +26,21 @@ impl LearnedOptimizer {
         self.core.steps()
     }
 
-    /// Steps that the guard left out as a gradient or a loss was not finite.
-    #[must_use]
-    pub fn skipped_steps(&self) -> u64 {
-        self.core.skipped_steps()
-    }
-
     /// Whether Adam has taken over.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
         self.core.has_fallen_back()
     }
 
-    /// Names and shapes of the tensors that are trained, in the order of a visit.
+    /// The optimizer inside, for all else there is to read: names and shapes of the tensors that are
+    /// trained, in the order of a visit, are its [`layout`](lopt_core::LearnedOptimizer::layout).
     #[must_use]
-    pub fn layout(&self) -> &Layout {
-        self.core.layout()
+    pub fn core(&self) -> &lopt_core::LearnedOptimizer {
+        &self.core
     }
 
-    /// The true parameters in full precision, `[P]`, in the order of the [`layout`](Self::layout).
+    /// The true parameters in full precision, `[P]`: the tensors of
+    /// [`core().layout()`](Self::core) one after another.
     #[must_use]
     pub fn parameters(&self) -> &[f32] {
         &self.params

@@ -97,13 +97,18 @@ impl Sink for Download {
         name: &str,
         tensor: Tensor<D>,
     ) -> Result<(), Error> {
-        let dtype = tensor.dtype();
-        if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::Flex32) {
-            return Err(Error::DType { name: name.to_owned(), dtype });
-        }
+        supported(name, tensor.dtype())?;
         self.transaction = std::mem::take(&mut self.transaction).register(tensor);
         self.slots.push(slot);
         Ok(())
+    }
+}
+
+/// Whether a tensor is of a type that is read.
+pub(crate) fn supported(name: &str, dtype: DType) -> Result<(), Error> {
+    match dtype {
+        DType::F32 | DType::F16 | DType::BF16 | DType::Flex32 => Ok(()),
+        _ => Err(Error::DType { name: name.to_owned(), dtype }),
     }
 }
 

@@ -36,8 +36,7 @@
 //! ```
 //!
 //! Running statistics (batch norm) are shared by both modules, as by all clones in burn, so they
-//! arrive; they are of the attended point. If that matters, let a few batches pass through the
-//! module itself before evaluation.
+//! arrive; they are of the attended point. If that matters, [`renew_statistics`] before evaluation.
 //!
 //! A module that others wrote to since the last step (a record loaded, weights clipped) is an error,
 //! for all types of parameters: every step compares, which costs one more download of the
@@ -47,7 +46,7 @@
 //! # Parameters
 //!
 //! Names are the paths of fields: `conv1.weight`, `encoder.layers.0.norm_1.gamma`;
-//! [`layout`](LearnedOptimizer::layout) lists them. A [`ParameterGroup`] goes by a pattern of them.
+//! [`core().layout()`](LearnedOptimizer::core) lists them. A [`ParameterGroup`] goes by a pattern of them.
 //!
 //! * All float parameters that require a gradient are trained, of any rank, in F32, F16, BF16 or
 //!   Flex32. The optimizer has the true parameters in full precision; the module gets them rounded
@@ -60,15 +59,19 @@
 //!
 //! # Saving
 //!
-//! [`save`](LearnedOptimizer::save) writes the trained parameters in full precision and all that the
-//! optimizer remembers into one checksummed file, and [`load`](LearnedOptimizer::load) goes on from
-//! there bit for bit. What is not trained (frozen parameters, running statistics) is not in it:
-//! save the module's own record beside it if there is any.
+//! [`save`](LearnedOptimizer::save) writes the trained parameters in full precision, all that the
+//! optimizer remembers and running statistics (those of a batch norm) into one checksummed file, and
+//! [`load`](LearnedOptimizer::load) goes on from there bit for bit. Frozen parameters and tensors of integers
+//! are not in it: save the module's own record beside it if there is any.
 //!
 //! burn's `OptimizerRecord` is not offered: only burn's own optimizers can make one, its reader takes
 //! foreign or cut off contents for absent ones, and it has no place for the full precision
-//! parameters. `burn::optim::Optimizer` cannot be implemented either: it sees one tensor at a time,
-//! and this optimizer's networks see all of them.
+//! parameters. `burn::optim::Optimizer`, which sees one tensor at a time, is not implemented either. With the
+//! weights `recommended` it could be: what a step does to a tensor depends on that tensor, its gradient and
+//! the Global RNN of the step before, which could be run when a tensor comes for the second time. But the
+//! module would hold the attended point, where it would be validated and saved, the guard and a clipping norm
+//! could not see all gradients, and the end of a step would be missed where other tensors have gradients in the next one.
+//! `LearnedStrategy` (feature `train`) has none of these faults.
 //!
 //! # Guard
 //!
@@ -76,7 +79,7 @@
 //! lost, some gradients are taken at the best point so far; if that one is better, the model goes back to it,
 //! later with steps a tenth as long, in the end with Adam. Quiet times take these measures back. [`on_event`](LearnedOptimizer::on_event),
 //! [`has_fallen_back`](LearnedOptimizer::has_fallen_back) and
-//! [`skipped_steps`](LearnedOptimizer::skipped_steps) tell of it, and events go to `tracing`. It
+//! [`core().skipped_steps()`](LearnedOptimizer::core) tell of it, and events go to `tracing`. It
 //! needs the loss, so give it to `apply` too.
 //!
 //! # Cost
@@ -99,6 +102,9 @@ mod optimizer;
 mod roster;
 mod saved;
 mod scatter;
+mod statistics;
+#[cfg(feature = "train")]
+mod strategy;
 
 pub use attended::Attended;
 pub use config::LearnedOptimizerConfig;
@@ -110,3 +116,6 @@ pub use lopt_core::{
     StepError, Weights,
 };
 pub use optimizer::LearnedOptimizer;
+pub use statistics::renew_statistics;
+#[cfg(feature = "train")]
+pub use strategy::LearnedStrategy;

@@ -61,6 +61,16 @@ impl LearnedOptimizer {
         LearnedOptimizerConfig::new().init(module)
     }
 
+    /// An optimizer of all parameters that require a gradient, as
+    /// [`LearnedOptimizerConfig::init`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn new<M: Module>(module: &M, config: LearnedOptimizerConfig) -> Result<Self, Error> {
+        config.init(module)
+    }
+
     pub(crate) fn build<M: Module>(
         config: &lopt_core::LearnedOptimizerConfig,
         module: &M,
@@ -129,21 +139,36 @@ impl LearnedOptimizer {
         gradients: GradientsParams,
         loss: impl Into<Option<f32>>,
     ) -> Result<M, Error> {
+        self.apply_mean(module, attended, gradients, 1, loss.into())
+    }
+
+    /// The same with the mean of the gradients of several batches, given their sum.
+    pub(crate) fn apply_mean<M: Module>(
+        &mut self,
+        module: M,
+        attended: Attended<M>,
+        sum: GradientsParams,
+        batches: usize,
+        loss: Option<f32>,
+    ) -> Result<M, Error> {
         let (expected, got) = (self.round, attended.round);
         if expected != got {
             return Err(Error::Stale { expected, got });
         }
         self.check(&module)?;
         self.has_gradient.fill(false);
-        for (slot, data) in gather::gradients(&self.roster, &attended.module, &gradients)? {
-            gather::copy(data, &mut self.grads[self.roster.layout().range(slot)])?;
+        for (slot, data) in gather::gradients(&self.roster, &attended.module, &sum)? {
+            let grads = &mut self.grads[self.roster.layout().range(slot)];
+            gather::copy(data, grads)?;
+            if batches > 1 {
+                grads.iter_mut().for_each(|g| *g /= batches as f32);
+            }
             self.has_gradient[slot] = true;
         }
         if self.has_gradient.iter().all(|has| !has) {
             return Err(Error::NoGradients { tensors: self.has_gradient.len() });
         }
-        let given =
-            Given { loss: loss.into(), has_gradient: &self.has_gradient, ..Given::default() };
+        let given = Given { loss, has_gradient: &self.has_gradient, ..Given::default() };
         self.core.step_given(&mut self.params, &self.grads, given)?;
         self.round += 1;
         self.begun = true;

@@ -1,6 +1,7 @@
 //! Which parameters a module has, in the order of a visit, and where each lies in the flat vector.
 
 use crate::error::Error;
+use crate::statistics;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use lopt_core::{Layout, TensorShape};
@@ -23,6 +24,8 @@ pub(crate) struct Place {
     pub slot: Option<usize>,
     /// Whether no earlier place has this slot.
     pub first: bool,
+    /// Whether a forward pass changes it.
+    pub statistic: bool,
 }
 
 impl Roster {
@@ -42,12 +45,13 @@ impl Roster {
             }
         }
         if tensors.is_empty() {
-            return Err(Error::NothingToTrain);
+            return Err(census.nothing_to_train());
         }
         let layout = Layout::new(tensors)?;
+        let statistics = statistics::of(module);
         let mut seen = vec![false; layout.tensor_count()];
         let mut places = Vec::with_capacity(census.found.len());
-        for Found { id, name, shape, .. } in census.found {
+        for (index, Found { id, name, shape, .. }) in census.found.into_iter().enumerate() {
             let slot = slots.get(&id).copied();
             let first = slot.is_some_and(|slot| !std::mem::replace(&mut seen[slot], true));
             if let Some(slot) = slot
@@ -57,9 +61,15 @@ impl Roster {
                 let expected = described(&tied.name, &tied.shape);
                 return Err(Error::Parameter { expected, got: described(&name, &shape) });
             }
-            places.push(Place { name, shape, slot, first });
+            let statistic = slot.is_none() && statistics.get(index) == Some(&true);
+            places.push(Place { name, shape, slot, first, statistic });
         }
         Ok(Self { places, layout })
+    }
+
+    /// Whether the module has running statistics.
+    pub(crate) fn has_statistics(&self) -> bool {
+        self.places.iter().any(|place| place.statistic)
     }
 
     /// What is trained.
@@ -103,6 +113,12 @@ impl<'a> Walk<'a> {
         &mut self,
         param: &Param<Tensor<D>>,
     ) -> Option<(&'a Place, usize)> {
+        let place = self.place(param)?;
+        place.slot.map(|slot| (place, slot))
+    }
+
+    /// The next float tensor, trained or not, if it is what it was when the roster was made.
+    pub(crate) fn place<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<&'a Place> {
         let roster = self.roster;
         self.next += 1;
         // too many: `finish` says so, with their number
@@ -117,7 +133,7 @@ impl<'a> Walk<'a> {
         if place.slot.is_none() && trainable {
             self.fail(Error::Thawed { name: place.name.clone() });
         }
-        place.slot.map(|slot| (place, slot))
+        Some(place)
     }
 
     /// Keeps the first problem.
@@ -184,6 +200,14 @@ struct Found {
     name: String,
     shape: Vec<usize>,
     trained: bool,
+    autodiff: bool,
+}
+
+impl Census {
+    fn nothing_to_train(&self) -> Error {
+        let parameters = self.found.iter().filter(|found| !found.shape.contains(&0)).count();
+        Error::NothingToTrain { parameters, autodiff: self.found.iter().any(|f| f.autodiff) }
+    }
 }
 
 impl ModuleVisitor for Census {
@@ -197,7 +221,8 @@ impl ModuleVisitor for Census {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let (name, shape) = (self.path.name(), param.lazy_shape().as_slice().to_vec());
-        self.found.push(Found { id: param.id, name, shape, trained: param.is_require_grad() });
+        let (trained, autodiff) = (param.is_require_grad(), param.lazy_device().is_autodiff());
+        self.found.push(Found { id: param.id, name, shape, trained, autodiff });
     }
 }
 

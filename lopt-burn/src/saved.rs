@@ -2,12 +2,14 @@
 
 use crate::error::Error;
 use crate::optimizer::LearnedOptimizer;
+use crate::statistics;
 use burn::module::Module;
+use lopt_core::UntrainedTensor;
 use std::path::Path;
 
 impl LearnedOptimizer {
-    /// Writes the parameters that are trained, in full precision, and all that the optimizer
-    /// remembers, so that a reader finds the old file or the new one, never half of it.
+    /// Writes the parameters that are trained, in full precision, all that the optimizer remembers, and the
+    /// running statistics of the module, so that a reader finds the old file or the new one, never half of it.
     ///
     /// * `module`: as the last step gave it back.
     ///
@@ -16,11 +18,12 @@ impl LearnedOptimizer {
     /// If the module was changed by others or the file system refuses.
     pub fn save<M: Module>(&self, path: impl AsRef<Path>, module: &M) -> Result<(), Error> {
         self.check(module)?;
-        Ok(self.core.save(path.as_ref(), &self.params)?)
+        let statistics = statistics::read(&self.roster, module)?;
+        Ok(self.core.save_with(path.as_ref(), &self.params, &statistics)?)
     }
 
-    /// Reads what [`save`](Self::save) wrote and gives back the module with the parameters in it.
-    /// Groups, schedule, clipping and decay are not in the file and stay as they are here.
+    /// Reads what [`save`](Self::save) wrote and gives back the module with parameters and
+    /// running statistics in it; a file of before these were in it leaves them as they are. Groups, schedule, clipping and decay are not in the file and stay as they are here.
     ///
     /// # Errors
     ///
@@ -28,8 +31,9 @@ impl LearnedOptimizer {
     /// other settings; nothing is changed then.
     pub fn load<M: Module>(&mut self, path: impl AsRef<Path>, module: M) -> Result<M, Error> {
         self.roster.accepts(&module)?;
-        let params = self.core.load(path.as_ref())?;
-        self.resume(params, module)
+        let mut statistics = statistics::read(&self.roster, &module)?;
+        let params = self.core.load_with(path.as_ref(), &mut statistics)?;
+        self.resume(params, statistics, module)
     }
 
     /// The bytes of a state file, to be kept elsewhere.
@@ -39,7 +43,8 @@ impl LearnedOptimizer {
     /// If the module was changed by others.
     pub fn to_bytes<M: Module>(&self, module: &M) -> Result<Vec<u8>, Error> {
         self.check(module)?;
-        Ok(self.core.to_bytes(&self.params)?)
+        let statistics = statistics::read(&self.roster, module)?;
+        Ok(self.core.to_bytes_with(&self.params, &statistics)?)
     }
 
     /// Takes what [`to_bytes`](Self::to_bytes) gave.
@@ -50,14 +55,20 @@ impl LearnedOptimizer {
     #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
     pub fn from_bytes<M: Module>(&mut self, bytes: &[u8], module: M) -> Result<M, Error> {
         self.roster.accepts(&module)?;
-        let params = self.core.from_bytes(bytes)?;
-        self.resume(params, module)
+        let mut statistics = statistics::read(&self.roster, &module)?;
+        let params = self.core.from_bytes_with(bytes, &mut statistics)?;
+        self.resume(params, statistics, module)
     }
 
-    fn resume<M: Module>(&mut self, params: Vec<f32>, module: M) -> Result<M, Error> {
+    fn resume<M: Module>(
+        &mut self,
+        params: Vec<f32>,
+        statistics: Vec<UntrainedTensor>,
+        module: M,
+    ) -> Result<M, Error> {
         self.params = params;
         self.round += 1;
         self.begun = true;
-        self.restore(module)
+        statistics::write(&self.roster, self.restore(module)?, statistics)
     }
 }

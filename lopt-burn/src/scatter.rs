@@ -40,14 +40,18 @@ struct Values<'a> {
 
 impl Source for Values<'_> {
     fn tensor<const D: usize>(&self, slot: usize, old: &Tensor<D>) -> Result<Tensor<D>, Error> {
-        let values = self.values[self.roster.layout().range(slot)].to_vec();
-        let dtype = old.dtype();
-        // the device rounds to Flex32 itself
-        let host = if dtype == DType::Flex32 { DType::F32 } else { dtype };
-        let data = TensorData::new(values, old.shape()).try_cast(host).map_err(unreadable)?;
-        let device = old.clone().inner().device();
-        Ok(Tensor::<D>::from_data(data, (&device, dtype)))
+        like(old, self.values[self.roster.layout().range(slot)].to_vec())
     }
+}
+
+/// A tensor with these values of the shape, type and device of another one, without autodiff.
+pub(crate) fn like<const D: usize>(old: &Tensor<D>, values: Vec<f32>) -> Result<Tensor<D>, Error> {
+    let dtype = old.dtype();
+    // the device rounds to Flex32 itself
+    let host = if dtype == DType::Flex32 { DType::F32 } else { dtype };
+    let data = TensorData::new(values, old.shape()).try_cast(host).map_err(unreadable)?;
+    let device = old.clone().without_autodiff().device();
+    Ok(Tensor::<D>::from_data(data, (&device, dtype)))
 }
 
 struct Scatter<'a, S> {

@@ -61,7 +61,7 @@ fn fifty_steps_are_those_of_the_core_bit_for_bit() {
         let mut core = config.init(&layout()).unwrap();
         let mut params = flat(&module, None);
         let mut optimizer = LearnedOptimizerConfig::from(config).init(&module).unwrap();
-        assert_eq!(*optimizer.layout(), layout());
+        assert_eq!(*optimizer.core().layout(), layout());
         let (mut first, mut last) = (0.0, 0.0);
         for step in 0..50 {
             let loss;

@@ -4,9 +4,9 @@
 mod model;
 
 use burn::module::{Module, Param};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, Relu};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lopt_burn::{LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup};
 use model::{Model, bits, data, device, flat, linear, tensor};
 
@@ -92,7 +92,7 @@ fn parameters_without_require_grad_are_left_out() {
     module.hidden = module.hidden.no_grad();
     let frozen: Vec<f32> = module.hidden.weight.val().try_into_vec_as().unwrap();
     let mut optimizer = LearnedOptimizer::pretrained(&module).unwrap();
-    assert_eq!(optimizer.layout().tensor_count(), 8);
+    assert_eq!(optimizer.core().layout().tensor_count(), 8);
     for _ in 0..10 {
         module = optimizer.step(module, |attended| attended.gradients(&x, &y)).unwrap().0;
     }
@@ -153,7 +153,7 @@ fn running_statistics_of_the_attended_module_reach_the_true_one() {
     let norm = BatchNormConfig::new(5).init(&device);
     let mut module = Normed { first: linear(36, 5, 1, &device), norm };
     let mut optimizer = LearnedOptimizer::pretrained(&module).unwrap();
-    assert_eq!(optimizer.layout().tensor_count(), 4);
+    assert_eq!(optimizer.core().layout().tensor_count(), 4);
     for _ in 0..5 {
         module = optimizer
             .step(module, |attended: &Normed| {
@@ -168,4 +168,24 @@ fn running_statistics_of_the_attended_module_reach_the_true_one() {
     let mean: Vec<f32> = module.norm.running_mean.value_sync().try_into_vec_as().unwrap();
     assert!(mean.iter().all(|x| *x != 0.0), "{mean:?}");
     assert!(!module.norm.running_mean.value_sync().is_require_grad());
+}
+
+#[test]
+fn nothing_to_train_is_said_with_its_cause() {
+    let of = |module: &Model| {
+        let error = LearnedOptimizer::pretrained(module).unwrap_err();
+        // what a `main` prints that returns the error
+        assert_eq!(format!("{error:?}"), error.to_string());
+        error.to_string()
+    };
+    let start = |sentence: String| sentence.split(':').next().unwrap().to_owned();
+    let model = Model::new(&device());
+    let no_autodiff =
+        "no parameter requires a gradient, as the module is not on a device with autodiff";
+    assert_eq!(start(of(&model.valid())), no_autodiff);
+    assert_eq!(start(of(&Model::new(&Device::default()))), no_autodiff);
+    let frozen = of(&model.freeze());
+    assert!(frozen.contains("all of them are frozen (`no_grad`, `freeze`)"), "{frozen}");
+    let error = LearnedOptimizer::pretrained(&Relu::new()).unwrap_err().to_string();
+    assert_eq!(error, "the module has no float parameter, so there is nothing to train");
 }

@@ -94,7 +94,7 @@ fn a_skipped_step_leaves_the_module_and_is_told() {
     let (module, loss) = optimizer.step(module, |m| m.gradients(&x, &bad)).unwrap();
     assert!(loss.is_nan());
     assert_eq!(bits(&flat(&module, None)), bits(&before));
-    assert_eq!((optimizer.steps(), optimizer.skipped_steps()), (3, 1));
+    assert_eq!((optimizer.steps(), optimizer.core().skipped_steps()), (3, 1));
     let events = seen.lock().unwrap();
     assert!(matches!(events[..], [GuardEvent::Skipped { step: 4, .. }]), "{events:?}");
 

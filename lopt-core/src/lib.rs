@@ -157,6 +157,7 @@ pub use hierarchical_rnn::HierarchicalRnn;
 pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{
     BuildError, Given, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, StateError,
+    UntrainedTensor,
 };
 pub use lopt_simd as simd;
 pub use optimizer::{Optimizer, StepError};

@@ -1,9 +1,11 @@
 //! Step-size schedules: what a base learning rate is multiplied by at each step.
 
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// A multiplier of the learning rate that depends on the number of steps taken.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
     /// 1 at every step.

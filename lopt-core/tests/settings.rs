@@ -122,3 +122,55 @@ fn multipliers_and_rates_set_by_hand_panic_out_of_range() {
         panics(move || drop(bare().with_averaging(bad)));
     }
 }
+
+fn read(json: &str) -> Result<LearnedOptimizerConfig, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+#[test]
+fn settings_are_the_same_after_json() {
+    let mut guard = GuardConfig::default();
+    (guard.cut, guard.most_growth) = (0.25, f64::INFINITY);
+    let (config, mut psi, record) = Weights::embedded("paper").unwrap().into_parts();
+    psi[0] += 0.1;
+    let own = Weights::new(config, psi, record).unwrap();
+    let all = hierarchical()
+        .with_initial_rate(1e-4)
+        .with_averaging(None)
+        .with_compact_state()
+        .with_group(ParameterGroup::new("a.*").with_step_multiplier(0.3))
+        .with_group(ParameterGroup::new("*").with_weight_decay(0.1).frozen())
+        .with_weight_decay(1e-5)
+        .with_clipping_value(0.7)
+        .with_clipping_norm(1.1)
+        .with_schedule(Schedule::Exponential { rate: 0.99 }.after_warmup(3))
+        .with_guard(Some(guard));
+    let bare = LearnedOptimizerConfig::new().with_guard(None).with_weights(own);
+    for config in [all, bare, LearnedOptimizerConfig::new()] {
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(read(&json).unwrap(), config, "{json}");
+    }
+    let json = serde_json::to_string(&hierarchical()).unwrap();
+    assert!(json.contains(r#""weights":"hierarchical-rnn""#), "{json}");
+    assert_eq!(read("{}").unwrap(), LearnedOptimizerConfig::new());
+    assert_eq!(read(r#"{ "guard": {} }"#).unwrap(), LearnedOptimizerConfig::new());
+}
+
+#[test]
+fn nonsense_in_json_is_refused_with_a_sentence() {
+    for (json, sentence) in [
+        (r#"{ "weight_decay": -0.1 }"#, "the weight decay is -0.1, expected at least 0"),
+        (r#"{ "initial_rate": 0 }"#, "the initial rate is 0, expected a positive number"),
+        (r#"{ "clipping": { "norm": -1 } }"#, "the clipping norm is -1, expected"),
+        (r#"{ "guard": { "cut": 3 } }"#, "the guard's cut is 3, expected more than 0"),
+        (r#"{ "guard": { "most_growth": "much" } }"#, "expected a number or \"infinite\""),
+        (r#"{ "schedule": { "exponential": { "rate": 2 } } }"#, "the rate of the schedule is 2"),
+        (r#"{ "groups": [{ "pattern": "b", "step_multiplier": -1 }] }"#, "the step multiplier of"),
+        (r#"{ "groups": [{ "pattern": "b", "weight_decay": 1 }] }"#, "the weight decay of group"),
+        (r#"{ "weights": "recomended" }"#, "no embedded weights named \"recomended\""),
+        (r#"{ "learning_rate": 1e-3 }"#, "unknown field `learning_rate`"),
+    ] {
+        let error = read(json).unwrap_err();
+        assert!(error.starts_with(sentence), "{json}: {error}");
+    }
+}

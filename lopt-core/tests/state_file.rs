@@ -6,7 +6,7 @@ use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
-    TensorShape, Weights,
+    TensorShape, UntrainedTensor, Weights,
 };
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -255,4 +255,45 @@ fn killed_at_any_moment() {
     }
     assert!(kills >= 3, "killed {kills} times only");
     assert!(std::fs::read(folder.path().join("end")).unwrap() == whole, "after {kills} kills");
+}
+
+#[test]
+fn tensors_that_are_not_trained_are_in_the_file_and_nowhere_else() {
+    let tensor = |name: &str, values: &[f32]| UntrainedTensor {
+        tensor: TensorShape::new(name, [values.len()]),
+        values: values.to_vec(),
+    };
+    let saved = [tensor("mean", &[0.5, -1.0]), tensor("variance", &[3.0])];
+    let blank = || [tensor("mean", &[0.0, 0.0]), tensor("variance", &[1.0])];
+    for config in [LearnedOptimizerConfig::new(), hierarchical().with_guard(None)] {
+        let mut optimizer = config.init(&layout()).unwrap();
+        let mut params = vec![1.0; 97];
+        (0..30).for_each(|_| step(&mut optimizer, &mut params));
+        let with = optimizer.to_bytes_with(&params, &saved).unwrap();
+        let without = optimizer.to_bytes(&params).unwrap();
+
+        let mut resumed = config.init(&layout()).unwrap();
+        let mut here = blank();
+        assert_eq!(resumed.from_bytes_with(&with, &mut here).unwrap(), params);
+        assert_eq!(here, saved);
+        assert_eq!(resumed.to_bytes(&params).unwrap(), without);
+        // a file without them, as earlier versions wrote all
+        here = blank();
+        assert_eq!(resumed.from_bytes_with(&without, &mut here).unwrap(), params);
+        assert_eq!(here, blank());
+
+        let error = resumed.from_bytes(&with).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "saved with the untrained tensors `mean [2], variance [1]`, here they are ``"
+        );
+        let mut others = [tensor("mean", &[0.0]), tensor("variance", &[1.0])];
+        assert!(resumed.from_bytes_with(&with, &mut others).is_err());
+        others[0].values.push(0.0);
+        let error = resumed.to_bytes_with(&params, &others).unwrap_err().to_string();
+        assert_eq!(error, "the untrained tensor `mean` has 2 values, expected [1]");
+        let cut = &with[..with.len() - 4];
+        assert!(resumed.from_bytes_with(cut, &mut blank()).is_err());
+        assert_eq!(resumed.to_bytes(&params).unwrap(), without);
+    }
 }

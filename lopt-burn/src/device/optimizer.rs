@@ -76,7 +76,10 @@ impl DeviceOptimizer {
         let buffers = Buffers::of(&roster, module, None, None)?;
         let first = buffers.tensors.iter().flatten().next();
         let (Some(first), Some(device)) = (first, buffers.device.clone()) else {
-            return Err(Error::NothingToTrain);
+            return Err(Error::NothingToTrain {
+                parameters: layout.tensor_count(),
+                autodiff: false,
+            });
         };
         let (client, cube_device) = (first.client.clone(), first.device.clone());
         let optimizer = Self {

@@ -2,6 +2,7 @@
 
 use super::optimizer::DeviceOptimizer;
 use crate::error::Error;
+use crate::statistics;
 use burn::module::Module;
 use std::path::Path;
 
@@ -16,7 +17,8 @@ impl DeviceOptimizer {
     /// If the module was changed by others, the device failed or the file system refuses.
     pub fn save<M: Module>(&self, path: impl AsRef<Path>, module: &M) -> Result<(), Error> {
         self.check(module)?;
-        Ok(self.core.to_host()?.save(path.as_ref(), &self.parameters()?)?)
+        let statistics = statistics::read(&self.roster, module)?;
+        Ok(self.core.to_host()?.save_with(path.as_ref(), &self.parameters()?, &statistics)?)
     }
 
     /// Reads what [`save`](Self::save) wrote, here or by a
@@ -30,9 +32,10 @@ impl DeviceOptimizer {
     pub fn load<M: Module>(&mut self, path: impl AsRef<Path>, module: M) -> Result<M, Error> {
         self.buffers(&module)?;
         let mut host = self.core.blank_host()?;
-        let params = host.load(path.as_ref())?;
+        let mut statistics = statistics::read(&self.roster, &module)?;
+        let params = host.load_with(path.as_ref(), &mut statistics)?;
         self.core.go_on_from(&host)?;
-        self.resume(&params, module)
+        statistics::write(&self.roster, self.resume(&params, module)?, statistics)
     }
 
     /// The bytes of a state file, to be kept elsewhere.
@@ -42,7 +45,8 @@ impl DeviceOptimizer {
     /// If the module was changed by others or the device failed.
     pub fn to_bytes<M: Module>(&self, module: &M) -> Result<Vec<u8>, Error> {
         self.check(module)?;
-        Ok(self.core.to_host()?.to_bytes(&self.parameters()?)?)
+        let statistics = statistics::read(&self.roster, module)?;
+        Ok(self.core.to_host()?.to_bytes_with(&self.parameters()?, &statistics)?)
     }
 
     /// Takes what [`to_bytes`](Self::to_bytes) gave.
@@ -54,8 +58,9 @@ impl DeviceOptimizer {
     pub fn from_bytes<M: Module>(&mut self, bytes: &[u8], module: M) -> Result<M, Error> {
         self.buffers(&module)?;
         let mut host = self.core.blank_host()?;
-        let params = host.from_bytes(bytes)?;
+        let mut statistics = statistics::read(&self.roster, &module)?;
+        let params = host.from_bytes_with(bytes, &mut statistics)?;
         self.core.go_on_from(&host)?;
-        self.resume(&params, module)
+        statistics::write(&self.roster, self.resume(&params, module)?, statistics)
     }
 }

@@ -4,9 +4,11 @@
 //! what clipping takes away is the influence of single outliers.
 
 use crate::layout::Layout;
+use serde::{Deserialize, Serialize};
 
 /// Limits on gradients; value first, then norm.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Clipping {
     /// Largest absolute value of an entry.
     pub value: Option<f32>,

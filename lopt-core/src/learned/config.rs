@@ -1,11 +1,13 @@
 //! What a user may choose, with defaults that need no choice.
 
+use super::written::Written;
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
 use crate::guard::{GuardConfig, GuardError};
 use crate::hierarchical_rnn::AVERAGING_ETA;
 use crate::layout::Layout;
 use crate::schedule::{Schedule, ScheduleError};
 use crate::weights::{Weights, WeightsError};
+use serde::{Deserialize, Serialize};
 
 /// Settings of a [`LearnedOptimizer`]; all defaults are what the results in the README were made
 /// with, and the guard.
@@ -28,7 +30,31 @@ use crate::weights::{Weights, WeightsError};
 /// # let _ = optimizer;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// They can be written as JSON and read again: what is left out has its default, a name that does not
+/// exist or a value out of range is refused. Embedded weights are written by their name, which stands for
+/// those of the version that reads it; other weights as a whole.
+///
+/// ```
+/// # use lopt_core::{LearnedOptimizerConfig, ParameterGroup};
+/// let config: LearnedOptimizerConfig = serde_json::from_str(
+///     r#"{
+///         "weight_decay": 1e-5,
+///         "clipping": { "norm": 1.0 },
+///         "groups": [{ "pattern": "*.bias", "weight_decay": 0.0 }],
+///         "schedule": { "cosine": { "steps": 1000, "floor": 0.1 } }
+///     }"#,
+/// )?;
+/// # let group = ParameterGroup::new("*.bias").with_weight_decay(0.0);
+/// # let schedule = lopt_core::Schedule::Cosine { steps: 1000, floor: 0.1 };
+/// # let same = LearnedOptimizerConfig::new().with_weight_decay(1e-5).with_clipping_norm(1.0);
+/// # assert_eq!(config, same.with_group(group).with_schedule(schedule));
+/// let error = serde_json::from_str::<LearnedOptimizerConfig>(r#"{ "weight_decay": 7 }"#).unwrap_err();
+/// assert!(error.to_string().starts_with("the weight decay is 7, expected at least 0 and less than 1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct LearnedOptimizerConfig {
     pub(crate) weights: Option<Weights>,
     pub(crate) initial_rate: Option<f32>,
@@ -147,6 +173,12 @@ impl LearnedOptimizerConfig {
     ///
     /// If a setting is out of range or a group matches nothing.
     pub fn init(&self, layout: &Layout) -> Result<LearnedOptimizer, BuildError> {
+        self.validate()?;
+        LearnedOptimizer::build(self, layout)
+    }
+
+    /// Checks all that does not depend on a model.
+    pub(super) fn validate(&self) -> Result<(), BuildError> {
         let positive = [
             ("initial rate", self.initial_rate),
             ("averaging eta", self.averaging),
@@ -162,8 +194,8 @@ impl LearnedOptimizerConfig {
             return Err(BuildError::WeightDecay { value: self.weight_decay });
         }
         self.schedule.validate()?;
-        self.guard.map_or(Ok(()), |guard| guard.validate())?;
-        LearnedOptimizer::build(self, layout)
+        self.groups.iter().try_for_each(ParameterGroup::validate)?;
+        Ok(self.guard.map_or(Ok(()), |guard| guard.validate())?)
     }
 }
 

@@ -1,25 +1,34 @@
 //! Groups of tensors by name, as optimizers have them.
 
 use crate::layout::{Layout, TensorShape};
+use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 /// Settings of the tensors whose names match a pattern.
 ///
 /// In a pattern `*` stands for any characters and `?` for one. Of several groups that match a tensor
 /// the first one counts; a group that matches no tensor is an error when the optimizer is built.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParameterGroup {
     pub(crate) pattern: String,
+    #[serde(rename = "step_multiplier", default = "one")]
     pub(crate) multiplier: f32,
+    #[serde(default)]
     pub(crate) weight_decay: Option<f32>,
+    #[serde(default)]
     pub(crate) frozen: bool,
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 impl ParameterGroup {
     /// The tensors of these names, treated like all others until told otherwise.
     #[must_use]
     pub fn new(pattern: impl Into<String>) -> Self {
-        Self { pattern: pattern.into(), multiplier: 1.0, weight_decay: None, frozen: false }
+        Self { pattern: pattern.into(), multiplier: one(), weight_decay: None, frozen: false }
     }
 
     /// Steps of these tensors are this many times as long.
@@ -48,6 +57,19 @@ impl ParameterGroup {
     pub fn matches(&self, name: &str) -> bool {
         WildMatch::new(&self.pattern).matches(name)
     }
+
+    /// Checks ranges.
+    pub(super) fn validate(&self) -> Result<(), GroupError> {
+        let Self { pattern, multiplier, weight_decay, .. } = self;
+        let (pattern, value) = (pattern.clone(), *multiplier);
+        if !(value >= 0.0 && value.is_finite()) {
+            return Err(GroupError::Multiplier { pattern, value });
+        }
+        match weight_decay.filter(|decay| !(0.0..1.0).contains(decay)) {
+            Some(value) => Err(GroupError::WeightDecay { pattern, value }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Settings of one tensor.
@@ -66,17 +88,11 @@ pub(crate) fn resolve(
 ) -> Result<Vec<TensorSettings>, GroupError> {
     let tensors = layout.tensors();
     for group in groups {
-        let ParameterGroup { pattern, multiplier, weight_decay, .. } = group;
-        let (pattern, value) = (pattern.clone(), *multiplier);
-        if !(value >= 0.0 && value.is_finite()) {
-            return Err(GroupError::Multiplier { pattern, value });
-        }
-        if let Some(value) = weight_decay.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return Err(GroupError::WeightDecay { pattern, value });
-        }
+        group.validate()?;
         if !tensors.iter().any(|tensor| group.matches(&tensor.name)) {
             let names =
                 tensors.iter().map(|tensor| tensor.name.as_str()).take(8).collect::<Vec<_>>();
+            let pattern = group.pattern.clone();
             return Err(GroupError::NoMatch { pattern, names: names.join(", ") });
         }
     }

@@ -13,7 +13,9 @@ mod listener;
 mod saved;
 mod state_error;
 mod step;
+mod untrained;
 mod warnings;
+mod written;
 
 pub use clipping::Clipping;
 pub use config::{BuildError, LearnedOptimizerConfig};
@@ -21,6 +23,7 @@ pub use config::{BuildError, LearnedOptimizerConfig};
 pub use device::DeviceLearnedOptimizer;
 pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
+pub use untrained::UntrainedTensor;
 
 use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;

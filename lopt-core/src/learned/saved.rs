@@ -7,10 +7,13 @@
 //! memory is taken. Groups, schedule, clipping and weight decay are the caller's and not in the file, as
 //! in other optimizers.
 //!
+//! Tensors that are not trained but change may come last; a file without them has no name for them.
+//!
 //! A version belongs to what the memory is. Versions 7 and 8 had header and memory in one, without names;
 //! up to 9 the guard watched other things.
 
 use super::engine::Counters;
+use super::untrained::{self, UntrainedTensor};
 use super::{LearnedOptimizer, StateError};
 use crate::guard::{self, EarlierNumbers, GuardNumbers};
 use crate::header::{read_header, split_length, with_length, write_header};
@@ -40,6 +43,9 @@ struct Header {
     tensors: Vec<(String, Vec<u64>)>,
     /// Lengths of the vectors: parameters, those of the networks, those of the guard.
     lengths: Vec<u64>,
+    /// Names and shapes of what follows these vectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    untrained: Vec<(String, Vec<u64>)>,
 }
 
 /// What the optimizer remembers beside vectors.
@@ -103,7 +109,8 @@ fn from_positions(payload: &[u8], version: u32) -> Option<(Header, Memory, &[u8]
         guard: next::<Option<EarlierNumbers>>(from)?.map(Into::into),
     };
     let lengths = next(from)?;
-    let header = Header { config, fingerprint, averaging, compact, tensors, lengths };
+    let untrained = Vec::new();
+    let header = Header { config, fingerprint, averaging, compact, tensors, lengths, untrained };
     from.is_empty().then_some((header, memory, floats))
 }
 
@@ -123,7 +130,21 @@ impl LearnedOptimizer {
     ///
     /// If the file system refuses or `params` does not fit.
     pub fn save(&self, path: &Path, params: &[f32]) -> Result<(), StateError> {
-        write_atomically(path, &self.to_bytes(params)?)
+        self.save_with(path, params, &[])
+    }
+
+    /// As [`save`](Self::save), with tensors of the model that are not trained.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save), and if a tensor has not as many values as its shape says.
+    pub fn save_with(
+        &self,
+        path: &Path,
+        params: &[f32],
+        untrained: &[UntrainedTensor],
+    ) -> Result<(), StateError> {
+        write_atomically(path, &self.to_bytes_with(params, untrained)?)
             .map_err(|source| StateError::Write { path: path.to_owned(), source })
     }
 
@@ -135,13 +156,27 @@ impl LearnedOptimizer {
     /// If the file cannot be read, is no regular file, is damaged, or was saved for another model, other weights or
     /// other settings; nothing is changed then.
     pub fn load(&mut self, path: &Path) -> Result<Vec<f32>, StateError> {
+        self.load_with(path, &mut [])
+    }
+
+    /// As [`load`](Self::load), for tensors with these names and shapes beside the parameters, which get the
+    /// values of the file. A file that has none of them, as those of earlier versions, leaves them as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and if the file has other ones.
+    pub fn load_with(
+        &mut self,
+        path: &Path,
+        untrained: &mut [UntrainedTensor],
+    ) -> Result<Vec<f32>, StateError> {
         let within = |e| StateError::In { path: path.to_owned(), source: Box::new(e) };
-        let expected = self.most_bytes();
+        let expected = self.most_bytes() + 4 * untrained::count(untrained) as u64;
         let bytes = read_regular(path, expected).map_err(|error| match error {
             ReadError::Io(source) => StateError::Read { path: path.to_owned(), source },
             ReadError::TooLarge { size } => within(StateError::TooLarge { size, expected }),
         })?;
-        self.from_bytes(&bytes).map_err(within)
+        self.from_bytes_with(&bytes, untrained).map_err(within)
     }
 
     /// The bytes of a state file.
@@ -150,6 +185,20 @@ impl LearnedOptimizer {
     ///
     /// If `params` does not fit the layout.
     pub fn to_bytes(&self, params: &[f32]) -> Result<Vec<u8>, StateError> {
+        self.to_bytes_with(params, &[])
+    }
+
+    /// The bytes of a file of [`save_with`](Self::save_with).
+    ///
+    /// # Errors
+    ///
+    /// If `params` does not fit the layout, or a tensor has not as many values as its shape says.
+    pub fn to_bytes_with(
+        &self,
+        params: &[f32],
+        untrained: &[UntrainedTensor],
+    ) -> Result<Vec<u8>, StateError> {
+        untrained.iter().try_for_each(UntrainedTensor::check)?;
         let expected = self.layout().len();
         if params.len() != expected {
             return Err(StateError::Parameters { expected, got: params.len() });
@@ -166,7 +215,9 @@ impl LearnedOptimizer {
             compact: self.compact,
             tensors: self.layout().tensors().iter().map(described).collect(),
             lengths: parts.iter().map(|part| part.len() as u64).collect(),
+            untrained: untrained.iter().map(|saved| described(&saved.tensor)).collect(),
         };
+        parts.extend(untrained.iter().map(|saved| &saved.values[..]));
         let memory = Memory {
             taken: self.taken,
             multiplier: self.multiplier,
@@ -190,6 +241,20 @@ impl LearnedOptimizer {
     /// As [`load`](Self::load).
     #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
     pub fn from_bytes(&mut self, bytes: &[u8]) -> Result<Vec<f32>, StateError> {
+        self.from_bytes_with(bytes, &mut [])
+    }
+
+    /// Takes what [`to_bytes_with`](Self::to_bytes_with) gave; returns the parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_with`](Self::load_with).
+    #[allow(clippy::wrong_self_convention, reason = "the optimizer decides what the bytes may be")]
+    pub fn from_bytes_with(
+        &mut self,
+        bytes: &[u8],
+        untrained: &mut [UntrainedTensor],
+    ) -> Result<Vec<f32>, StateError> {
         let (version, payload) = unseal(bytes, MAGIC, OLDEST..=VERSION)?;
         let (header, memory, floats) = match version {
             7 | 8 => from_positions(payload, version).ok_or(StateError::Contents)?,
@@ -197,15 +262,19 @@ impl LearnedOptimizer {
         };
         let guard_parts = if version < 10 { guard::EARLIER_PARTS } else { guard::PARTS };
         self.compare(&header, memory.guard.is_some())?;
+        let untrained = untrained::compare(&header.untrained, untrained)?;
         if !super::is_multiplier(memory.multiplier) {
             return Err(StateError::Contents);
         }
         let networks = self.engine.lengths(&memory.counters)?;
         let lengths = self.expected_lengths(&header, &memory, &networks, guard_parts)?;
-        if floats.len() != 4 * lengths.iter().sum::<usize>() {
+        if floats.len() != 4 * (lengths.iter().sum::<usize>() + untrained::count(untrained)) {
             return Err(StateError::Contents);
         }
-        let mut floats = floats.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        let floats_at = |first: usize| {
+            floats.as_chunks::<4>().0[first..].iter().map(|&bytes| f32::from_le_bytes(bytes))
+        };
+        let mut floats = floats_at(0);
         let mut parts = lengths.iter().map(|&n| floats.by_ref().take(n).collect::<Vec<f32>>());
         let params = parts.next().ok_or(StateError::Contents)?;
         let networks: Vec<Vec<f32>> = parts.by_ref().take(networks.len()).collect();
@@ -215,6 +284,10 @@ impl LearnedOptimizer {
             let mut adam = parts.skip(guard_parts - guard::PARTS);
             let [averages, squares] = std::array::from_fn(|_| adam.next().unwrap_or_default());
             guard.restore_memory(numbers, [snapshot, averages, squares]);
+        }
+        let values = floats_at(lengths.iter().sum());
+        for (value, saved) in untrained.iter_mut().flat_map(|into| &mut into.values).zip(values) {
+            *value = saved;
         }
         self.engine.restore(&memory.counters, &networks);
         (self.taken, self.multiplier) = (memory.taken, memory.multiplier);
@@ -300,7 +373,8 @@ impl LearnedOptimizer {
     }
 }
 
-fn described(tensor: &TensorShape) -> (String, Vec<u64>) {
+/// Name and shape as they are in the file.
+pub(super) fn described(tensor: &TensorShape) -> (String, Vec<u64>) {
     (tensor.name.clone(), tensor.shape.iter().map(|&extent| extent as u64).collect())
 }
 

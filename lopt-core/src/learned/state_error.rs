@@ -93,6 +93,24 @@ pub enum StateError {
         /// Name and shape here.
         here: String,
     },
+    /// Saved with other tensors beside the parameters.
+    #[error("saved with the untrained tensors `{saved}`, here they are `{here}`")]
+    Untrained {
+        /// Names and shapes in the file.
+        saved: String,
+        /// Names and shapes here.
+        here: String,
+    },
+    /// A tensor beside the parameters that does not have its shape.
+    #[error("the untrained tensor `{name}` has {got} values, expected {shape:?}")]
+    UntrainedValues {
+        /// Name of the tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<u64>,
+        /// Number of values.
+        got: usize,
+    },
     /// The parameters do not fit the layout.
     #[error("expected {expected} parameters, got {got}")]
     Parameters {
