@@ -24,6 +24,7 @@ pub(super) struct Written {
 /// Weights by the name that embedded ones have, or as a whole.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there is one, while settings are read or written")]
 enum WrittenWeights {
     Name(String),
     Whole { config: OptimizerConfig, psi: Vec<f32>, record: TrainingRecord },
