@@ -94,7 +94,7 @@ fn a_file_without_them_leaves_them_and_one_of_others_is_refused() {
     module = optimizer.from_bytes(&without, module).unwrap();
     assert_eq!(module.statistics(), saved);
 
-    let mut other = module.clone();
+    let mut other = module;
     other.norm = BatchNormConfig::new(5).init(&device);
     other.norm.running_var = burn::module::RunningState::new(Tensor::ones([4], &device));
     let error = LearnedOptimizer::pretrained(&other).unwrap().from_bytes(&bytes, other);
@@ -123,7 +123,7 @@ fn renewed_statistics_are_those_of_the_true_parameters() {
     })
     .unwrap();
     assert_eq!(bits(&flat(&module, None)), bits(&before));
-    let hidden = module.first.forward(x.clone());
+    let hidden = module.first.forward(x);
     let mean: Vec<f32> = hidden.mean_dim(0).try_into_vec_as().unwrap();
     let renewed: Vec<f32> = module.norm.running_mean.value().try_into_vec_as().unwrap();
     for (mean, renewed) in mean.iter().zip(renewed) {

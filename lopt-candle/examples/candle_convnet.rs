@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 /// Channels after each convolution.
 const WIDTHS: [usize; 3] = [16, 32, 64];
 
-/// Three times convolution, normalisation and ReLU, with the image halved in between.
+/// Three times convolution, normalisation and `ReLU`, with the image halved in between.
 pub(crate) struct ConvNet {
     variables: VarMap,
     layers: Vec<(Conv2d, BatchNorm)>,

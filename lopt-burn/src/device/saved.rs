@@ -35,7 +35,8 @@ impl DeviceOptimizer {
         let mut statistics = statistics::read(&self.roster, &module)?;
         let params = host.load_with(path.as_ref(), &mut statistics)?;
         self.core.go_on_from(&host)?;
-        statistics::write(&self.roster, self.resume(&params, module)?, statistics)
+        let module = self.resume(&params, module)?;
+        statistics::write(&self.roster, module, statistics)
     }
 
     /// The bytes of a state file, to be kept elsewhere.
@@ -61,6 +62,7 @@ impl DeviceOptimizer {
         let mut statistics = statistics::read(&self.roster, &module)?;
         let params = host.from_bytes_with(bytes, &mut statistics)?;
         self.core.go_on_from(&host)?;
-        statistics::write(&self.roster, self.resume(&params, module)?, statistics)
+        let module = self.resume(&params, module)?;
+        statistics::write(&self.roster, module, statistics)
     }
 }

@@ -92,15 +92,15 @@ pub(crate) fn bits(network: &Network) -> Vec<u32> {
 
 /// Parameters at every step of a training and at every validation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<Mutex<(Vec<Vec<u32>>, Vec<Vec<u32>>)>>);
+pub(crate) struct Seen(Arc<Mutex<[Vec<Vec<u32>>; 2]>>);
 
 impl Seen {
     pub(crate) fn trained(&self) -> Vec<Vec<u32>> {
-        self.0.lock().unwrap().0.clone()
+        self.0.lock().unwrap()[0].clone()
     }
 
     pub(crate) fn validated(&self) -> Vec<Vec<u32>> {
-        self.0.lock().unwrap().1.clone()
+        self.0.lock().unwrap()[1].clone()
     }
 }
 
@@ -116,7 +116,7 @@ impl TrainStep for Network {
     type Output = RegressionOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<RegressionOutput> {
-        batch.seen.0.lock().unwrap().0.push(bits(self));
+        batch.seen.0.lock().unwrap()[0].push(bits(self));
         let output = self.loss(&batch.x, &batch.y);
         let item = RegressionOutput::new(output.clone(), batch.y.clone(), batch.y);
         TrainOutput::new(self, output.backward(), item)
@@ -128,7 +128,7 @@ impl InferenceStep for Network {
     type Output = RegressionOutput;
 
     fn step(&self, batch: Batch) -> RegressionOutput {
-        batch.seen.0.lock().unwrap().1.push(bits(self));
+        batch.seen.0.lock().unwrap()[1].push(bits(self));
         self.output(batch)
     }
 }
