@@ -7,6 +7,8 @@
 //! `LOPT_DATA` in the environment does what `--data` does; `--epochs N` trains longer.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
+mod digits;
+
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -15,18 +17,18 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
+use burn::tensor::Device;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
     TrainingStrategy,
 };
+use digits::Batch;
 use lopt_burn::{LearnedOptimizerConfig, LearnedStrategy, renew_statistics};
-use lopt_core::rng::stream;
-use lopt_problems::{Dataset, MnistPart, Recipe, read_mnist};
+use lopt_problems::Dataset;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -85,28 +87,12 @@ impl InferenceStep for Network {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Batch {
-    /// `[B, 1, height, width]`
-    images: Tensor<4>,
-    /// `[B]`
-    labels: Tensor<1, Int>,
-}
-
 /// Makes batches of rows of a set.
 struct Images(Arc<Dataset>);
 
 impl Batcher<usize, Batch> for Images {
     fn batch(&self, rows: Vec<usize>, device: &Device) -> Batch {
-        let chosen = self.0.select(&rows);
-        let [height, width] = [chosen.features.shape[1], chosen.features.shape[2]];
-        let images = TensorData::new(chosen.features.values, [rows.len(), 1, height, width]);
-        let labels: Vec<i32> = chosen.labels.iter().map(|&label| label as i32).collect();
-        let labels = TensorData::new(labels, [rows.len()]);
-        Batch {
-            images: Tensor::from_data(images, device),
-            labels: Tensor::from_data(labels, device),
-        }
+        Batch::of(&self.0, &rows, device)
     }
 }
 
@@ -156,33 +142,11 @@ fn run(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut data: Option<PathBuf> = std::env::var_os("LOPT_DATA").map(PathBuf::from);
-    let mut epochs = 5;
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("expected a value after `{word}`"))?;
-        match word.as_str() {
-            "--data" => data = Some(value.into()),
-            "--epochs" => epochs = value.parse()?,
-            _ => return Err(format!("expected --data DIR or --epochs N, got `{word}`").into()),
-        }
-    }
-    let (train, valid) = match &data {
-        Some(folder) => {
-            let part = |part| {
-                read_mnist(folder, part).map(|set| {
-                    let rows: Vec<usize> = (0..set.len().min(10_000)).collect();
-                    set.select(&rows)
-                })
-            };
-            (part(MnistPart::Train)?, part(MnistPart::Test)?)
-        }
-        None => {
-            let digits =
-                |rows, seed| Recipe::Digits { size: 20, rows }.make(&mut stream(seed, &[]));
-            (digits(4000, 10), digits(1000, 11))
-        }
-    };
+    let (data, epochs) = digits::arguments("--epochs", 5)?;
+    let [train, valid] = digits::sets(data)?.map(|set| {
+        let rows: Vec<usize> = (0..set.len().min(10_000)).collect();
+        set.select(&rows)
+    });
     let device = Device::default().autodiff();
     device.seed(1);
     let model = Network::new(train.features.shape[1], &device);

@@ -7,18 +7,20 @@
 //! `LOPT_DATA` in the environment does what `--data` does; `--steps N` trains longer.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
+mod digits;
+
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+use digits::Batch;
 use lopt_burn::LearnedOptimizer;
 use lopt_core::rng::{Rng, below, stream};
-use lopt_problems::{Dataset, MnistPart, Recipe, read_mnist};
+use lopt_problems::Dataset;
 use std::error::Error;
-use std::path::PathBuf;
 
 const BATCH: usize = 64;
 const ADAM_RATE: f64 = 1e-3;
@@ -62,28 +64,10 @@ impl Network {
     }
 }
 
-struct Batch {
-    images: Tensor<4>,
-    labels: Tensor<1, Int>,
-}
-
-impl Batch {
-    fn of(set: &Dataset, rows: &[usize], device: &Device) -> Self {
-        let chosen = set.select(rows);
-        let [height, width] = [chosen.features.shape[1], chosen.features.shape[2]];
-        let images = TensorData::new(chosen.features.values, [rows.len(), 1, height, width]);
-        let labels: Vec<i32> = chosen.labels.iter().map(|&label| label as i32).collect();
-        let labels = TensorData::new(labels, [rows.len()]);
-        Self {
-            images: Tensor::from_data(images, device),
-            labels: Tensor::from_data(labels, device),
-        }
-    }
-
-    fn draw(set: &Dataset, rng: &mut Rng, device: &Device) -> Self {
-        let rows: Vec<usize> = (0..BATCH).map(|_| below(rng, set.len())).collect();
-        Self::of(set, &rows, device)
-    }
+/// Rows chosen at random.
+fn draw(set: &Dataset, rng: &mut Rng, device: &Device) -> Batch {
+    let rows: Vec<usize> = (0..BATCH).map(|_| below(rng, set.len())).collect();
+    Batch::of(set, &rows, device)
 }
 
 /// Mean loss and share of right answers over the first images of a set.
@@ -108,7 +92,7 @@ fn with_ours(mut model: Network, set: &Dataset, steps: usize) -> Result<Trained,
     let mut optimizer = LearnedOptimizer::pretrained(&model)?;
     let mut losses = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let batch = Batch::draw(set, &mut rng, &device);
+        let batch = draw(set, &mut rng, &device);
         let loss;
         (model, loss) = optimizer.step(model, |attended: &Network| attended.gradients(&batch))?;
         losses.push(loss);
@@ -121,7 +105,7 @@ fn with_adam(mut model: Network, set: &Dataset, steps: usize) -> Trained {
     let mut optimizer = AdamConfig::new().init();
     let mut losses = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let batch = Batch::draw(set, &mut rng, &device);
+        let batch = draw(set, &mut rng, &device);
         let (loss, grads) = model.gradients(&batch);
         model = optimizer.step(ADAM_RATE, model, grads);
         losses.push(loss);
@@ -130,27 +114,8 @@ fn with_adam(mut model: Network, set: &Dataset, steps: usize) -> Trained {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut data: Option<PathBuf> = std::env::var_os("LOPT_DATA").map(PathBuf::from);
-    let mut steps = 600;
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("expected a value after `{word}`"))?;
-        match word.as_str() {
-            "--data" => data = Some(value.into()),
-            "--steps" => steps = value.parse()?,
-            _ => return Err(format!("expected --data DIR or --steps N, got `{word}`").into()),
-        }
-    }
-    let (train, test) = match &data {
-        Some(folder) => {
-            (read_mnist(folder, MnistPart::Train)?, read_mnist(folder, MnistPart::Test)?)
-        }
-        None => {
-            let digits =
-                |rows, seed| Recipe::Digits { size: 20, rows }.make(&mut stream(seed, &[]));
-            (digits(4000, 10), digits(1000, 11))
-        }
-    };
+    let (data, steps) = digits::arguments("--steps", 600)?;
+    let [train, test] = digits::sets(data)?;
     let device = Device::default().autodiff();
     device.seed(1);
     let model = Network::new(train.features.shape[1], &device);

@@ -4,7 +4,7 @@ use super::{ReadLoss, rate};
 use crate::attended::Attended;
 use crate::error::Error;
 use crate::optimizer::LearnedOptimizer;
-use burn::data::dataloader::DataLoader;
+use burn::data::dataloader::{DataLoader, Progress};
 use burn::optim::GradientsAccumulator;
 use burn::train::{
     EventProcessorTraining as _, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
@@ -39,19 +39,8 @@ impl<M: LearnerModel> Run<M> {
         processor: &mut SupervisedTrainingEventProcessor<M>,
         interrupter: &Interrupter,
     ) -> Result<(), Error> {
-        let mut batches = loader.iter();
-        let mut iteration = 0;
         let mut window = None;
-        while let Some(batch) = batches.next() {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    interrupter.fail(error);
-                    break;
-                }
-            };
-            iteration += 1;
-            let progress = batches.progress();
+        for (batch, progress, iteration) in batches(loader, interrupter) {
             let mut gathered = match window.take() {
                 Some(gathered) => gathered,
                 None => self.open()?,
@@ -103,18 +92,7 @@ impl<M: LearnerModel> Run<M> {
         interrupter: &Interrupter,
     ) {
         let model = self.model.valid();
-        let mut batches = loader.iter();
-        let mut iteration = 0;
-        while let Some(batch) = batches.next() {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    interrupter.fail(error);
-                    break;
-                }
-            };
-            iteration += 1;
-            let progress = batches.progress();
+        for (batch, progress, iteration) in batches(loader, interrupter) {
             let output = InferenceStep::step(&model, batch);
             let item = TrainingItem::new(output, progress, Some(iteration), None);
             interrupter.fail_on_error(processor.process_valid(LearnerEvent::ProcessedItem(item)));
@@ -123,4 +101,21 @@ impl<M: LearnerModel> Run<M> {
             }
         }
     }
+}
+
+/// Batches of an epoch, each with how far it is in the epoch and its number from 1 on. One that cannot be
+/// read ends the training.
+fn batches<I>(
+    loader: &dyn DataLoader<I>,
+    interrupter: &Interrupter,
+) -> impl Iterator<Item = (I, Progress, usize)> {
+    let mut batches = loader.iter();
+    let numbers = 1..;
+    numbers.map_while(move |number| match batches.next()? {
+        Ok(batch) => Some((batch, batches.progress(), number)),
+        Err(error) => {
+            interrupter.fail(error);
+            None
+        }
+    })
 }
