@@ -88,7 +88,8 @@ impl Tensor {
     /// The length of the next step in units of its normal length, before its bound.
     pub(super) fn pace(&self) -> f64 {
         // gradients that turn round from step to step come from steps that are too long
-        let [turned, _] = self.seen[0].map(|cosine| (-cosine - TURNED).max(0.0));
+        let [cosine, _] = self.seen[0];
+        let turned = (-cosine - TURNED).max(0.0);
         self.length * (-BRAKE * turned).exp() * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
     }
 
@@ -243,8 +244,9 @@ const POWER: f64 = 8.0;
 const MIX: f64 = 0.5;
 /// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
 const LEAST_SIZE: f64 = 0.05;
-/// Cosine of gradient and mean gradient below whose negative steps get shorter, and by how much.
+/// Steps get shorter where the cosine of gradient and mean gradient is below minus this ...
 const TURNED: f64 = 0.3;
+/// ... their logarithm by so much for each unit of the cosine.
 const BRAKE: f64 = 4.0;
 /// Size of that cosine from which on there is no weight decay.
 const NO_NOISE: f64 = 0.25;
