@@ -1,4 +1,4 @@
-//! The pages of the repository: links lead somewhere, and the index has every page.
+//! The pages of the repository: links lead somewhere, rows of tables are whole, and the index has every page.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,13 +9,13 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every page, and the folder of each is where its links start.
 fn pages() -> Vec<PathBuf> {
-    let folders =
-        ["", "docs", "benchmarks", "meta-training", "lopt-burn", "lopt-candle"].map(|folder| {
-            let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
-            entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
-        });
-    let all = folders.concat().into_iter();
-    all.filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
+    let crates = ["lopt-burn", "lopt-candle", "lopt-core/tests/data"];
+    let folders = ["", "docs", "benchmarks", "meta-training"].into_iter().chain(crates);
+    let folders = folders.map(|folder| {
+        let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    });
+    folders.flatten().filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
 }
 
 /// The anchors of a page: its headings as GitHub writes them.
@@ -55,6 +55,22 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
+fn every_row_of_a_table_has_as_many_cells_as_its_head() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let mut head = None;
+        for line in fs::read_to_string(&page).unwrap().lines() {
+            let cells = line.starts_with('|').then(|| line.matches('|').count());
+            head = cells.and(head).or(cells);
+            if cells != head {
+                broken.push(format!("{}: {line}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
 fn every_page_is_in_the_index() {
     let index = fs::read_to_string(Path::new(ROOT).join("docs/README.md")).unwrap();
     for entry in fs::read_dir(Path::new(ROOT).join("docs")).unwrap() {
@@ -65,9 +81,9 @@ fn every_page_is_in_the_index() {
     }
 }
 
-/// Pages that source code names by their path in the repository.
+/// Pages that source code and other pages name by their path in the repository.
 #[test]
-fn every_page_that_code_names_exists() {
+fn every_page_that_is_named_exists() {
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -78,7 +94,7 @@ fn every_page_that_code_names_exists() {
             }
         }
     }
-    let mut found = Vec::new();
+    let mut found = pages();
     for entry in fs::read_dir(ROOT).unwrap() {
         let path = entry.unwrap().path();
         let is_crate = path.join("Cargo.toml").exists();
