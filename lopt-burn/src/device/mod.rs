@@ -17,7 +17,7 @@
 //! A gradient that is not contiguous costs one launch more, the first step a few. burn's tensors are
 //! used in place: the kernels read the buffers that the backward pass wrote, and the new tensors are
 //! parts of one buffer. When a schedule, a group or a missing gradient changes how long the steps of
-//! tensors are, two floats per tensor go up.
+//! tensors are, four floats per tensor go up.
 //!
 //! With burn's operator fusion (on with burn's default features) the tensors are resolved first: what
 //! is queued up to there is launched, and the host waits for that, not for the device.
