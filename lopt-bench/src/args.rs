@@ -38,7 +38,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure the time of a step, of meta-training, of Adam and of a memory copy on this machine
     Speed(SpeedArgs),
-    /// Score weights on a suite of training tasks, beside tuned baselines
+    /// Score weights on a suite of tasks, beside tuned baselines
     Evaluate(EvaluateArgs),
     /// Run an experiment: a figure of the paper, or a comparison with other optimizers
     Bench(BenchArgs),

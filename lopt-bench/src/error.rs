@@ -17,7 +17,7 @@ pub enum CliError {
     /// A problem could not be made, for instance because its data are missing.
     #[error("{problem}{hint}", problem = .0, hint = data_hint(.0))]
     Problem(#[from] lopt_problems::ProblemError),
-    /// Weights, a training, an experiment or a measurement of which something is wrong; the text is a
+    /// Something is wrong with weights, a training run, an experiment or a measurement; the text is a
     /// sentence.
     #[error("{0}")]
     Failed(String),

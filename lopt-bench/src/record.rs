@@ -272,7 +272,7 @@ impl Record {
         self.rows.iter().filter_map(|row| if let Row::Bar(bar) = row { Some(bar) } else { None })
     }
 
-    /// The trainings.
+    /// The training runs.
     pub fn trainings(&self) -> impl Iterator<Item = &TrainedRow> {
         self.rows.iter().filter_map(|row| match row {
             Row::Trained(trained) => Some(trained),

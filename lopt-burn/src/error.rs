@@ -110,11 +110,11 @@ pub enum Error {
         /// What is wrong with the state file.
         source: Box<Self>,
     },
-    /// A checkpoint and a state file of two trainings, or of two moments of one.
+    /// A checkpoint and a state file of two training runs, or of two moments of one.
     #[cfg(feature = "train")]
     #[error(
         "the checkpoint of epoch {epoch} has other values of `{name}` than {path}: the two are not \
-         of the same training",
+         of the same training run",
         path = path.display()
     )]
     CheckpointParts {
@@ -217,7 +217,7 @@ mod train {
     use burn::train::checkpoint::CheckpointerError;
 
     impl Error {
-        /// The error of this crate that ended a training of
+        /// The error of this crate that ended a training run of
         /// [`LearnedStrategy`](crate::LearnedStrategy), from `LearningResult::error`.
         ///
         /// burn's enum has no variant for optimizers, so errors are printed after "Checkpoint error" or

@@ -3,8 +3,8 @@
 //! # Two points
 //!
 //! The optimizer gives back an average of its iterates and takes gradients elsewhere, as
-//! Schedule-Free optimizers do: at the *attended* point. Who evaluates at the one and trains at the
-//! other by mistake gets worse numbers and no error. So there is no switch to forget:
+//! Schedule-Free optimizers do: at the *attended* point. Whoever takes the one for the other gets
+//! worse numbers and no error. So there is no switch to forget:
 //!
 //! * The module that goes into [`step`](LearnedOptimizer::step) and comes out of it holds the true
 //!   parameters. The closure sees a copy at the attended point.

@@ -23,7 +23,7 @@ impl LearnedOptimizer {
     }
 
     /// Reads what [`save`](Self::save) wrote and gives back the module with parameters and
-    /// running statistics in it; a file of before these were in it leaves them as they are. Groups, schedule, clipping and decay are not in the file and stay as they are here.
+    /// running statistics in it; a file from before these were in it leaves them as they are. Groups, schedule, clipping and decay are not in the file and stay as they are here.
     ///
     /// # Errors
     ///

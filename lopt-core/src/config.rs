@@ -388,7 +388,7 @@ pub enum ConfigError {
         /// Upper end.
         high: f64,
     },
-    /// A number of steps or elements, or a size, that is none.
+    /// A number of steps or elements, or a size, that is negative or not finite.
     #[error("{field} is {value}, expected a number, 0 for none")]
     Pace {
         /// Name of the field.

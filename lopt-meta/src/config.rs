@@ -409,7 +409,7 @@ pub enum RecipeError {
         /// Upper end.
         high: f64,
     },
-    /// A number that is not one, or out of bounds.
+    /// A number that is NaN or out of bounds.
     #[error("{name} is {value:?}, expected a number from {least:?} to {most:?}")]
     Bounds {
         /// Field.

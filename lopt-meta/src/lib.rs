@@ -1,7 +1,7 @@
-//! Meta-training: learning the optimizer of `lopt-core` by exact gradients through unrolled training
-//! runs.
+//! Meta-training: learning the optimizers of `lopt-core`, the hierarchical RNN by exact gradients
+//! through unrolled training runs, the relative RNN by evolution strategies ([`evolution`]).
 //!
-//! A [`Recipe`] says everything that decides a run. A [`Trainer`] keeps slots: one
+//! For exact gradients, a [`Recipe`] says everything that decides a run. A [`Trainer`] keeps slots: one
 //! problem each, 16 instances side by side in SIMD lanes, somewhere in their lives. Each update
 //! unrolls some slots, differentiates the log relative loss through every step, second derivatives
 //! included, averages over the instances and moves psi.

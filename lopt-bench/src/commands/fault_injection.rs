@@ -1,4 +1,4 @@
-//! Faults of workers, for tests: killed, hung, numbers that are none, damaged bytes.
+//! Faults of workers, for tests: killed, hung, NaN for numbers, damaged bytes.
 
 use std::process::Command;
 use std::time::Duration;

@@ -117,7 +117,7 @@ fn serve(
     Ok(session.trainer.server.count(Standing::Lost) == 0)
 }
 
-/// What a rank puts up with that serves so many.
+/// What a rank that serves so many workers puts up with.
 fn limits(args: &TrainArgs, workers: usize) -> Limits {
     Limits {
         staleness: args.staleness.unwrap_or(4 * workers as u64),
@@ -254,7 +254,7 @@ impl Service<'_> {
         Ok(report)
     }
 
-    /// Tells everybody to stop who still pushes; who does not within the patience is lost.
+    /// Tells everybody who still pushes to stop; whoever does not within the patience is lost.
     fn dismiss(&mut self) -> Result<(), CliError> {
         self.server.close();
         while self.server.count(Standing::Present) > 0 {

@@ -76,7 +76,7 @@ pub fn check_experiment(
 ///
 /// # Errors
 ///
-/// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training fails.
+/// As [`check_experiment`]; if another process works in the folder, or it refuses, or a training run fails.
 pub fn run_experiment(definition: &Definition, options: &Options<'_>) -> Result<Record, CliError> {
     let (workloads, mut known) = check_experiment(definition, options)?;
     let scale = definition.scale(options.quick);

@@ -75,7 +75,7 @@ fn trained(
     })
 }
 
-/// The weights of a training that is already in the record; `None` if the file is gone or another.
+/// The weights of a training run that is already in the record; `None` if the file is gone or another.
 pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWeights> {
     let bytes = read_bytes(path).ok().filter(|bytes| fingerprint(bytes) == row.weights)?;
     Some(match plan.recipe == L2L {
@@ -84,7 +84,7 @@ pub fn reread(plan: &Trained, row: &TrainedRow, path: &Path) -> Option<LearnedWe
     })
 }
 
-/// Means of the meta-loss over twentieths of a training.
+/// Means of the meta-loss over twentieths of a training run.
 struct Curve {
     budget: u64,
     sum: f64,

@@ -11,7 +11,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainStep, TrainingItem,
 };
 
-/// A training under way.
+/// A training run under way.
 pub(super) struct Run<M: LearnerModel> {
     /// Has the scheduler, and the model while a checkpoint is made of it.
     pub learner: Learner<M>,

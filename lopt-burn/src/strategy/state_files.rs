@@ -5,7 +5,7 @@ use crate::optimizer::LearnedOptimizer;
 use burn::module::Module;
 use std::path::{Path, PathBuf};
 
-/// Those of one training: `learned-EPOCH.lopt` in the folder where burn's default checkpointers
+/// Those of one training run: `learned-EPOCH.lopt` in the folder where burn's default checkpointers
 /// write `model-EPOCH.bpk`.
 pub(super) struct StateFiles {
     folder: PathBuf,

@@ -28,7 +28,7 @@ impl ModuleMapper for Nudge {
     }
 }
 
-/// The same between two trainings on the CPU whose first values are one rounding apart.
+/// The same between two training runs on the CPU whose first values are one rounding error apart.
 fn of_rounding<P: Problem>(config: &LearnedOptimizerConfig, at: &[usize]) -> Vec<f32> {
     let (mut host, mut other) = (OnCpu::<P>::new(config), OnCpu::<P>::new(config));
     other.1 = other.1.map(&mut Nudge);
@@ -86,7 +86,7 @@ fn a_thousand_steps_end_together() {
         for (what, (device, cpu)) in [("bowl", bowl), ("regression", regression)] {
             let (shown, beside) = (text(&device), text(&cpu));
             println!("{name}, {what}, steps 10, 100, 1000: {shown}; two runs of the CPU {beside}");
-            // on the way a rounding is carried along, in the end it is gone but for some 1e-5, by which two levels
+            // on the way a rounding error is carried along, in the end it is gone but for some 1e-5, by which two levels
             // of the CPU are apart, too
             let bound = |least: f32, i: usize| least.max(10.0 * cpu[i]);
             assert!(device[0] < bound(1e-4, 0), "{name}, {what}: {shown}; {beside}");

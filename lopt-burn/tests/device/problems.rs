@@ -115,7 +115,7 @@ impl Problem for ConvNet {
     }
 }
 
-/// Softmax regression with a penalty: strictly convex, all trainings end at one point.
+/// Softmax regression with a penalty: strictly convex, all training runs end at one point.
 pub(crate) struct Regression(Tensor<2>, Tensor<1, Int>);
 
 impl Problem for Regression {

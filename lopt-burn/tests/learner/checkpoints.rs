@@ -44,7 +44,7 @@ fn a_checkpoint_without_its_state_file_is_refused() {
     let file = |epoch: usize| folder.path().join(format!("checkpoint/learned-{epoch}.lopt"));
     assert!(run(saving(folder.path(), 2)).error.is_none());
 
-    // of another moment of the same training
+    // of another moment of the same training run
     let second = std::fs::read(file(2)).unwrap();
     std::fs::copy(file(1), file(2)).unwrap();
     let sentence_of = |epoch| sentence(&run(saving(folder.path(), 4).checkpoint(epoch)));

@@ -19,7 +19,7 @@ use network::{Network, Seen, batches, bits, loader};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A training of this many epochs, the set in batches of this size.
+/// A training run of this many epochs, the set in batches of this size.
 fn training(
     directory: &Path,
     rows: usize,

@@ -90,7 +90,7 @@ pub(crate) fn bits(network: &Network) -> Vec<u32> {
     network.floats().iter().map(|x| x.to_bits()).collect()
 }
 
-/// Parameters at every step of a training and at every validation.
+/// Parameters at every step of a training run and at every validation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<[Vec<Vec<u32>>; 2]>>);
 

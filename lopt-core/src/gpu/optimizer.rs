@@ -19,7 +19,7 @@ use crate::tensor_step::{Present, TensorStep};
 ///
 /// As there, the gradient is to be taken at [`attended`](Self::attended). Nothing is read back in a
 /// step, so a gradient that is not finite, or has a norm above 2^63, whose square leaves single
-/// precision, is not refused: it makes parameters NaN. Who cannot exclude that must look first.
+/// precision, is not refused: it makes parameters NaN. Whoever cannot exclude that must look first.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct DeviceOptimizer {
     pub(super) client: Client,
@@ -62,7 +62,7 @@ pub(super) struct DeviceState {
 }
 
 impl DeviceOptimizer {
-    /// Goes on on a device where an optimizer of the CPU is.
+    /// Continues on a device where an optimizer of the CPU is.
     ///
     /// # Errors
     ///

@@ -9,8 +9,8 @@ use crate::schedule::{Schedule, ScheduleError};
 use crate::weights::{Weights, WeightsError};
 use serde::{Deserialize, Serialize};
 
-/// Settings of a [`LearnedOptimizer`]; all defaults are what the results in the README were made
-/// with, and the guard.
+/// Settings of a [`LearnedOptimizer`]; the defaults are those of the results in the README, with the
+/// guard on.
 ///
 /// ```
 /// use lopt_core::{Layout, LearnedOptimizerConfig, ParameterGroup, Schedule, TensorShape};

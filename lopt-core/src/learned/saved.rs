@@ -27,7 +27,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
 const VERSION: u32 = 10;
-/// Optimizers of before forget other things.
+/// Before it, optimizers remembered other things.
 const OLDEST: u32 = 7;
 /// Envelope and header of a model of very many tensors with long names.
 const MOST_BESIDE: u64 = 64 << 20;

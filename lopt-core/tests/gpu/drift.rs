@@ -1,4 +1,4 @@
-//! A thousand steps of one training: how far rounding carries the two apart.
+//! A thousand steps of one training run: how far rounding carries the two apart.
 
 use crate::pair::{Pair, difference, layout, parameters};
 use lopt_core::rng::{normal, stream};
@@ -53,7 +53,7 @@ impl Network {
     }
 }
 
-/// Largest differences after 10, 100 and 1000 steps of one training: between CPU and device, and
+/// Largest differences after 10, 100 and 1000 steps of one training run: between CPU and device, and
 /// between two SIMD levels of the CPU, which differ by rounding alone.
 fn drift(
     name: &str,
@@ -98,7 +98,7 @@ fn drift(
     seen
 }
 
-/// A bowl with curvatures from 0.1 to 10 around a point: all trainings end there.
+/// A bowl with curvatures from 0.1 to 10 around a point: all training runs end there.
 fn bowl(p: &[f32]) -> (f32, Vec<f32>) {
     let (mut loss, mut grads) = (0.0, Vec::with_capacity(p.len()));
     for (i, x) in p.iter().enumerate() {

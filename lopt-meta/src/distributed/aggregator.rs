@@ -2,7 +2,7 @@
 //! pushes the mean on, so that the root gets one message where there would be many.
 //!
 //! To its workers it is a [`Server`] with the newest psi that the root gave it, to the root it is a
-//! worker. It pushes as soon as as many gradients came as it has workers, whoever sent them, and
+//! worker. It pushes as soon as it has got one gradient for each worker, whoever sent them, and
 //! only one at a time: a slow root makes its sums larger, not its queue longer.
 
 use super::DistributedError;
