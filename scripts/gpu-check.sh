@@ -16,7 +16,7 @@ esac
 quick=${3:-} profile=release sizes=() training=(--steps 2000)
 case $quick in
   "") ;;
-  quick) profile=shaders sizes=(--quick) training=(--blocks 1 --steps 3 --batch 4) ;;
+  quick) profile=adapters sizes=(--quick) training=(--blocks 1 --steps 3 --batch 4) ;;
   *) echo "expected quick, got $quick" >&2; exit 2 ;;
 esac
 device=$runtime bench=$runtime

@@ -1,7 +1,7 @@
 # The steps that .ci/run and scripts/full-check.sh are made of; to be sourced, in the root of the repository.
 export CARGO_TERM_COLOR=never
 # a whole check with debug information fills more than ten gigabytes
-export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_ADAPTERS_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0
 built=${CARGO_TARGET_DIR:-target}/debug
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 # Installs Debian packages of which the command or file is missing: `need COMMAND|FILE PACKAGE...`.
@@ -65,8 +65,8 @@ adapter_lints() {
 
 adapters() {
   step "adapters: tests"
-  cargo test -p lopt-burn -p lopt-candle --features lopt-burn/train
-  local example
+  cargo test --profile adapters -p lopt-burn -p lopt-candle --features lopt-burn/train
+  local example built=${CARGO_TARGET_DIR:-target}/adapters
   for example in burn_mnist burn_transformer candle_mnist candle_transformer candle_convnet candle_table candle_finetune; do
     step "adapters: $example"
     "$built/examples/$example" --steps 20
@@ -93,7 +93,7 @@ device_tests() {
   need "/usr/share/vulkan/icd.d/*.json" mesa-vulkan-drivers libvulkan1
   local out
   out=$(mktemp -d)
-  # builds with the profile `shaders`: optimizing 350 crates that only start shaders takes long
+  # builds with the profile `adapters`: optimizing 350 crates that only start shaders takes long
   scripts/gpu-check.sh wgpu "$out" quick
   rm -r "$out"
 }
