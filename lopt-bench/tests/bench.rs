@@ -150,6 +150,26 @@ fn records_repeat_byte_for_byte_whatever_the_threads() {
     assert!(fs::read(&path).expect("a record") == records[0]);
 }
 
+/// These are also the bits of the same command on an emulated Nehalem, Haswell and EPYC Rome.
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+fn the_portable_level_has_the_same_bits_on_every_machine() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_lopt"))
+        .args(["bench", "fig3", "--quick", "--out"])
+        .arg(dir.path())
+        .env("LOPT_SIMD", "portable")
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = fs::read_to_string(dir.path().join("fig3/records.jsonl")).expect("a record");
+    // the first line names the commit
+    let (_, rows) = record.split_once('\n').expect("rows");
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = rows.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    assert_eq!(hash, 0, "{hash:#x}");
+}
+
 #[test]
 fn the_report_has_every_experiment_and_its_plots() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -21,9 +21,8 @@ pub(crate) fn optimizer(from: &mut &[u8]) -> Option<OptimizerConfig> {
     match next::<u32>(from)? {
         0 => Some(hierarchical_rnn(from, true, 6)?.into()),
         1 => {
-            let config =
-                RelativeRnnConfig { tensor_hidden: next(from)?, global_hidden: next(from)? };
-            Some(config.into())
+            let (tensor_hidden, global_hidden) = (next(from)?, next(from)?);
+            Some(RelativeRnnConfig { tensor_hidden, global_hidden, agreement: 0.0 }.into())
         }
         _ => None,
     }

@@ -55,7 +55,7 @@ fn full() -> HierarchicalRnnConfig {
 }
 
 fn relative_config() -> OptimizerConfig {
-    RelativeRnnConfig { tensor_hidden: 2, global_hidden: 1 }.into()
+    RelativeRnnConfig { tensor_hidden: 2, global_hidden: 1, agreement: 0.0 }.into()
 }
 
 /// What every one of the files holds beside its configuration.

@@ -70,7 +70,9 @@ fn with_nothing_to_say_the_networks_leave_relative_adam() {
     let layout = layout();
     let count = RelativeRnnConfig::recommended().meta_parameters();
     let (mut ours, mut plain) = (start(&layout), start(&layout));
-    train(&mut optimizer(&vec![0.0; count], &layout, Level::detect()), &layout, &mut ours, 150);
+    let config = RelativeRnnConfig { agreement: 0.0, ..RelativeRnnConfig::recommended() };
+    let mut silent = RelativeRnn::new(&config, &vec![0.0; count], &layout, Level::detect());
+    train(&mut silent, &layout, &mut ours, 150);
     train(&mut RelativeAdam::new(&layout), &layout, &mut plain, 150);
     for (a, b) in ours.iter().zip(&plain) {
         assert!((a - b).abs() < 1e-3, "{a} {b}");
@@ -162,11 +164,14 @@ impl Reference {
             let [length, b1, b2, power, mix, weight_decay] = t.rates;
             let sides: Vec<usize> = t.shape.iter().copied().filter(|&e| e > 1).collect();
             let normal = match sides[..] {
-                [a, b] => 0.08 * (64.0 / a.min(b) as f64).sqrt().min(4.0),
+                [a, b] => 0.32 * (1.0 / (a as f64).sqrt() + 1.0 / (b as f64).sqrt()).min(1.0),
                 _ => 0.08,
             };
-            let brake = (-4.0 * (-t.seen[0][0] - 0.3).max(0.0)).exp();
-            let wanted = normal * length * brake * ((t.n + 1.0) / 50.0).min(1.0);
+            let vector = t.shape.iter().filter(|&&e| e > 1).count() < 2;
+            let agreement = if vector { 8.0 } else { 0.0 };
+            let cosine = t.seen[0][0];
+            let clear = agreement * (cosine - 0.3).max(0.0) - 4.0 * (-cosine - 0.3).max(0.0);
+            let wanted = normal * length * clear.exp() * ((t.n + 1.0) / 50.0).min(1.0);
             t.n += 1.0;
             t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
             let scale = (t.sizes[0] * t.sizes[1]).sqrt();
@@ -203,7 +208,7 @@ impl Reference {
                 seen[1] += (now - seen[1]) / t.n.min(100.0);
             }
             let matrix = t.shape.iter().filter(|&&e| e > 1).count() > 1;
-            let fan_in = if matrix { n / *t.shape.last().unwrap() as f64 } else { 1.0 };
+            let longer = if matrix { *t.shape.iter().max().unwrap() as f64 } else { 1.0 };
             let x = [
                 3.0 * t.seen[0][0],
                 3.0 * t.seen[0][1],
@@ -216,7 +221,7 @@ impl Reference {
                 (t.n + 1.0).ln() / 5.0 - 1.0,
                 f64::from(u8::from(matrix)),
                 n.min(4500.0).ln() / 5.0 - 1.0,
-                fan_in.min(450.0).ln() / 4.0 - 0.5,
+                longer.min(450.0).ln() / 4.0 - 0.5,
                 0.3 * t.seen[3][1],
                 0.5 * t.rates[0].ln(),
             ];
@@ -265,7 +270,7 @@ fn the_rule_is_that_of_the_reference() {
     let mut params = start(&layout);
     params[layout.range(4)].fill(0.0);
     let mut plain = Reference::new(&psi, &layout, &params);
-    let mut turned = false;
+    let (mut turned, mut agreed) = (false, false);
     for step in 0..60 {
         let at = plain.points(4);
         let single: Vec<f32> = at.iter().map(|&x| x as f32).collect();
@@ -276,6 +281,7 @@ fn the_rule_is_that_of_the_reference() {
         ours.step(&mut params, &grads).unwrap();
         let exact: Vec<f64> = grads.iter().map(|&g| f64::from(g)).collect();
         plain.step(&exact, f64::from(loss));
+        agreed |= plain.tensors[1].seen[0][0] > 0.35;
         turned |= plain.tensors.iter().any(|t| t.seen[0][0] < -0.35);
         for (k, ours) in [(3, &params[..]), (4, ours.attended(&params))] {
             for (i, (a, b)) in ours.iter().zip(plain.points(k)).enumerate() {
@@ -284,7 +290,7 @@ fn the_rule_is_that_of_the_reference() {
             }
         }
     }
-    assert!(turned);
+    assert!(turned && agreed);
 }
 
 #[test]
@@ -312,6 +318,36 @@ fn levels_and_threads_give_the_same_bits() {
         for threads in [1, 3] {
             assert!(run(level, threads) == first, "{level:?}, {threads} threads");
         }
+    }
+}
+
+/// Frameworks keep a dense layer as inputs by outputs or the other way round, and the axes of a kernel
+/// before or after the channels.
+#[test]
+fn the_order_of_axes_does_not_matter() {
+    for [ours, others] in [
+        [vec![5, 90], vec![90, 5]],
+        [vec![700, 8], vec![8, 700]],
+        [vec![3, 3, 1, 8], vec![8, 1, 3, 3]],
+        [vec![3, 3, 16, 16], vec![16, 16, 3, 3]],
+        [vec![1, 1, 8, 4], vec![4, 8, 1, 1]],
+        [vec![1, 7, 6, 12], vec![12, 6, 1, 7]],
+        [vec![16, 16, 3, 9], vec![9, 3, 16, 16]],
+        [vec![5, 6, 12], vec![12, 6, 5]],
+        [vec![3, 3, 3, 2, 6], vec![6, 2, 3, 3, 3]],
+    ] {
+        let run = |shape: &[usize]| {
+            let layout = Layout::new(vec![TensorShape::new("w", shape)]).unwrap();
+            let mut params = start(&layout);
+            let mut optimizer = optimizer(&random_psi(0.25), &layout, Level::detect());
+            for step in 0..20_u64 {
+                let mut rng = stream(6, &[step]);
+                let grads: Vec<f32> = params.iter().map(|x| x + normal(&mut rng) as f32).collect();
+                optimizer.step(&mut params, &grads).unwrap();
+            }
+            params
+        };
+        assert!(run(&ours) == run(&others), "{ours:?}");
     }
 }
 

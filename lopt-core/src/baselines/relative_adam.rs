@@ -11,14 +11,14 @@
 //!
 //! at a tensor's step `n = 1, 2, ...`; `x`, `y`, `z` start at the parameters. The size `s` of a tensor is
 //! the geometric mean of the root mean squares of `z` at the start and now, each at least 0.05; its step
-//! length `eta = r / (1 + r / 0.3)` belongs to `r = 0.08 c min(1, n / 50)` with `c = sqrt(64 / w)`, at most 4,
-//! for a matrix of which `w` is the smaller of its sides, inputs or outputs, and `c = 1` for vectors. The
+//! length `eta = r / (1 + r / 0.3)` belongs to `r = a min(1, n / 50)`, where `a` is 0.32 times the sum of the
+//! inverse roots of inputs and outputs, at most 0.32, for a matrix, and 0.08 for vectors. The
 //! parameters are the average `x`, the gradient is taken at `y`: use [`attended`](Optimizer::attended).
 //!
 //! The parts are known: Nesterov's look-ahead in Adam (Dozat 2016), relative steps (Adafactor, Shazeer
 //! & Stern 2018, section 8), gradients between iterate and average (Defazio et al. 2024), and an average
 //! over the last part of a run that grows with it (Shamir & Zhang 2013). Wide matrices take shorter steps
-//! as in Yang et al. (2022). The geometric mean lets small
+//! (Yang et al. 2023). The geometric mean lets small
 //! tensors grow without letting large ones run away. A tensor whose gradients are all zero in a step
 //! rests: its `n` does not count that step.
 

@@ -68,10 +68,10 @@ impl DeviceOptimizer {
     ///
     /// If the device cannot hold it, or its state is compact.
     pub fn new(client: &Client, host: &HierarchicalRnn) -> Result<Self, DeviceError> {
-        let host = &*host.begun();
         let (net, plan) = host.parts();
         let shape = Shape::new(net);
-        check_device(client, host.layout(), net, shape)?;
+        check_device(client, plan, net, shape)?;
+        let host = &*host.begun();
         let tables = Tables::new(plan)?;
         let (jobs, chunks) = (tables.jobs.len() / JOB, tables.chunks.len() / CHUNK);
         let count = plan.tensors.len();
@@ -305,17 +305,17 @@ impl Part {
 
 fn check_device(
     client: &Client,
-    layout: &Layout,
+    plan: &Plan,
     net: &Network<f32>,
     shape: Shape,
 ) -> Result<(), DeviceError> {
-    let most = u32::MAX as usize / net.fields().count() - LANES;
-    if layout.len() > most {
-        return Err(DeviceError::TooLarge {
-            what: "number of parameters",
-            value: layout.len(),
-            most,
-        });
+    // the state is one buffer, whose elements have indices of 32 bits
+    let buffer = client.properties().memory.max_page_size / size_of::<f32>() as u64;
+    let most = buffer.min(u32::MAX.into()) as usize / net.fields().count();
+    let padded = plan.tiles * LANES;
+    if padded > most {
+        let what = "number of parameters, each tensor's padded to a multiple of 64,";
+        return Err(DeviceError::TooLarge { what, value: padded, most });
     }
     let hardware = &client.properties().hardware;
     let (needed, available) = (shape.shared_bytes(), hardware.max_shared_memory_size);

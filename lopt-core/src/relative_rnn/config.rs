@@ -4,25 +4,29 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::networks::{Networks, OUTPUTS};
+use super::networks::{GLOBAL_INPUTS, INPUTS, Networks, OUTPUTS};
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
 /// Sizes of a [`RelativeRnn`](crate::RelativeRnn).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelativeRnnConfig {
     /// Hidden units of the Tensor RNN.
     pub tensor_hidden: usize,
     /// Hidden units of the Global RNN.
     pub global_hidden: usize,
+    /// Steps of what is no matrix, such as a bias, are `exp(agreement * max(0, cos - 0.3))` times as long, where
+    /// cos is the cosine of gradient and mean gradient: gradients that keep their direction ask for longer steps.
+    #[serde(default)]
+    pub agreement: f64,
 }
 
 impl RelativeRnnConfig {
     /// What the embedded weights `recommended` have.
     #[must_use]
     pub fn recommended() -> Self {
-        Self { tensor_hidden: 8, global_hidden: 4 }
+        Self { tensor_hidden: 8, global_hidden: 4, agreement: 8.0 }
     }
 
     /// Number of meta-parameters: some 1,000.
@@ -32,7 +36,7 @@ impl RelativeRnnConfig {
     }
 
     /// Meta-parameters to start at: hidden layers are drawn, the readout is zero, so that steps are
-    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam).
+    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam) without [`agreement`](Self::agreement).
     #[must_use]
     pub fn initialize(&self, rng: &mut Rng) -> Vec<f64> {
         Networks::initialize(self, rng)
@@ -58,19 +62,54 @@ impl RelativeRnnConfig {
         self.readout().end - row + self.tensor_hidden
     }
 
+    /// Weights of what is seen of gradients and steps: without them the networks see the shape of a tensor,
+    /// its clock and the length of its step.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn weights_of_signals(&self) -> Vec<usize> {
+        let (h, columns) = (self.tensor_hidden, INPUTS + self.global_hidden);
+        let readout = self.readout();
+        let in_readout = readout.step_by(h + 1 + INPUTS).map(|row| row + h + 1);
+        let rows = (0..3 * h).map(|row| row * columns).chain(in_readout);
+        rows.flat_map(|row| SIGNALS.map(|input| row + input)).collect()
+    }
+
+    /// Weights of the three numbers that the Global RNN sees of the loss.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn weights_of_the_loss(&self) -> Vec<usize> {
+        let (h, g) = (self.tensor_hidden, self.global_hidden);
+        let rows = (0..3 * g).map(|row| Networks::tensor_count(self) + row * (h + GLOBAL_INPUTS));
+        rows.flat_map(|row| (h..h + 3).map(move |column| row + column)).collect()
+    }
+
+    /// Weights that read out the state of the Tensor RNN: without them rates are linear in its inputs.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn weights_of_the_state(&self) -> Vec<usize> {
+        let rows = self.readout().step_by(self.tensor_hidden + 1 + INPUTS);
+        rows.flat_map(|row| row..row + self.tensor_hidden).collect()
+    }
+
     /// Whether an optimizer can be built.
     ///
     /// # Errors
     ///
-    /// Names the first size that is 0 or above 64.
+    /// Names the first size that is 0 or above 64, or an agreement that is negative or not finite.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let sizes = [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)];
         match sizes.into_iter().find(|(_, size)| !(1..=MOST).contains(size)) {
             Some((field, value)) => Err(ConfigError::Size { field, value, least: 1, most: MOST }),
+            None if !(self.agreement >= 0.0 && self.agreement.is_finite()) => {
+                Err(ConfigError::Pace { field: "agreement", value: self.agreement })
+            }
             None => Ok(()),
         }
     }
 }
+
+/// Inputs that tell of gradients and steps (`tensor.rs`).
+const SIGNALS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 12];
 
 /// Most hidden units.
 pub(super) const MOST: usize = 64;

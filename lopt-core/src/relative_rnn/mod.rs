@@ -108,7 +108,7 @@ impl RelativeRnn {
             threads: rayon::current_num_threads(),
             begun: false,
             vectors: Vectors::new(layout.len()),
-            tensors: layout.tensors().iter().map(Tensor::new).collect(),
+            tensors: tensors(config, layout),
             hidden: vec![0.0; count * config.tensor_hidden],
             global: vec![0.0; config.global_hidden],
             loss: LossTrend::default(),
@@ -215,6 +215,10 @@ impl RelativeRnn {
     }
 }
 
+fn tensors(config: &RelativeRnnConfig, layout: &Layout) -> Vec<Tensor> {
+    layout.tensors().iter().map(|shape| Tensor::new(shape, config.agreement)).collect()
+}
+
 /// The step of a tensor, block by block: the same sums in the same order for any number of threads.
 fn over_blocks<E: Element>(
     rates: &Rates,
@@ -315,7 +319,7 @@ impl Optimizer for RelativeRnn {
         self.begun = false;
         self.vectors.mean.fill(0.0);
         self.vectors.square.fill(0.0);
-        self.tensors = self.layout.tensors().iter().map(Tensor::new).collect();
+        self.tensors = tensors(&self.config, &self.layout);
         self.hidden.fill(0.0);
         self.global.fill(0.0);
         self.loss = LossTrend::default();

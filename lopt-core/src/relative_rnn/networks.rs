@@ -98,8 +98,13 @@ fn add_product(weights: &[f64], x: &[f64], out: &mut [f64]) {
 impl Networks {
     /// Number of meta-parameters.
     pub(super) fn count(config: &RelativeRnnConfig) -> usize {
-        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
-        Gru::count(h, INPUTS + g) + Gru::count(g, h + GLOBAL_INPUTS) + Self::readout_count(config)
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g, .. } = *config;
+        Self::tensor_count(config) + Gru::count(g, h + GLOBAL_INPUTS) + Self::readout_count(config)
+    }
+
+    /// Those of the Tensor RNN, which come first.
+    pub(super) fn tensor_count(config: &RelativeRnnConfig) -> usize {
+        Gru::count(config.tensor_hidden, INPUTS + config.global_hidden)
     }
 
     pub(super) fn readout_count(config: &RelativeRnnConfig) -> usize {
@@ -107,7 +112,7 @@ impl Networks {
     }
 
     pub(super) fn initialize(config: &RelativeRnnConfig, rng: &mut Rng) -> Vec<f64> {
-        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g, .. } = *config;
         let mut psi = Gru::initialize(h, INPUTS + g, rng);
         psi.extend(Gru::initialize(g, h + GLOBAL_INPUTS, rng));
         psi.resize(Self::count(config), 0.0);
@@ -119,7 +124,7 @@ impl Networks {
     /// If there is not one number per meta-parameter.
     pub(super) fn new(config: &RelativeRnnConfig, mut psi: &[f64]) -> Self {
         assert_eq!(psi.len(), Self::count(config), "one number per meta-parameter");
-        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g } = *config;
+        let RelativeRnnConfig { tensor_hidden: h, global_hidden: g, .. } = *config;
         let tensor = Gru::read(&mut psi, h, INPUTS + g);
         let global = Gru::read(&mut psi, g, h + GLOBAL_INPUTS);
         Self { tensor, global, readout: psi.to_vec() }

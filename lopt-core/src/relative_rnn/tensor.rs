@@ -37,25 +37,29 @@ struct Kind {
     /// 1 with two axes of more than one element, else 0.
     matrix: f64,
     elements: f64,
-    /// Elements for each output: the product of all axes but the last.
-    fan_in: f64,
+    /// The longer of its two [`sides`], or 1.
+    longer: f64,
     /// Step in units of its size, where the networks say nothing.
     normal: f64,
     /// What its size counts as at least, so that it can leave zero.
     least_size: f64,
+    /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for matrices.
+    agreement: f64,
 }
 
 impl Tensor {
-    pub(super) fn new(shape: &TensorShape) -> Self {
+    /// * `agreement`: that of the configuration.
+    pub(super) fn new(shape: &TensorShape, agreement: f64) -> Self {
         let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
-        let fan_in = sides.map_or(1.0, |[inputs, _]| inputs as f64);
+        let longer = sides.map_or(1.0, |[a, b]| a.max(b));
         Self {
             kind: Kind {
                 matrix: f64::from(u8::from(sides.is_some())),
                 elements,
-                fan_in,
+                longer,
                 normal: normal_length(&shape.shape),
-                least_size: LEAST_SIZE * (MOST_FAN_IN / fan_in).sqrt().min(1.0),
+                least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
+                agreement: if sides.is_none() { agreement } else { 0.0 },
             },
             steps: 0,
             sizes: [0.0; 2],
@@ -87,10 +91,12 @@ impl Tensor {
 
     /// The length of the next step in units of its normal length, before its bound.
     pub(super) fn pace(&self) -> f64 {
-        // gradients that turn round from step to step come from steps that are too long
+        // gradients that turn round from step to step come from steps that are too long, gradients that
+        // keep their direction from steps that are too short
         let [cosine, _] = self.seen[0];
-        let turned = (-cosine - TURNED).max(0.0);
-        self.length * (-BRAKE * turned).exp() * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
+        let turned = BRAKE * (-cosine - CLEAR).max(0.0);
+        let agreed = (self.kind.agreement * (cosine - CLEAR).max(0.0)).min(MOST_AGREED);
+        self.length * (agreed - turned).exp() * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
     }
 
     /// Counts a step and gives its rates.
@@ -145,7 +151,7 @@ impl Tensor {
             (steps + 1.0).ln() / 5.0 - 1.0,
             self.kind.matrix,
             self.kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
-            self.kind.fan_in.min(MOST_FAN_IN).ln() / 4.0 - 0.5,
+            self.kind.longer.min(MOST_SIDE).ln() / 4.0 - 0.5,
             0.3 * present[1],
             0.5 * self.length.ln(),
         ]
@@ -212,26 +218,45 @@ fn within(x: f64, most: f64) -> f64 {
     most * (x / most).tanh()
 }
 
-/// Step in units of a tensor's size, where the networks say nothing: shorter for a matrix, the larger the
-/// smaller of its sides is, as the elements of a step add up along it while those of a random matrix
-/// cancel out (Yang et al. 2022, "Tensor Programs V").
+/// Step in units of a tensor's size, where the networks say nothing. The elements of a step add up where
+/// those of a random matrix cancel out, so that its largest singular value is the root of the product of
+/// the two sides, and that of the matrix the sum of their roots: every matrix moves by the same part of it
+/// (Yang et al. 2023, "A Spectral Condition for Feature Learning").
 pub(crate) fn normal_length(shape: &[usize]) -> f64 {
-    match sides(shape).map(|[inputs, outputs]| inputs.min(outputs)) {
-        Some(side) if side > 1 => LENGTH * (WIDTH / side as f64).sqrt().min(4.0),
-        _ => LENGTH,
+    sides(shape).map_or(LENGTH, |[a, b]| OF_MATRIX * (a.sqrt().recip() + b.sqrt().recip()).min(1.0))
+}
+
+/// Inputs and outputs of a matrix, in any order: frameworks differ in it, and a shape does not tell.
+///
+/// Of a convolution with a kernel of some axes, one side is a channel axis, the other one the rest. Kernels
+/// come before the channels or after them.
+fn sides(shape: &[usize]) -> Option<[f64; 2]> {
+    if shape.iter().filter(|&&extent| extent > 1).count() < 2 {
+        return None;
+    }
+    let (&last, others) = shape.split_last()?;
+    let outputs = if kernel_is_last(shape) { shape[0] } else { last };
+    let inputs = others.iter().product::<usize>() * last / outputs;
+    Some([inputs as f64, outputs as f64])
+}
+
+/// Whether all axes but the first two are a kernel's, and not all but the last two: only kernels are
+/// squares or cubes, or else they are smaller than what is at the other end.
+fn kernel_is_last(shape: &[usize]) -> bool {
+    let axes = shape.len().saturating_sub(2);
+    let [first, last] = [&shape[..axes], &shape[shape.len() - axes..]];
+    let regular = |kernel: &[usize]| axes > 1 && kernel.windows(2).all(|pair| pair[0] == pair[1]);
+    match (regular(first), regular(last)) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => last.iter().product::<usize>() < first.iter().product(),
     }
 }
 
-/// Inputs and outputs of a matrix: the product of all axes but the last, and the last.
-fn sides(shape: &[usize]) -> Option<[usize; 2]> {
-    let (&outputs, inputs) = shape.split_last()?;
-    let matrix = shape.iter().filter(|&&extent| extent > 1).count() >= 2;
-    matrix.then(|| [inputs.iter().product(), outputs])
-}
-
-/// Step in units of a tensor's size, for what is no matrix, and where the smaller side is [`WIDTH`].
+/// Step in units of a tensor's size, for what is no matrix.
 const LENGTH: f64 = 0.08;
-const WIDTH: f64 = 64.0;
+/// The same for a matrix, in units of the sum of the inverse roots of its sides: as long for one of 64 by 64.
+const OF_MATRIX: f64 = 0.32;
 /// Bound of a step in those units.
 const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length.
@@ -244,15 +269,17 @@ const POWER: f64 = 8.0;
 const MIX: f64 = 0.5;
 /// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
 const LEAST_SIZE: f64 = 0.05;
-/// Steps get shorter where the cosine of gradient and mean gradient is below minus this ...
-const TURNED: f64 = 0.3;
-/// ... their logarithm by so much for each unit of the cosine.
+/// Size of the cosine of gradient and mean gradient from which on gradients turn round, or agree.
+const CLEAR: f64 = 0.3;
+/// How much shorter steps get for each unit of the cosine where gradients turn round, logarithmically.
 const BRAKE: f64 = 4.0;
+/// The most that agreement lengthens a step, logarithmically: it is far above its bound then.
+const MOST_AGREED: f64 = 20.0;
 /// Size of that cosine from which on there is no weight decay.
 const NO_NOISE: f64 = 0.25;
 /// Largest sizes that the networks are told of: those of the jobs that they are trained on.
 const MOST_ELEMENTS: f64 = 4500.0;
-const MOST_FAN_IN: f64 = 450.0;
+const MOST_SIDE: f64 = 450.0;
 /// Most that the log of the step length drifts in a step, and in all.
 const DRIFT: f64 = 0.02;
 const MOST_DRIFT: f64 = 2.0;

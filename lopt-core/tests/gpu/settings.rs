@@ -157,3 +157,20 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
         }
     }
 }
+
+/// A device limits how large one buffer may be, and the state is one.
+#[test]
+fn a_model_that_is_too_large_for_a_buffer_is_refused() {
+    let client = client();
+    let weights = Weights::embedded("hierarchical-rnn").unwrap();
+    let of = weights.hierarchical_rnn().unwrap();
+    let fields = of.parameter_hidden + of.timescales + of.mean_squares() + 3;
+    let most = client.properties().memory.max_page_size as usize / 4 / fields;
+    if most > 40_000_000 {
+        println!("skipped: the host's memory may not do for {most} parameters");
+        return;
+    }
+    let refused = config().init_on_device(&client, &Layout::single(most + 64).unwrap());
+    let sentence = refused.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(sentence.ends_with(&format!("a device takes at most {most}")), "{sentence}");
+}

@@ -10,13 +10,14 @@
 mod recipe;
 mod score;
 
-pub use recipe::{Calibration, EvolutionRecipe, RECOMMENDED};
+pub use recipe::{Calibration, EvolutionRecipe, Part, RECOMMENDED};
 pub use score::{Practice, tuned_adamw};
 
 use lopt_core::learned::BuildError;
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
 use lopt_core::weights::{TrainingRecord, WeightsError};
 use lopt_core::{LearnedOptimizerConfig, RelativeRnnConfig, Weights};
+use lopt_problems::{plain_practice, practice};
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, Counters};
@@ -30,6 +31,8 @@ pub struct EvolutionTrainer {
     recipe: EvolutionRecipe,
     jobs: Vec<Practice>,
     validation: Vec<Practice>,
+    /// Meta-parameters that stay zero.
+    held: Vec<usize>,
     meta: MetaState,
     counters: Counters,
 }
@@ -48,22 +51,35 @@ impl EvolutionTrainer {
     ///
     /// If they are not of the recipe's optimizer.
     pub fn from_weights(recipe: EvolutionRecipe, weights: &Weights) -> Result<Self, RecipeError> {
-        if *weights.config() != recipe.networks.into() {
+        let trained = recipe.weights_config();
+        if *weights.config() != trained.into() && *weights.config() != recipe.networks.into() {
             return Err(RecipeError::OtherOptimizer);
         }
         Ok(Self::at(recipe, weights.psi_f64()))
     }
 
-    fn at(recipe: EvolutionRecipe, psi: Vec<f64>) -> Self {
-        let jobs = |from: u64, count: u64| -> Vec<Practice> {
+    fn at(recipe: EvolutionRecipe, mut psi: Vec<f64>) -> Self {
+        let jobs = |from: u64, count: u64, plain: bool| -> Vec<Practice> {
             let known = tuned().filter(|(number, _)| (from..from + count).contains(number));
             let known: Vec<(u64, f64)> = known.collect();
-            let all = known.par_iter().map(|&(number, loss)| Practice::new(number, loss));
-            all.collect::<Vec<_>>().into_iter().filter(Practice::teaches).collect()
+            let job = |&(number, loss): &(u64, f64)| match plain {
+                false => Practice::new(practice(number), loss),
+                true => {
+                    let task = plain_practice(number);
+                    let tuned = tuned_adamw(&task);
+                    Practice::new(task, tuned)
+                }
+            };
+            let all: Vec<Practice> = known.par_iter().map(job).collect();
+            all.into_iter().filter(Practice::teaches).collect()
         };
+        let parts = recipe.without.iter();
+        let held: Vec<usize> = parts.flat_map(|part| part.weights(&recipe.networks)).collect();
+        held.iter().for_each(|&i| psi[i] = 0.0);
         Self {
-            validation: jobs(0, FIRST_JOB),
-            jobs: jobs(FIRST_JOB, recipe.jobs),
+            validation: jobs(0, FIRST_JOB, false),
+            jobs: jobs(FIRST_JOB, recipe.jobs, recipe.without.contains(&Part::Augmentation)),
+            held,
             meta: MetaState::new(psi, &recipe.meta_optimizer),
             counters: Counters { best_score: f64::INFINITY, ..Counters::default() },
             recipe,
@@ -107,6 +123,7 @@ impl EvolutionTrainer {
             score += mean / recipe.pairs as f64;
             steps += taken;
         }
+        self.held.iter().for_each(|&i| gradient[i] = 0.0);
         let of = &recipe.meta_optimizer;
         let norm = self.meta.update(of, &gradient, update, recipe.updates);
         let counters = &mut self.counters;
@@ -137,6 +154,7 @@ impl EvolutionTrainer {
             let mut psi = self.meta.psi.clone();
             let moved = psi[free.clone()].iter_mut().zip(&noise);
             moved.for_each(|(x, e)| *x += sign * recipe.sigma * e);
+            self.held.iter().for_each(|&i| psi[i] = 0.0);
             score(job, &recipe.networks, &psi, factor, seed)
         };
         let (plus, minus) = (at(1.0), at(-1.0));
@@ -212,7 +230,11 @@ impl EvolutionTrainer {
             validation: if evaluated { *best_score } else { 0.0 },
             commit: commit.to_owned(),
         };
-        Weights::new(self.recipe.networks, psi.into_iter().map(|x| x as f32).collect(), record)
+        Weights::new(
+            self.recipe.weights_config(),
+            psi.into_iter().map(|x| x as f32).collect(),
+            record,
+        )
     }
 }
 

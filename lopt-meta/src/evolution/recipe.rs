@@ -45,9 +45,39 @@ pub struct EvolutionRecipe {
     /// What is done to the readout of weights that are given out, not to psi in training.
     #[serde(default)]
     pub calibration: Calibration,
+    /// What is taken away, for ablations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Part>,
 }
 
-/// A linear change of the readout, chosen on jobs that are larger than practice jobs.
+/// A part of the optimizer or of its training that a run can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// What the networks see of gradients and steps.
+    Signals,
+    /// What they see of the loss.
+    Loss,
+    /// Memory: rates are linear in what is seen of a tensor.
+    Recurrence,
+    /// Units and starts that are drawn for every practice job.
+    Augmentation,
+}
+
+impl Part {
+    /// The meta-parameters that stay zero without it.
+    pub(super) fn weights(self, networks: &RelativeRnnConfig) -> Vec<usize> {
+        match self {
+            Self::Signals => networks.weights_of_signals(),
+            Self::Loss => networks.weights_of_the_loss(),
+            Self::Recurrence => networks.weights_of_the_state(),
+            Self::Augmentation => Vec::new(),
+        }
+    }
+}
+
+/// A change of what was learned, chosen on jobs that are larger than practice jobs: a linear one of the readout,
+/// and a part of the rule that training does without.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -57,12 +87,14 @@ pub struct Calibration {
     pub length: f64,
     /// Added to what is read out for the weight decay.
     pub weight_decay: f64,
+    /// [`RelativeRnnConfig::agreement`] of the weights.
+    pub agreement: f64,
 }
 
 impl Default for Calibration {
     /// Changes nothing.
     fn default() -> Self {
-        Self { readout: 1.0, length: 0.0, weight_decay: 0.0 }
+        Self { readout: 1.0, length: 0.0, weight_decay: 0.0, agreement: 0.0 }
     }
 }
 
@@ -106,6 +138,11 @@ impl EvolutionRecipe {
         toml::to_string(self).expect("a recipe is a table of numbers and names")
     }
 
+    /// The configuration of the weights that are given out.
+    pub(super) fn weights_config(&self) -> RelativeRnnConfig {
+        RelativeRnnConfig { agreement: self.calibration.agreement, ..self.networks }
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         if self.optimizer != OPTIMIZER {
             return Err(RecipeError::Optimizer(self.optimizer.clone()));
@@ -122,6 +159,7 @@ impl EvolutionRecipe {
             ("calibration.readout", self.calibration.readout, 0.0, 1.0),
             ("calibration.length", self.calibration.length, -2.0, 2.0),
             ("calibration.weight_decay", self.calibration.weight_decay, -2.0, 2.0),
+            ("calibration.agreement", self.calibration.agreement, 0.0, 100.0),
             ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
         ] {
             within(name, value, least, most)?;

@@ -2,7 +2,7 @@
 
 use lopt_core::Optimizer;
 use lopt_core::baselines::AdamW;
-use lopt_problems::{Objective, PracticeTask, Probe, practice, train};
+use lopt_problems::{Objective, PracticeTask, Probe, train};
 
 /// A practice job, with what a tuned baseline reaches on it.
 #[derive(Clone, Debug)]
@@ -16,12 +16,11 @@ pub struct Practice {
 }
 
 impl Practice {
-    /// The job of a number.
+    /// A job to be scored.
     ///
     /// * `tuned`: what [`tuned_adamw`] reaches on it.
     #[must_use]
-    pub fn new(number: u64, tuned: f64) -> Self {
-        let task = practice(number);
+    pub fn new(task: PracticeTask, tuned: f64) -> Self {
         let guessing = task.job.guessing();
         Self { task, guessing, tuned }
     }

@@ -39,7 +39,7 @@ mod unet;
 mod vae;
 mod wrong_labels;
 
-pub use practice::{PracticeTask, practice};
+pub use practice::{PracticeTask, plain_practice, practice};
 
 use std::fmt::{self, Debug};
 use std::path::Path;

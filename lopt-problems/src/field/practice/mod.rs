@@ -44,6 +44,15 @@ pub struct PracticeTask {
 
 /// The practice job of a number.
 pub fn practice(number: u64) -> PracticeTask {
+    draw(number, true)
+}
+
+/// The practice job of a number with parameters in its own units and its usual start.
+pub fn plain_practice(number: u64) -> PracticeTask {
+    draw(number, false)
+}
+
+fn draw(number: u64, augmented: bool) -> PracticeTask {
     let rng = &mut stream(PRACTICE, &[number]);
     let family = FAMILIES[(number % FAMILIES.len() as u64) as usize];
     let (job, rows): (Arc<dyn Job>, usize) = match family {
@@ -86,7 +95,8 @@ pub fn practice(number: u64) -> PracticeTask {
     let steps = log_uniform(rng, LEAST_STEPS, most.clamp(LEAST_STEPS, MOST_STEPS)) as usize;
     // deviations of 0.02 as GPT-2's, or up to those of other frameworks
     let larger = if family == "attention" { log_uniform(rng, 1.0, 12.0) } else { 1.0 };
-    let job = Arc::new(Varied::new(job, larger, rng));
+    let varied = Varied::new(Arc::clone(&job), larger, rng);
+    let job = if augmented { Arc::new(varied) } else { job };
     let keeps_best = matches!(family, "classification" | "normed") && unit(rng) < 0.5;
     PracticeTask { family, steps, to_zero: family == "smooth", keeps_best, job }
 }
