@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lopt_core::l2l::{L2l, L2lWeights};
 use lopt_core::{GuardConfig, Layout, LearnedOptimizerConfig, Optimizer, Weights};
+use lopt_meta::l2l::{L2l, L2lWeights};
 
 use crate::baseline::{Baseline, RateSchedule};
 use crate::error::CliError;

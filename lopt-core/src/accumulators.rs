@@ -6,8 +6,8 @@
 //! normalisation the first mean square is that of the raw gradient, with decay `b^2`.
 
 use crate::config::HierarchicalRnnConfig;
+use crate::simd::tile::before;
 use crate::simd::{Row, Simd, TILE};
-use crate::tile::before;
 
 /// Most timescales a configuration may have.
 const MOST_SCALES: usize = 8;

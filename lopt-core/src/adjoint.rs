@@ -1,14 +1,14 @@
 //! Adjoints carried backward through an unroll, and what happens to them at its two ends.
 
-use crate::buffer::Buffer;
 use crate::gru::{CellRows, GruWeights, weight_gradients};
 use crate::network::Network;
-use crate::pending::{Pending, column_sums_of, outer};
 use crate::plan::Plan;
 use crate::readout;
 use crate::record::StepRecord;
+use crate::simd::Buffer;
+use crate::simd::pending::{Pending, column_sums_of, outer};
+use crate::simd::tile::load_row;
 use crate::simd::{Element, Simd, TILE};
-use crate::tile::load_row;
 use crate::tile_pass::out_count;
 
 /// Adjoints of the state, of parameters and gradient, and the buffers of the sweep.

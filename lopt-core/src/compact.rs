@@ -7,11 +7,11 @@
 //! one moves by less than half a unit of eight bits, so rounding is by chance: up or down as a hash
 //! of step, parameter and field says, which no number of threads changes.
 
-use crate::buffer::Buffer;
 use crate::narrow::{from_bfloat, from_fixed, hash, to_bfloat, to_fixed};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::readout;
+use crate::simd::Buffer;
 use crate::simd::{Row, Simd, TILE, prefetch};
 
 /// Parameters of one tile; `f32` only.

@@ -4,9 +4,9 @@
 
 use crate::adjoint::Adjoint;
 use crate::backward::{self, BackwardStep};
-use crate::buffer::Buffer;
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::simd::Buffer;
 use crate::simd::{Double, Element, Kernel, Level, Simd};
 use crate::state::Work;
 use crate::step::{self, Memory, Moved};

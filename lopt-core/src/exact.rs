@@ -1,17 +1,17 @@
 //! The hierarchical RNN in `f64`, one lane: what the kernels are checked against.
 
-use crate::buffer::Buffer;
 use crate::cohorts::{Cohorts, OtherGlobals};
 use crate::config::HierarchicalRnnConfig;
 use crate::engine::{Engine, Forward, Pace};
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
+use crate::simd::Buffer;
+use crate::simd::tile::store_row;
 use crate::simd::{Double, Level, Simd};
 use crate::state::{State, Work};
 use crate::step::{Memory, Moved};
 use crate::tensor_step::TensorStep;
-use crate::tile::store_row;
 
 /// The same step in `f64` with one lane: exact, slow, for tests and analysis.
 #[derive(Clone, Debug)]

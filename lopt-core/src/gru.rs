@@ -4,9 +4,9 @@
 //! `h' = u*h + (1-u)*c`: the reset gate acts before the matrix product.
 
 use crate::meta_params::GruBlocks;
-use crate::pending::{PendingTiles, outer};
+use crate::simd::pending::{PendingTiles, outer};
+use crate::simd::tile::{Start, affine, before, copy_columns};
 use crate::simd::{Element, Row, Simd, TILE};
-use crate::tile::{Start, affine, before, copy_columns};
 
 /// Weights of one cell in the element type of the kernels, with transposes for the way back.
 #[derive(Clone, Debug)]

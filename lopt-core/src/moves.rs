@@ -3,9 +3,9 @@
 use crate::flush::FlushToZero;
 use crate::network::Network;
 use crate::plan::{Job, Plan};
+use crate::simd::tile::{load_row, store_row};
 use crate::simd::{Kernel, Row, Simd};
 use crate::tensor_step::{TensorStep, is_held};
-use crate::tile::{load_row, store_row};
 use crate::tile_pass::out_count;
 use crate::update;
 use bytemuck::Zeroable;

@@ -5,9 +5,9 @@
 
 use crate::config::HierarchicalRnnConfig;
 use crate::meta_params::MetaLayout;
-use crate::pending::{PendingTiles, column_sums_of, outer};
+use crate::simd::pending::{PendingTiles, column_sums_of, outer};
+use crate::simd::tile::{Start, affine};
 use crate::simd::{Element, Row, Simd, TILE};
-use crate::tile::{Start, affine};
 
 /// Decay of the gradient averages where it is not learned.
 const FIXED_GRADIENT_DECAY: f64 = 0.89;

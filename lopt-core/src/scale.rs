@@ -12,9 +12,9 @@
 
 use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
+use crate::simd::tile::{load_row, store_row};
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};
-use crate::tile::{load_row, store_row};
 use rayon::prelude::*;
 
 /// What a tensor borrows from the mean square of the whole problem.

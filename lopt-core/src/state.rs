@@ -1,11 +1,11 @@
 //! State of the optimizer between steps, and what one step computes on the way.
 
-use crate::buffer::Buffer;
 use crate::compact::CompactTiles;
 use crate::config::RelativeRate;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{KeptShape, cut};
+use crate::simd::Buffer;
 use crate::simd::{Element, TILE};
 use crate::tile_pass::{TileScratch, sum_count};
 

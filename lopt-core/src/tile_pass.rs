@@ -1,10 +1,10 @@
 //! One tile through the stages of the Parameter RNN: accumulators, features, GRU, readout, rate.
 
-use crate::buffer::Buffer;
 use crate::network::Network;
 use crate::readout::MOST_OUTPUTS;
+use crate::simd::Buffer;
+use crate::simd::tile::Start;
 use crate::simd::{Element, Row, Simd, TILE, prefetch};
-use crate::tile::Start;
 use crate::{accumulators, features, gru, readout, update};
 
 /// Rows of one tile that one step fills.

@@ -5,9 +5,9 @@ use crate::gru;
 use crate::network::Network;
 use crate::plan::{Lanes, Plan};
 use crate::record::{LevelRows, level_rows};
+use crate::simd::tile::{Start, affine, lanes_mut};
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};
-use crate::tile::{Start, affine, lanes_mut};
 use bytemuck::Zeroable;
 
 /// `B_P = h_T A_TP + h_G A_GP + biases` for every tensor, `[group][3 H_P]` rows.

@@ -7,8 +7,8 @@ use crate::gru;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::record::{LevelRows, level_rows};
+use crate::simd::tile::{Start, affine, copy_columns};
 use crate::simd::{Simd, TILE};
-use crate::tile::{Start, affine, copy_columns};
 
 /// Global RNN, then Tensor RNNs.
 #[inline(always)]

@@ -4,7 +4,6 @@ use lopt_core::baselines::{
     Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
     ScheduleFreeAdamW, Sgd,
 };
-use lopt_core::l2l::L2l;
 use lopt_core::{HierarchicalRnn, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, Weights};
 
 fn is_plain<T: Clone + Send + Sync + 'static>() {}
@@ -17,7 +16,6 @@ fn is_plain_optimizer<T: Optimizer + Clone + Send + Sync + 'static>() {
 fn optimizers_are_plain_values() {
     is_plain_optimizer::<LearnedOptimizer>();
     is_plain_optimizer::<HierarchicalRnn>();
-    is_plain_optimizer::<L2l>();
     is_plain_optimizer::<Sgd>();
     is_plain_optimizer::<Momentum>();
     is_plain_optimizer::<RmsProp>();

@@ -3,10 +3,9 @@
 //! `cargo run --release -p lopt-meta --example l2l -- 1000 [weights file]`
 
 use lopt_core::baselines::{Adam, Sgd};
-use lopt_core::l2l::{L2l, L2lWeights};
 use lopt_core::rng::stream;
 use lopt_core::{Layout, Optimizer};
-use lopt_meta::l2l::{L2lConfig, train};
+use lopt_meta::l2l::{L2l, L2lConfig, L2lWeights, train};
 use lopt_problems::{
     Activation, AnyProblem, BatchStream, Mlp, Objective, Probe, Problem, ProblemObjective, Recipe,
     Source, train as train_model,

@@ -4,10 +4,10 @@
 //! unroll fit the shared cache they are kept; else only the state at the start of each segment is, and the
 //! way back runs the segment forward again from the gradients it was given. Same code, same bits.
 
-use lopt_core::buffer::Buffer;
 use lopt_core::network::Network;
 use lopt_core::plan::Plan;
 use lopt_core::record::{RecordShape, StepRecord};
+use lopt_core::simd::Buffer;
 use lopt_core::simd::Element;
 use lopt_core::state::{State, StateMut, StateShape};
 

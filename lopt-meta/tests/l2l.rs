@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lopt_core::Layout;
-use lopt_core::l2l::{L2lNetwork, L2lState, L2lWeights, META_PARAMETERS, initial_psi};
 use lopt_core::rng::{Rng, normal, stream};
 use lopt_core::simd::Level;
 use lopt_grad::{Tape, Var};
-use lopt_meta::l2l::{L2lConfig, L2lTrainError, Run, meta_gradient, train};
+use lopt_meta::l2l::{
+    L2lConfig, L2lNetwork, L2lState, L2lTrainError, L2lWeights, META_PARAMETERS, Run, initial_psi,
+    meta_gradient, train,
+};
 use lopt_problems::{
     Activation, AnyProblem, Array, Instance, Mlp, Noisy, Problem, Quadratic, Recipe, Scalar, Source,
 };

@@ -8,15 +8,19 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod buffer;
 mod double;
 mod level;
 pub mod math;
+pub mod pending;
 mod portable;
 mod prefetch;
+pub mod tile;
 mod x16;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use buffer::Buffer;
 use bytemuck::Pod;
 pub use double::Double;
 pub use level::{LEVEL_VARIABLE, Level, LevelError, fix_level};

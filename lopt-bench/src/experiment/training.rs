@@ -6,10 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lopt_core::Weights;
-use lopt_core::l2l::L2lWeights;
 use lopt_core::simd::Level;
 use lopt_meta::config::{HIERARCHICAL_RNN, PAPER};
-use lopt_meta::l2l::{L2lConfig, train as train_l2l};
+use lopt_meta::l2l::{L2lConfig, L2lWeights, train as train_l2l};
 use lopt_meta::{Recipe, Trainer};
 use lopt_problems::race_problem;
 

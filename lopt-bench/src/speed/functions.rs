@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
-use lopt_core::buffer::Buffer;
+use lopt_core::simd::Buffer;
 use lopt_core::simd::{Kernel, Level, Row, Simd, TILE};
 
 use crate::timing::sample;

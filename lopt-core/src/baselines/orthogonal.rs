@@ -8,7 +8,7 @@
 //! The singular values of the result lie between about 0.7 and 1.2 where those of `X` were not tiny,
 //! as the coefficients favour speed. All in `f32`; the norm is summed in double precision.
 
-use crate::buffer::Buffer;
+use crate::simd::Buffer;
 use crate::simd::{Kernel, Level, Simd};
 
 const STEPS: usize = 5;

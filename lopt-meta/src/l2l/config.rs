@@ -1,7 +1,7 @@
 //! What decides a training run of the L2L optimizer.
 
+use super::weights::L2lError;
 use crate::config::MetaOptimizerConfig;
-use lopt_core::l2l::L2lError;
 use serde::{Deserialize, Serialize};
 
 /// Settings; the default is the published ones (google-deepmind/learning-to-learn, train.py).

@@ -1,6 +1,7 @@
 //! A training run of one instance, unroll by unroll, and the meta-gradient of an unroll.
 
-use lopt_core::l2l::{L2lError, L2lNetwork, L2lState, L2lUnroll};
+use super::network::{L2lNetwork, L2lState, L2lUnroll};
+use super::weights::L2lError;
 use lopt_core::rng::stream;
 use lopt_problems::{AnyProblem, BatchStream, Evaluation, Problem as _};
 use std::sync::Arc;

@@ -1,10 +1,13 @@
 //! Runs, updates of psi, evaluations; the best psi is kept.
 
 use super::config::{L2lConfig, L2lTrainError};
+use super::network::L2lNetwork;
+use super::psi::initial_psi;
 use super::run::{Run, meta_gradient};
+use super::weights::L2lWeights;
 use crate::meta_optimizer::MetaState;
 use lopt_core::flush::FlushToZero;
-use lopt_core::l2l::{L2lNetwork, L2lWeights, initial_psi};
+
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;

@@ -1,6 +1,6 @@
 //! Where the meta-parameters lie in psi, and how they start.
 
-use crate::rng::{Rng, normal};
+use lopt_core::rng::{Rng, normal};
 use std::ops::Range;
 
 /// Numbers the network reads per coordinate.
@@ -90,7 +90,7 @@ fn truncated(rng: &mut Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::stream;
+    use lopt_core::rng::stream;
 
     #[test]
     fn blocks_fill_psi() {

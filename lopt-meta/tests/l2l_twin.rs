@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::l2l::{
-    L2L_BLOCKS, L2l, L2lNetwork, L2lState, L2lUnroll, L2lWeights, META_PARAMETERS, initial_psi,
-};
 use lopt_core::rng::{normal, stream};
 use lopt_core::simd::Level;
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{Layout, Optimizer};
 use lopt_grad::{Tape, Var};
+use lopt_meta::l2l::{
+    L2L_BLOCKS, L2l, L2lNetwork, L2lState, L2lUnroll, L2lWeights, META_PARAMETERS, initial_psi,
+};
 
 /// psi as variables, one per block.
 fn blocks<'t>(tape: &'t Tape<f64>, psi: &[f64]) -> Vec<Var<'t, f64>> {
@@ -223,6 +223,12 @@ fn files_round_trip_and_damage_is_refused() {
     assert!(L2lWeights::from_bytes(&bytes[..bytes.len() - 1]).is_err());
     let missing = L2lWeights::read(&folder.path().join("none.lopt")).unwrap_err().to_string();
     assert!(missing.contains("none.lopt") && !missing.contains('\n'), "{missing}");
+}
+
+#[test]
+fn the_optimizer_is_a_plain_value() {
+    fn is_plain_optimizer<T: Optimizer + Clone + Send + Sync + 'static>() {}
+    is_plain_optimizer::<L2l>();
 }
 
 #[test]

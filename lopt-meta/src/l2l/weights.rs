@@ -1,11 +1,11 @@
 //! Weights of the L2L optimizer as a small checked file.
 //!
 //! The magic `LOPTL2LW`, a format version, a checksum and the payload in bincode's wire format: psi
-//! as `f32` and the record of the run that made it, as in [`crate::weights`].
+//! as `f32` and the record of the run that made it, as in [`lopt_core::weights`].
 
 use super::psi::META_PARAMETERS;
-use crate::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
-use crate::weights::TrainingRecord;
+use lopt_core::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
+use lopt_core::weights::TrainingRecord;
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
 

@@ -4,12 +4,12 @@
 //! product of every column at once. Accumulators stay in registers: four columns by five rows with
 //! 32 registers (two by ten where a tile has fewer columns), one column by five rows with 16.
 
-use crate::simd::{Kernel, Row, Simd, TILE};
+use crate::{Kernel, Row, Simd, TILE};
 use bytemuck::Zeroable;
 
 /// What an affine map starts from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start<'a, S: Simd> {
+pub enum Start<'a, S: Simd> {
     /// Zero.
     Zero,
     /// One number per output row.
@@ -23,7 +23,7 @@ pub(crate) enum Start<'a, S: Simd> {
 impl<S: Simd> Start<'_, S> {
     /// The start of the output rows from `rows` on.
     #[inline(always)]
-    pub(crate) fn skip(self, rows: usize) -> Self {
+    pub fn skip(self, rows: usize) -> Self {
         match self {
             Self::Bias(bias) => Self::Bias(&bias[rows..]),
             Self::Column(bias, column) => Self::Column(&bias[rows..], column),
@@ -35,7 +35,7 @@ impl<S: Simd> Start<'_, S> {
 /// `out[r][c] = start + sum_i w[i * stride + r] * x[i][c]` for the first `cols` columns, where the
 /// rows of `x` are those of `parts`, one after another.
 #[inline(always)]
-pub(crate) fn affine<S: Simd, const K: usize>(
+pub fn affine<S: Simd, const K: usize>(
     s: S,
     w: &[S::E],
     stride: usize,
@@ -167,7 +167,7 @@ fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
 
 /// `sum[r] += sum_c d[r][c]`, lane by lane: the gradient of a bias.
 #[inline(always)]
-pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S::V]) {
+pub fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S::V]) {
     let cols = cols.min(TILE);
     for (row, total) in d.iter().zip(sum) {
         let mut t = *total;
@@ -180,7 +180,7 @@ pub(crate) fn column_sums<S: Simd>(s: S, d: &[Row<S>], cols: usize, sum: &mut [S
 
 /// Loads one tile's scalars from a flat buffer; what is missing is zero.
 #[inline(always)]
-pub(crate) fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
+pub fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
     let mut row: Row<S> = Zeroable::zeroed();
     if flat.len() == TILE * S::LANES {
         // a copy of the whole would be merged with the one below, into a call
@@ -195,7 +195,7 @@ pub(crate) fn load_row<S: Simd>(flat: &[S::E]) -> Row<S> {
 
 /// Writes the first scalars of a row to a flat buffer.
 #[inline(always)]
-pub(crate) fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
+pub fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
     if flat.len() == TILE * S::LANES {
         for (to, from) in flat.chunks_exact_mut(S::LANES).zip(row) {
             to.copy_from_slice(bytemuck::cast_slice(std::slice::from_ref(from)));
@@ -208,14 +208,14 @@ pub(crate) fn store_row<S: Simd>(row: &Row<S>, flat: &mut [S::E]) {
 
 /// The lanes of all columns of a row.
 #[inline(always)]
-pub(crate) fn lanes_mut<S: Simd>(row: &mut Row<S>) -> &mut [S::E] {
+pub fn lanes_mut<S: Simd>(row: &mut Row<S>) -> &mut [S::E] {
     bytemuck::cast_slice_mut(row)
 }
 
 /// A row before the step: from the state before it, or, where that is being overwritten, what `now`
 /// still holds.
 #[inline(always)]
-pub(crate) fn before<'a, V>(
+pub fn before<'a, V>(
     old: Option<&'a [[V; TILE]]>,
     now: &'a [[V; TILE]],
     row: usize,
@@ -229,7 +229,7 @@ pub(crate) fn before<'a, V>(
 /// Copies the first `cols` columns, or a few more: moves of a length known to the compiler, where a
 /// loop would become a call.
 #[inline(always)]
-pub(crate) fn copy_columns<V: Copy>(from: &[V; TILE], to: &mut [V; TILE], cols: usize) {
+pub fn copy_columns<V: Copy>(from: &[V; TILE], to: &mut [V; TILE], cols: usize) {
     if cols == 1 {
         to[0] = from[0];
     } else {

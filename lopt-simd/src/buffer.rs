@@ -1,6 +1,6 @@
 //! Flat storage aligned to a cache line, viewed as elements or as rows of vectors.
 
-use crate::simd::{Element, Row, Simd};
+use crate::{Element, Row, Simd};
 use std::ops::{Deref, DerefMut};
 
 /// A fixed number of elements, zeroed, aligned to 64 bytes. Zeros that nothing was written over take no
@@ -35,10 +35,10 @@ impl<E: Element> Buffer<E> {
         }
     }
 
-    /// `rows` rows of [`TILE`](crate::simd::TILE) vectors of `lanes` elements.
+    /// `rows` rows of [`TILE`](crate::TILE) vectors of `lanes` elements.
     #[must_use]
     pub fn rows(rows: usize, lanes: usize) -> Self {
-        Self::zeros(rows * crate::simd::TILE * lanes)
+        Self::zeros(rows * crate::TILE * lanes)
     }
 
     /// The elements as rows of vectors of one level.

@@ -4,7 +4,7 @@
 //! published code adds, this is the paper's rule: above `e^-p` size and sign, below `-1` and `e^p g`.
 
 use super::psi::INPUTS;
-use crate::simd::{Row, Simd, TILE};
+use lopt_core::simd::{Row, Simd, TILE};
 
 /// `p`.
 const RANGE: f64 = 5.0;
@@ -28,7 +28,7 @@ pub(super) fn inputs<S: Simd>(s: S, grads: &Row<S>) -> [Row<S>; INPUTS] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Double;
+    use lopt_core::simd::Double;
 
     #[test]
     fn size_and_sign_are_limited() {

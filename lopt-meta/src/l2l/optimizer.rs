@@ -2,9 +2,9 @@
 
 use super::network::{L2lNetwork, L2lState};
 use super::weights::{L2lError, L2lWeights};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::simd::Level;
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::simd::Level;
 
 /// The optimizer of Andrychowicz et al. 2016, with trained weights; 320 bytes of state per parameter.
 ///

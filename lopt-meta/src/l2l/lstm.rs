@@ -4,8 +4,8 @@
 //! `i, j, f, o = [x, h] W + b`, `c' = sigma(f + 1) c + sigma(i) tanh(j)`, `h' = sigma(o) tanh(c')`.
 
 use super::psi::{GATES, HIDDEN, LayerBlocks};
-use crate::simd::{Element, Row, Simd, TILE};
-use crate::tile::{Start, affine};
+use lopt_core::simd::tile::{Start, affine};
+use lopt_core::simd::{Element, Row, Simd, TILE};
 
 /// Added to the forget gates, so that a new cell remembers.
 const FORGET_BIAS: f64 = 1.0;

@@ -1,10 +1,10 @@
 //! Time of a step of the L2L optimizer, and of the way back, per coordinate and step.
 //!
-//! `cargo run --release -p lopt-core --example l2l_step_time`
+//! `cargo run --release -p lopt-meta --example l2l_step_time`
 
-use lopt_core::l2l::{L2lNetwork, L2lState, L2lUnroll, initial_psi};
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
+use lopt_meta::l2l::{L2lNetwork, L2lState, L2lUnroll, initial_psi};
 use std::time::Instant;
 
 /// Coordinates: about the MLP of figure 2.

@@ -7,11 +7,11 @@
 use super::coordinates::{STATE, Stack, StackWeights, TRACE, WayBack, weight_gradients};
 use super::psi::META_PARAMETERS;
 use super::weights::L2lError;
-use crate::buffer::Buffer;
-use crate::engine::Engine;
-use crate::flush::FlushToZero;
-use crate::simd::{Element, Kernel, Level, Row, Simd, TILE};
-use crate::tile::load_row;
+use lopt_core::engine::Engine;
+use lopt_core::flush::FlushToZero;
+use lopt_core::simd::Buffer;
+use lopt_core::simd::tile::load_row;
+use lopt_core::simd::{Element, Kernel, Level, Row, Simd, TILE};
 use rayon::prelude::*;
 
 /// Tiles of a job: decides the order of sums, so it is not to depend on the machine.
