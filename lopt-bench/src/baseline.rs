@@ -1,8 +1,8 @@
 //! The optimizers designed by hand, and the learning rates and schedules they are tried with.
 
-use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
-    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
+use lopt_baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, MomentumRule, Muon, NAdamWRule, Prodigy, RelativeAdam,
+    RmsProp, ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::{Layout, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,8 @@ impl Baseline {
             Self::Sgd => Box::new(Sgd::new(layout, rate).with_schedule(schedule)),
             Self::Momentum | Self::Nesterov => {
                 let nesterov = self == Self::Nesterov;
-                let momentum = Momentum::new(layout, rate, MOMENTUM, nesterov);
+                let momentum =
+                    Momentum::with_rule(layout, rate, MomentumRule::new(MOMENTUM, nesterov));
                 Box::new(momentum.with_schedule(schedule))
             }
             Self::ScheduleFree => {
@@ -132,7 +133,7 @@ impl Baseline {
                 let muon = Muon::new(layout, rate).with_rms_matched_rate();
                 Box::new(muon.with_weight_decay(DECAY).with_schedule(schedule))
             }
-            Self::NAdamW => Box::new(NAdamW::algoperf_default(layout, steps as u64)),
+            Self::NAdamW => Box::new(NAdamWRule::algoperf_default(layout, steps as u64)),
             Self::RelativeAdam => Box::new(RelativeAdam::new(layout).with_multiplier(rate)),
         }
     }

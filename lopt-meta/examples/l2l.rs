@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p lopt-meta --example l2l -- 1000 [weights file]`
 
-use lopt_core::baselines::{Adam, Sgd};
+use lopt_baselines::{Adam, Sgd};
 use lopt_core::rng::stream;
 use lopt_core::{Layout, Optimizer};
 use lopt_meta::l2l::{L2l, L2lConfig, L2lWeights, train};

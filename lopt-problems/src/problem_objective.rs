@@ -260,7 +260,7 @@ mod tests {
             let mut params = problem.init(&instance, &mut stream(2, &[]));
             let mut objective =
                 ProblemObjective::new(Arc::clone(&problem), instance, stream(3, &[]));
-            let mut optimizer = lopt_core::baselines::Sgd::new(&layout, rate);
+            let mut optimizer = lopt_baselines::Sgd::new(&layout, rate);
             train(&mut objective, &mut optimizer, &mut params, 4, watch)
         };
         let mut whole = Watch::default();

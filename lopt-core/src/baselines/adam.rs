@@ -10,21 +10,16 @@
 //! the schedule and the learning rate, as in `torch` and `optax` (the paper's lambda is our
 //! `lr lambda`), but not the division by `sqrt(v)`.
 
-use super::{Baseline, Pace, Rule, expect_betas, expect_decay, expect_epsilon, kept};
+use super::{Baseline, Pace, Rule, correction, expect_betas, expect_decay, expect_epsilon, kept};
 use crate::layout::Layout;
 
-/// Adam; two state vectors, the averages `m` and `v`.
+/// Adam with `beta1 = 0.9`, `beta2 = 0.999`, `eps = 1e-8`; two state vectors, the averages `m` and `v`.
 pub type Adam = Baseline<AdamRule, 2>;
 
 /// Adam with decoupled weight decay; state as [`Adam`].
 pub type AdamW = Baseline<AdamWRule, 2>;
 
 impl Adam {
-    /// Adam with this learning rate, `beta1 = 0.9`, `beta2 = 0.999`, `eps = 1e-8`.
-    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
-        Self::with_rule(layout, learning_rate, AdamRule::DEFAULT)
-    }
-
     /// Sets the decay of the average and of the mean square.
     ///
     /// # Panics
@@ -32,7 +27,7 @@ impl Adam {
     /// If one is not in `[0, 1)`.
     #[must_use]
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
-        self.rule.set_betas(beta1, beta2);
+        self.rule = self.rule.with_betas(beta1, beta2);
         self
     }
 
@@ -44,13 +39,13 @@ impl Adam {
     /// be divided by 0.
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        self.rule.set_epsilon(epsilon);
+        self.rule = self.rule.with_epsilon(epsilon);
         self
     }
 }
 
 impl AdamW {
-    /// AdamW with this learning rate and decay `lambda` (often 0.01); the rest as [`Adam::new`].
+    /// AdamW with this learning rate and decay `lambda` (often 0.01); the rest as [`Adam`].
     ///
     /// # Panics
     ///
@@ -68,7 +63,7 @@ impl AdamW {
     /// If one is not in `[0, 1)`.
     #[must_use]
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
-        self.rule.adam.set_betas(beta1, beta2);
+        self.rule.adam = self.rule.adam.with_betas(beta1, beta2);
         self
     }
 
@@ -80,7 +75,7 @@ impl AdamW {
     /// be divided by 0.
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        self.rule.adam.set_epsilon(epsilon);
+        self.rule.adam = self.rule.adam.with_epsilon(epsilon);
         self
     }
 }
@@ -88,22 +83,36 @@ impl AdamW {
 /// The update of the module's header, without decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamRule {
-    pub(super) beta1: f64,
-    pub(super) beta2: f64,
-    pub(super) epsilon: f64,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
 }
 
 impl AdamRule {
     pub(crate) const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
-    fn set_betas(&mut self, beta1: f64, beta2: f64) {
+    /// As [`Adam::with_betas`].
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[must_use]
+    pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
         expect_betas([beta1, beta2]);
         (self.beta1, self.beta2) = (beta1, beta2);
+        self
     }
 
-    fn set_epsilon(&mut self, epsilon: f64) {
+    /// As [`Adam::with_epsilon`].
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[must_use]
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         expect_epsilon(epsilon);
         self.epsilon = epsilon;
+        self
     }
 
     /// What one parameter moves by, given its averages.
@@ -114,7 +123,7 @@ impl AdamRule {
     }
 
     /// One step with the given factor of the parameters before it; `[m, v]`: as long as `params`.
-    pub(crate) fn update_decayed(
+    pub fn update_decayed(
         &self,
         pace: Pace,
         shrink: f64,
@@ -139,9 +148,10 @@ fn slices([m, v]: &mut [Vec<f32>; 2]) -> [&mut [f32]; 2] {
     [m, v]
 }
 
-/// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
-pub(super) fn correction(beta: f64, n: u64) -> f64 {
-    -(n as f64 * beta.ln()).exp_m1()
+impl Default for AdamRule {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl Rule<2> for AdamRule {

@@ -1,21 +1,8 @@
-//! Optimizers designed by hand, to compare with.
+//! Adam, AdamW and [`RelativeAdam`], and what optimizers designed by hand share; many more are in the
+//! crate `lopt-baselines`.
 //!
 //! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state. Six have a shape of
-//! their own: [`ScheduleFreeAdamW`] and [`ScheduleFreePlus`] look ahead, the latter with a rate that
-//! follows from the loss; [`Prodigy`] and [`DAdaptAdam`] find their rate by sums over all parameters;
-//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size.
-//!
-//! | name | type | tuned by |
-//! | --- | --- | --- |
-//! | `sgd`, `momentum`, `nesterov`, `rmsprop`, `adam`, `adamw` | [`Sgd`], [`Momentum`], [`RmsProp`], [`Adam`], [`AdamW`] | rate |
-//! | `nadamw` | [`NAdamW`] | rate, or not at all: [`NAdamW::algoperf_default`] |
-//! | `lion` | [`Lion`] | rate, a third to a tenth of Adam's |
-//! | `muon` | [`Muon`] | two rates, of matrices and of the rest; one with [`Muon::with_rms_matched_rate`] |
-//! | `schedule-free` | [`ScheduleFreeAdamW`] | rate, no schedule but a warm-up |
-//! | `schedule-free-plus` | [`ScheduleFreePlus`] | a warm-up; needs the loss ([`Optimizer::observe`]), and one whose least value is about 0 |
-//! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
-//! | `relative-adam` | [`RelativeAdam`] | nothing |
+//! [`Baseline`] adds what they share: checks, learning-rate schedule, state.
 //!
 //! All computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is
 //! beyond `f32`, makes the mean square of its parameter infinite: where steps are divided by its root,
@@ -37,31 +24,10 @@
 //! ```
 
 mod adam;
-mod d_adapt_adam;
-mod lion;
-mod momentum;
-mod muon;
-mod nadamw;
-mod orthogonal;
-mod prodigy;
 mod relative_adam;
-mod rmsprop;
-mod schedule_free;
-mod schedule_free_plus;
-mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
-pub use d_adapt_adam::DAdaptAdam;
-pub use lion::{Lion, LionRule};
-pub use momentum::{Momentum, MomentumRule};
-pub use muon::Muon;
-pub use nadamw::{NAdamW, NAdamWRule};
-pub use prodigy::Prodigy;
 pub use relative_adam::RelativeAdam;
-pub use rmsprop::{RmsProp, RmsPropRule};
-pub use schedule_free::ScheduleFreeAdamW;
-pub use schedule_free_plus::ScheduleFreePlus;
-pub use sgd::{Sgd, SgdRule};
 
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
@@ -104,6 +70,17 @@ pub struct Baseline<R, const N: usize> {
 impl<R: Rule<N>, const N: usize> fmt::Debug for Baseline<R, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.layout.describe(self.rule.name(), self.steps, f)
+    }
+}
+
+impl<R: Rule<N> + Default, const N: usize> Baseline<R, N> {
+    /// A baseline with the default settings of its rule.
+    ///
+    /// # Panics
+    ///
+    /// If the learning rate is negative or not finite.
+    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
+        Self::with_rule(layout, learning_rate, R::default())
     }
 }
 
@@ -185,31 +162,58 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
 
 /// `decay` times a mean square: nothing where nothing is kept, even of an infinite one.
 #[inline(always)]
-fn kept(decay: f32, mean_square: f32) -> f32 {
+#[must_use]
+pub fn kept(decay: f32, mean_square: f32) -> f32 {
     if decay == 0.0 { 0.0 } else { decay * mean_square }
 }
 
-fn expect_rate(learning_rate: f64) {
+/// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
+#[must_use]
+pub fn correction(beta: f64, n: u64) -> f64 {
+    -(n as f64 * beta.ln()).exp_m1()
+}
+
+/// Refuses a learning rate that makes no sense.
+///
+/// # Panics
+///
+/// If it is negative or not finite.
+pub fn expect_rate(learning_rate: f64) {
     assert!(
         learning_rate.is_finite() && learning_rate >= 0.0,
         "expected a finite learning rate of at least 0, got {learning_rate}"
     );
 }
 
-fn expect_decay(weight_decay: f64) {
+/// Refuses a weight decay that makes no sense.
+///
+/// # Panics
+///
+/// If it is negative or not finite.
+pub fn expect_decay(weight_decay: f64) {
     assert!(
         weight_decay.is_finite() && weight_decay >= 0.0,
         "expected a finite weight decay of at least 0, got {weight_decay}"
     );
 }
 
-fn expect_betas<const N: usize>(betas: [f64; N]) {
+/// Refuses averaging factors that make no sense.
+///
+/// # Panics
+///
+/// If one is not in `[0, 1)`.
+pub fn expect_betas<const N: usize>(betas: [f64; N]) {
     for beta in betas {
         assert!((0.0..1.0).contains(&beta), "expected 0 <= beta < 1, got {beta}");
     }
 }
 
-fn expect_epsilon(epsilon: f64) {
+/// Refuses what is added to a root if it would be 0 in `f32`.
+///
+/// # Panics
+///
+/// If it is not a positive normal number of `f32`.
+pub fn expect_epsilon(epsilon: f64) {
     assert!(
         epsilon > 0.0 && (epsilon as f32).is_normal(),
         "expected a positive epsilon that is normal in f32, got {epsilon:e}"

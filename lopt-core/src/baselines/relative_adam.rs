@@ -22,8 +22,7 @@
 //! tensors grow without letting large ones run away. A tensor whose gradients are all zero in a step
 //! rests: its `n` does not count that step.
 
-use super::adam::correction;
-use super::kept;
+use super::{correction, kept};
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use crate::relative_rnn::normal_length;

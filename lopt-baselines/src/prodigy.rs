@@ -15,11 +15,10 @@
 //! While `d` is below the resolution of the parameters, `theta_0 - theta` is mostly rounding, there
 //! as here.
 
-use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate, kept};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 
 /// Adam with the rate of Prodigy; state `m`, `v`, `s`, `theta_0`, and two numbers.
 #[derive(Debug, Clone)]

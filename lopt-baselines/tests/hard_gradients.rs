@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
-    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
+use lopt_baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, MomentumRule, Muon, NAdamW, NAdamWRule, Prodigy,
+    RelativeAdam, RmsProp, RmsPropRule, ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::flush::FlushToZero;
 use lopt_core::{Layout, Optimizer, Schedule, TensorShape};
@@ -35,15 +35,18 @@ fn all(layout: &Layout) -> Vec<(&'static str, Box<dyn Optimizer>)> {
     };
     vec![
         ("sgd", Box::new(Sgd::new(layout, 0.1))),
-        ("momentum", Box::new(Momentum::new(layout, 0.1, 0.9, false))),
-        ("nesterov", Box::new(Momentum::new(layout, 0.1, 0.9, true))),
+        ("momentum", Box::new(Momentum::with_rule(layout, 0.1, MomentumRule::new(0.9, false)))),
+        ("nesterov", Box::new(Momentum::with_rule(layout, 0.1, MomentumRule::new(0.9, true)))),
         ("rmsprop", Box::new(RmsProp::new(layout, 0.1))),
-        ("rmsprop without memory", Box::new(RmsProp::new(layout, 0.1).with_decay(0.0))),
+        (
+            "rmsprop without memory",
+            Box::new(RmsProp::with_rule(layout, 0.1, RmsPropRule::default().with_decay(0.0))),
+        ),
         ("adam", Box::new(Adam::new(layout, 0.1))),
         ("adam at the least epsilon", Box::new(Adam::new(layout, 0.1).with_epsilon(1.2e-38))),
         ("adam without memory", Box::new(Adam::new(layout, 0.1).with_betas(0.0, 0.0))),
         ("adamw", Box::new(AdamW::new(layout, 0.1, 0.0))),
-        ("nadamw", Box::new(NAdamW::new(layout, 0.1, 0.0))),
+        ("nadamw", Box::new(NAdamW::with_rule(layout, 0.1, NAdamWRule::new(0.0)))),
         ("lion", Box::new(Lion::new(layout, 0.1))),
         ("muon", Box::new(Muon::new(layout, 0.1))),
         ("muon by rms", Box::new(Muon::new(layout, 0.1).with_rms_matched_rate())),

@@ -1,20 +1,12 @@
 //! Stochastic gradient descent (Robbins & Monro 1951): `theta <- theta - lr g`.
 
-use super::{Baseline, Pace, Rule};
-use crate::layout::Layout;
+use lopt_core::baselines::{Baseline, Pace, Rule};
 
 /// Stochastic gradient descent; no state.
 pub type Sgd = Baseline<SgdRule, 0>;
 
-impl Sgd {
-    /// SGD with this learning rate.
-    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
-        Self::with_rule(layout, learning_rate, SgdRule)
-    }
-}
-
 /// `theta <- theta - lr g`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SgdRule;
 
 impl Rule<0> for SgdRule {

@@ -8,8 +8,7 @@
 //! The singular values of the result lie between about 0.7 and 1.2 where those of `X` were not tiny,
 //! as the coefficients favour speed. All in `f32`; the norm is summed in double precision.
 
-use crate::simd::Buffer;
-use crate::simd::{Kernel, Level, Simd};
+use lopt_core::simd::{Buffer, Kernel, Level, Simd};
 
 const STEPS: usize = 5;
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
@@ -181,7 +180,7 @@ impl Product<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{normal, stream};
+    use lopt_core::rng::{normal, stream};
 
     /// The iteration in double precision, without blocks and without transposing.
     fn plain(matrix: &[f64], [rows, columns]: [usize; 2]) -> Vec<f64> {

@@ -13,30 +13,38 @@
 //! second: Choi et al. 2019 (arXiv:1910.05446), table 1, as the AlgoPerf baselines compute it. They
 //! differ in the first tens of steps. PyTorch's `NAdam`, with a schedule of momentum, is neither.
 
-use super::adam::correction;
-use super::{Baseline, Pace, Rule, expect_betas, expect_decay, kept};
-use crate::layout::Layout;
-use crate::schedule::Schedule;
+use lopt_core::baselines::{Baseline, Pace, Rule, correction, expect_betas, expect_decay, kept};
+use lopt_core::layout::Layout;
+use lopt_core::schedule::Schedule;
 
 /// NAdam with decoupled weight decay; two state vectors, the averages `m` and `v`.
 pub type NAdamW = Baseline<NAdamWRule, 2>;
 
-impl NAdamW {
-    /// NAdamW as in `optax.nadamw`, with this learning rate, decay `lambda`, `beta1 = 0.9`,
-    /// `beta2 = 0.999`, `eps = 1e-8`.
+/// The update of the module's header.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NAdamWRule {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    weight_decay: f64,
+    /// Steps by which the correction of the average runs ahead: 1 in `optax`, 0 in AlgoPerf.
+    look_ahead: u64,
+}
+
+impl NAdamWRule {
+    /// As in `optax.nadamw`, with decay `lambda`, `beta1 = 0.9`, `beta2 = 0.999`, `eps = 1e-8`.
     ///
     /// # Panics
     ///
     /// If `weight_decay` is negative or not finite.
-    pub fn new(layout: &Layout, learning_rate: f64, weight_decay: f64) -> Self {
+    #[must_use]
+    pub fn new(weight_decay: f64) -> Self {
         expect_decay(weight_decay);
-        let rule =
-            NAdamWRule { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, look_ahead: 1 };
-        Self::with_rule(layout, learning_rate, rule)
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, look_ahead: 1 }
     }
 
-    /// The one setting that AlgoPerf's baseline without tuning uses on all workloads, for a run of
-    /// `steps` steps.
+    /// The optimizer in the one setting that AlgoPerf's baseline without tuning uses on all workloads, for
+    /// a run of `steps` steps.
     ///
     /// Rate 0.0017486387539278373, `beta1 = 1 - 0.06733926164`, `beta2 = 0.9955159689799007`,
     /// `lambda = 0.08121616522670176`, `eps = 1e-8`, linear warm-up over the first 2 % of the steps,
@@ -44,15 +52,16 @@ impl NAdamW {
     /// `prize_qualification_baselines/self_tuning/jax_nadamw_full_budget.py` in
     /// `mlcommons/algorithmic-efficiency`. Its dropout of 0.1 belongs to the model. The warm-up there
     /// starts from a rate of 0; here, as everywhere in this crate, it is one step ahead.
-    pub fn algoperf_default(layout: &Layout, steps: u64) -> Self {
-        let rule = NAdamWRule {
+    #[must_use]
+    pub fn algoperf_default(layout: &Layout, steps: u64) -> NAdamW {
+        let rule = Self {
             beta1: 1.0 - 0.067_339_261_64,
             beta2: 0.995_515_968_979_900_7,
             epsilon: 1e-8,
             weight_decay: 0.081_216_165_226_701_76,
             look_ahead: 0,
         };
-        Self::with_rule(layout, 0.001_748_638_753_927_837_3, rule)
+        NAdamW::with_rule(layout, 0.001_748_638_753_927_837_3, rule)
             .with_schedule(Schedule::warmup_cosine(steps, steps / 50))
     }
 
@@ -64,20 +73,9 @@ impl NAdamW {
     #[must_use]
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
         expect_betas([beta1, beta2]);
-        (self.rule.beta1, self.rule.beta2) = (beta1, beta2);
+        (self.beta1, self.beta2) = (beta1, beta2);
         self
     }
-}
-
-/// The update of the module's header.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct NAdamWRule {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    weight_decay: f64,
-    /// Steps by which the correction of the average runs ahead: 1 in `optax`, 0 in AlgoPerf.
-    look_ahead: u64,
 }
 
 impl Rule<2> for NAdamWRule {

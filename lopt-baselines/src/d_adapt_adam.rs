@@ -14,11 +14,10 @@
 //! parameters, summed in double precision in their order. As `DAdaptAdam` of the authors' package
 //! `dadaptation` with its defaults; `optax.contrib.dadapt_adamw` differs, it always corrects the bias.
 
-use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate, kept};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 
 /// Adam with the rate of D-Adaptation; state `m`, `v`, `s`, and two numbers.
 #[derive(Debug, Clone)]

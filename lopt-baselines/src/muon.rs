@@ -21,12 +21,11 @@
 //! decay do for all parameters (Liu et al. 2025, "Muon is Scalable for LLM Training",
 //! arXiv:2502.16982, equation 4; `adjust_lr_fn="match_rms_adamw"` of `torch.optim.Muon`).
 
-use super::adam::AdamRule;
-use super::orthogonal::Orthogonal;
-use super::{Pace, expect_decay, expect_rate};
-use crate::layout::{Layout, TensorShape};
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use crate::orthogonal::Orthogonal;
+use lopt_core::baselines::{AdamRule, Pace, expect_decay, expect_rate};
+use lopt_core::layout::{Layout, TensorShape};
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 
 /// Muon with an Adam for what is not a matrix; state `m`, and `v` outside of matrices.
 #[derive(Debug, Clone)]
@@ -68,7 +67,7 @@ impl Muon {
             layout: layout.clone(),
             learning_rate,
             adam_rate: 3e-4,
-            adam: AdamRule { beta1: 0.9, beta2: 0.95, epsilon: 1e-10 },
+            adam: AdamRule::default().with_betas(0.9, 0.95).with_epsilon(1e-10),
             rms_matched: false,
             momentum: 0.95,
             weight_decay: 0.0,
@@ -101,7 +100,7 @@ impl Muon {
     pub fn with_rms_matched_rate(mut self) -> Self {
         self.rms_matched = true;
         self.adam_rate = self.learning_rate;
-        self.adam.epsilon = 1e-8;
+        self.adam = self.adam.with_epsilon(1e-8);
         self
     }
 

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{
-    Adam, AdamW, DAdaptAdam, Lion, Momentum, Muon, NAdamW, Prodigy, RelativeAdam, RmsProp,
-    ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
+use lopt_baselines::{
+    Adam, AdamW, DAdaptAdam, Lion, Momentum, MomentumRule, Muon, NAdamW, Prodigy, RelativeAdam,
+    RmsProp, RmsPropRule, ScheduleFreeAdamW, ScheduleFreePlus, Sgd,
 };
 use lopt_core::rng::{normal, stream};
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
@@ -20,8 +20,8 @@ fn layout() -> Layout {
 fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
     vec![
         Box::new(Sgd::new(layout, 0.1)),
-        Box::new(Momentum::new(layout, 0.1, 0.9, false)),
-        Box::new(Momentum::new(layout, 0.1, 0.9, true)),
+        Box::new(Momentum::with_rule(layout, 0.1, MomentumRule::new(0.9, false))),
+        Box::new(Momentum::with_rule(layout, 0.1, MomentumRule::new(0.9, true))),
         Box::new(RmsProp::new(layout, 0.1)),
         Box::new(Adam::new(layout, 0.1)),
         Box::new(AdamW::new(layout, 0.1, 0.01)),
@@ -49,13 +49,13 @@ fn sequences_worked_out_by_hand() {
 
     assert_close(&run(&mut Sgd::new(&one, 0.1)), &[0.9, 0.7, 0.8], 1e-7);
     // m = 1, 2.5, 0.25
-    let momentum = run(&mut Momentum::new(&one, 0.1, 0.5, false));
+    let momentum = run(&mut Momentum::with_rule(&one, 0.1, MomentumRule::new(0.5, false)));
     assert_close(&momentum, &[0.9, 0.65, 0.625], 1e-7);
     // g + m / 2 = 1.5, 3.25, -0.875
-    let nesterov = run(&mut Momentum::new(&one, 0.1, 0.5, true));
+    let nesterov = run(&mut Momentum::with_rule(&one, 0.1, MomentumRule::new(0.5, true)));
     assert_close(&nesterov, &[0.85, 0.525, 0.6125], 1e-7);
     // v = 1, 1.75, 1.5625
-    let rmsprop = run(&mut RmsProp::new(&one, 0.1).with_decay(0.75));
+    let rmsprop = run(&mut RmsProp::with_rule(&one, 0.1, RmsPropRule::default().with_decay(0.75)));
     assert_close(&rmsprop, &[0.9, 0.748_814_211_543_756_3, 0.828_814_211_539_660_3], 1e-7);
     // debiased averages: m / (1 - 0.5^n) and v / (1 - 0.75^n)
     let adam = run(&mut Adam::new(&one, 0.1).with_betas(0.5, 0.75));
@@ -109,14 +109,22 @@ fn adam(n: f64, theta: &mut f64, g: f64, [m, v]: &mut [f64; 2], rate: f64) {
 fn textbook_formulas_in_double_precision() {
     let layout = &layout();
     compare(Sgd::new(layout, 0.01), 0.0, |_, theta, g, _| *theta -= 0.01 * g);
-    compare(Momentum::new(layout, 0.01, 0.9, false), 0.0, |_, theta, g, [m, _]| {
-        *m = 0.9 * *m + g;
-        *theta -= 0.01 * *m;
-    });
-    compare(Momentum::new(layout, 0.01, 0.9, true), 0.0, |_, theta, g, [m, _]| {
-        *m = 0.9 * *m + g;
-        *theta -= 0.01 * (g + 0.9 * *m);
-    });
+    compare(
+        Momentum::with_rule(layout, 0.01, MomentumRule::new(0.9, false)),
+        0.0,
+        |_, theta, g, [m, _]| {
+            *m = 0.9 * *m + g;
+            *theta -= 0.01 * *m;
+        },
+    );
+    compare(
+        Momentum::with_rule(layout, 0.01, MomentumRule::new(0.9, true)),
+        0.0,
+        |_, theta, g, [m, _]| {
+            *m = 0.9 * *m + g;
+            *theta -= 0.01 * (g + 0.9 * *m);
+        },
+    );
     compare(RmsProp::new(layout, 0.01), 1.0, |_, theta, g, [v, _]| {
         *v = 0.9 * *v + 0.1 * g * g;
         *theta -= 0.01 * g / (*v + 1e-10).sqrt();
@@ -244,4 +252,19 @@ fn every_baseline_can_be_cloned_shared_and_kept() {
 #[should_panic(expected = "expected a positive epsilon that is normal in f32, got 1e-50")]
 fn an_epsilon_that_rounds_to_zero_is_refused() {
     let _ = Adam::new(&layout(), 0.1).with_epsilon(1e-50);
+}
+
+#[test]
+fn optimizers_are_plain_values() {
+    fn is_plain_optimizer<T: Optimizer + Clone + Send + Sync + 'static>() {}
+    is_plain_optimizer::<Sgd>();
+    is_plain_optimizer::<Momentum>();
+    is_plain_optimizer::<RmsProp>();
+    is_plain_optimizer::<NAdamW>();
+    is_plain_optimizer::<Lion>();
+    is_plain_optimizer::<Muon>();
+    is_plain_optimizer::<ScheduleFreeAdamW>();
+    is_plain_optimizer::<ScheduleFreePlus>();
+    is_plain_optimizer::<Prodigy>();
+    is_plain_optimizer::<DAdaptAdam>();
 }

@@ -9,18 +9,26 @@
 //! start at 1 makes the first steps short where gradients are small; `torch` starts at 0 and adds
 //! its epsilon outside the root.
 
-use super::{Baseline, Pace, Rule, expect_epsilon, kept};
-use crate::layout::Layout;
+use lopt_core::baselines::{Baseline, Pace, Rule, expect_epsilon, kept};
 
 /// RMSProp without momentum; one state vector, the mean square `v`.
 pub type RmsProp = Baseline<RmsPropRule, 1>;
 
-impl RmsProp {
-    /// RMSProp with this learning rate, `rho = 0.9`, `eps = 1e-10`.
-    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
-        Self::with_rule(layout, learning_rate, RmsPropRule { decay: 0.9, epsilon: 1e-10 })
-    }
+/// The update of the module's header.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RmsPropRule {
+    decay: f64,
+    epsilon: f64,
+}
 
+/// `rho = 0.9`, `eps = 1e-10`.
+impl Default for RmsPropRule {
+    fn default() -> Self {
+        Self { decay: 0.9, epsilon: 1e-10 }
+    }
+}
+
+impl RmsPropRule {
     /// Sets `rho`.
     ///
     /// # Panics
@@ -29,7 +37,7 @@ impl RmsProp {
     #[must_use]
     pub fn with_decay(mut self, decay: f64) -> Self {
         assert!((0.0..=1.0).contains(&decay), "expected 0 <= decay <= 1, got {decay}");
-        self.rule.decay = decay;
+        self.decay = decay;
         self
     }
 
@@ -42,16 +50,9 @@ impl RmsProp {
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         expect_epsilon(epsilon);
-        self.rule.epsilon = epsilon;
+        self.epsilon = epsilon;
         self
     }
-}
-
-/// The update of the module's header.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RmsPropRule {
-    decay: f64,
-    epsilon: f64,
 }
 
 impl Rule<1> for RmsPropRule {

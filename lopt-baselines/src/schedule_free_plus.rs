@@ -26,11 +26,10 @@
 //! no warm-up, and with them the quadratic of `tests/contenders.rs` diverges, in double precision too;
 //! with a warm-up of the rate over 50 steps and of the average over 100 it is solved.
 
-use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate, kept};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 use std::f64::consts::FRAC_PI_2;
 
 /// Schedule-Free AdamW with the rate of Polyak; state `m`, `v`, `z`, `y`, and three numbers.

@@ -13,11 +13,10 @@
 //! package `schedulefree` with its defaults `r = 0` and `weight_lr_power = 2`, which keeps `y` and `z`
 //! and computes `x` on demand; here all three are kept.
 
-use super::adam::correction;
-use super::{expect_betas, expect_decay, expect_rate, kept};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 
 /// AdamW whose average of iterates takes the place of a decaying schedule; state `v`, `z`, `y`.
 ///

@@ -9,29 +9,29 @@
 //! The learning rate stands outside the average, so a schedule acts at once (`torch` and
 //! TensorFlow do the same).
 
-use super::{Baseline, Pace, Rule};
-use crate::layout::Layout;
+use lopt_core::baselines::{Baseline, Pace, Rule};
 
 /// SGD with classical or Nesterov momentum; one state vector, the average `m`.
 pub type Momentum = Baseline<MomentumRule, 1>;
-
-impl Momentum {
-    /// Momentum SGD with this learning rate and averaging factor `mu`, usually 0.9.
-    ///
-    /// # Panics
-    ///
-    /// If `momentum` is not in `[0, 1)`.
-    pub fn new(layout: &Layout, learning_rate: f64, momentum: f64, nesterov: bool) -> Self {
-        assert!((0.0..1.0).contains(&momentum), "expected 0 <= momentum < 1, got {momentum}");
-        Self::with_rule(layout, learning_rate, MomentumRule { momentum, nesterov })
-    }
-}
 
 /// The update of the module's header.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MomentumRule {
     momentum: f64,
     nesterov: bool,
+}
+
+impl MomentumRule {
+    /// With averaging factor `mu`, usually 0.9.
+    ///
+    /// # Panics
+    ///
+    /// If `momentum` is not in `[0, 1)`.
+    #[must_use]
+    pub fn new(momentum: f64, nesterov: bool) -> Self {
+        assert!((0.0..1.0).contains(&momentum), "expected 0 <= momentum < 1, got {momentum}");
+        Self { momentum, nesterov }
+    }
 }
 
 impl Rule<1> for MomentumRule {

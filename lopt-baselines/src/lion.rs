@@ -9,20 +9,27 @@
 //! a decay larger by the same factor. The decay follows rate and schedule, as in `optax.lion`; the
 //! sign of 0 is 0.
 
-use super::{Baseline, Pace, Rule, expect_betas, expect_decay};
-use crate::layout::Layout;
+use lopt_core::baselines::{Baseline, Pace, Rule, expect_betas, expect_decay};
 
-/// Lion with decoupled weight decay; one state vector, the average `m`.
+/// Lion with decoupled weight decay, whose learning rate is 1e-4 by default in the paper; one state vector, the average `m`.
 pub type Lion = Baseline<LionRule, 1>;
 
-impl Lion {
-    /// Lion with this learning rate (the paper's default is 1e-4), `beta1 = 0.9`, `beta2 = 0.99`, no
-    /// decay.
-    pub fn new(layout: &Layout, learning_rate: f64) -> Self {
-        let rule = LionRule { beta1: 0.9, beta2: 0.99, weight_decay: 0.0 };
-        Self::with_rule(layout, learning_rate, rule)
-    }
+/// The update of the module's header.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LionRule {
+    beta1: f64,
+    beta2: f64,
+    weight_decay: f64,
+}
 
+/// `beta1 = 0.9`, `beta2 = 0.99`, no decay.
+impl Default for LionRule {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0 }
+    }
+}
+
+impl LionRule {
     /// Sets `beta1`, which blends the step, and `beta2`, which keeps the average; 0.95 and 0.98 are
     /// the paper's choice for language models.
     ///
@@ -32,7 +39,7 @@ impl Lion {
     #[must_use]
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
         expect_betas([beta1, beta2]);
-        (self.rule.beta1, self.rule.beta2) = (beta1, beta2);
+        (self.beta1, self.beta2) = (beta1, beta2);
         self
     }
 
@@ -44,17 +51,9 @@ impl Lion {
     #[must_use]
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
         expect_decay(weight_decay);
-        self.rule.weight_decay = weight_decay;
+        self.weight_decay = weight_decay;
         self
     }
-}
-
-/// The update of the module's header.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LionRule {
-    beta1: f64,
-    beta2: f64,
-    weight_decay: f64,
 }
 
 impl Rule<1> for LionRule {

@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::{
-    DAdaptAdam, Lion, Muon, NAdamW, Prodigy, ScheduleFreeAdamW, ScheduleFreePlus,
+use lopt_baselines::{
+    DAdaptAdam, Lion, LionRule, Muon, NAdamW, NAdamWRule, Prodigy, ScheduleFreeAdamW,
+    ScheduleFreePlus,
 };
 use lopt_core::{Layout, Optimizer, Schedule, StepError, TensorShape};
 use serde::Deserialize;
@@ -96,9 +97,14 @@ fn runs_follow_the_published_code() {
     let (layout, start) = (&recorded.layout(), &recorded.start);
     let fading = Schedule::Exponential { rate: 0.95 };
 
-    recorded.check("nadamw", NAdamW::new(layout, 0.05, 0.1), start, 1e-5);
-    recorded.check("nadamw-algoperf", NAdamW::algoperf_default(layout, 100), start, 1e-5);
-    recorded.check("lion", Lion::new(layout, 0.01).with_weight_decay(0.1), start, 1e-5);
+    recorded.check("nadamw", NAdamW::with_rule(layout, 0.05, NAdamWRule::new(0.1)), start, 1e-5);
+    recorded.check("nadamw-algoperf", NAdamWRule::algoperf_default(layout, 100), start, 1e-5);
+    recorded.check(
+        "lion",
+        Lion::with_rule(layout, 0.01, LionRule::default().with_weight_decay(0.1)),
+        start,
+        1e-5,
+    );
 
     let warmup = Schedule::Constant.after_warmup(5);
     let schedule_free =
@@ -151,7 +157,7 @@ fn warmed_up(layout: &Layout) -> ScheduleFreePlus {
 fn all(layout: &Layout) -> Vec<Box<dyn Optimizer>> {
     let cosine = || Schedule::Cosine { steps: 1000, floor: 0.0 };
     vec![
-        Box::new(NAdamW::new(layout, 0.05, 0.0).with_schedule(cosine())),
+        Box::new(NAdamW::with_rule(layout, 0.05, NAdamWRule::new(0.0)).with_schedule(cosine())),
         Box::new(Lion::new(layout, 0.05).with_schedule(cosine())),
         Box::new(ScheduleFreeAdamW::new(layout, 0.1)),
         Box::new(warmed_up(layout)),
