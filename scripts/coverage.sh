@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Line coverage of lopt-core and lopt-grad by their tests and those of lopt-meta, which check the
-# adjoints: scripts/coverage.sh; needs
-# cargo-llvm-cov and the component llvm-tools. Fails below 85 % of either.
+# Line coverage of lopt-core and lopt-grad by their tests and those of lopt-meta, which run the
+# step with a record: scripts/coverage.sh; needs cargo-llvm-cov and the component llvm-tools. Fails below 85 % of either.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_INCREMENTAL=0

@@ -305,7 +305,7 @@ impl HierarchicalRnnConfig {
     }
 
     /// Whether steps fade with the gradient.
-    pub(crate) fn fades(&self) -> bool {
+    pub fn fades(&self) -> bool {
         self.dynamic_output_scale && self.least_gradient > 0.0
     }
 

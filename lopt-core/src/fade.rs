@@ -36,10 +36,3 @@ impl<S: Simd> Fade<S> {
         Self { factor: s.mul(root, root), slope }
     }
 }
-
-/// What the adjoint of a tensor's gradient gains per unit of the gradient; `total`: adjoint of the
-/// factor's logarithm.
-#[inline(always)]
-pub(crate) fn adjoint<S: Simd>(s: S, slope: S::V, total: S::V, n: f64) -> S::V {
-    s.mul(s.mul(total, slope), s.constant(2.0 / n))
-}

@@ -95,17 +95,17 @@
 //! Of the relative RNN, [`relative_rnn`] has three stages: one pass over the elements of a tensor, what is
 //! seen of it, the networks; `tests/relative_rnn.rs` has the whole rule in plain scalar maths. Of the
 //! hierarchical RNN data flows **gradient -> averages -> features -> Parameter, Tensor, Global RNN -> readout
-//! -> update**; each stage is a file with its adjoint beside it, strung together in [`step`] and
-//! [`backward`]. `tests/reference/mod.rs` has the rule: read it first.
+//! -> update**; each stage is a file, strung together in [`step`]; their adjoints are in `lopt-meta`.
+//! `tests/reference/mod.rs` has the rule: read it first.
 
 /// The page's program is compiled and run with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/coming-from-adamw.md")]
 mod coming_from_adamw {}
 
-mod accumulators;
-pub mod adjoint;
-pub mod backward;
+// the stages are public for their adjoints in lopt-meta only
+#[doc(hidden)]
+pub mod accumulators;
 pub mod baselines;
 mod cohorts;
 mod compact;
@@ -113,11 +113,13 @@ pub mod config;
 pub mod engine;
 mod exact;
 mod fade;
-mod features;
+#[doc(hidden)]
+pub mod features;
 pub mod flush;
 #[cfg(feature = "cubecl")]
 pub mod gpu;
-mod gru;
+#[doc(hidden)]
+pub mod gru;
 pub mod guard;
 pub mod header;
 pub mod hierarchical_rnn;
@@ -131,20 +133,23 @@ pub mod network;
 pub mod optimizer;
 pub mod plan;
 mod positional;
-mod readout;
+#[doc(hidden)]
+pub mod readout;
 pub mod record;
 pub mod relative_rnn;
 pub mod rng;
-mod scale;
+#[doc(hidden)]
+pub mod scale;
 pub mod schedule;
 pub mod sealed;
 pub mod state;
 pub mod step;
 pub mod tensor_step;
-mod tile_pass;
-mod update;
+#[doc(hidden)]
+pub mod tile_pass;
+#[doc(hidden)]
+pub mod update;
 mod upper;
-mod upper_adjoint;
 pub mod weights;
 
 pub use config::HierarchicalRnnConfig;

@@ -11,12 +11,14 @@ use crate::update::UpdateWeights;
 
 /// One affine map downward, without its bias.
 #[derive(Clone, Debug)]
-pub(crate) struct DownMap<E> {
+pub struct DownMap<E> {
     /// `(inputs, outputs)`.
     pub weight: Vec<E>,
     /// `(outputs, inputs)`.
     pub transposed: Vec<E>,
+    /// Width of the input.
     pub inputs: usize,
+    /// Width of the output.
     pub outputs: usize,
 }
 
@@ -41,22 +43,32 @@ pub struct Network<E> {
     pub config: HierarchicalRnnConfig,
     /// Where each block lies in psi.
     pub layout: MetaLayout,
-    pub(crate) scales: Scales,
-    pub(crate) inputs: Inputs,
-    pub(crate) parameter: GruWeights<E>,
-    pub(crate) tensor: GruWeights<E>,
-    pub(crate) global: GruWeights<E>,
-    pub(crate) tensor_to_parameter: DownMap<E>,
-    pub(crate) global_to_parameter: DownMap<E>,
-    pub(crate) global_to_tensor: DownMap<E>,
+    /// Timescales of the averages.
+    pub scales: Scales,
+    /// Inputs of the Parameter RNN.
+    pub inputs: Inputs,
+    /// The Parameter RNN.
+    pub parameter: GruWeights<E>,
+    /// The Tensor RNN.
+    pub tensor: GruWeights<E>,
+    /// The Global RNN.
+    pub global: GruWeights<E>,
+    /// From the Tensor RNN to the biases of the Parameter RNN.
+    pub tensor_to_parameter: DownMap<E>,
+    /// From the Global RNN to the biases of the Parameter RNN.
+    pub global_to_parameter: DownMap<E>,
+    /// From the Global RNN to the biases of the Tensor RNN.
+    pub global_to_tensor: DownMap<E>,
     /// `b_P + a_TP + a_GP`, `(3 H_P)`.
     pub(crate) parameter_bias: Vec<E>,
     /// `b_T + a_GT`, `(3 H_T)`.
     pub(crate) tensor_bias: Vec<E>,
     /// Initial hidden states of the three levels.
     pub(crate) initial: [Vec<E>; 3],
-    pub(crate) readout: ReadoutWeights<E>,
-    pub(crate) update: UpdateWeights<E>,
+    /// From hidden state to direction and rate.
+    pub readout: ReadoutWeights<E>,
+    /// Scalars of the update.
+    pub update: UpdateWeights<E>,
 }
 
 impl<E: Element> Network<E> {
@@ -109,7 +121,7 @@ impl<E: Element> Network<E> {
     }
 
     /// Rows of state per tile.
-    pub(crate) fn fields(&self) -> Fields {
+    pub fn fields(&self) -> Fields {
         Fields::new(&self.config)
     }
 }
@@ -118,9 +130,12 @@ impl<E: Element> Network<E> {
 /// the gradient; log rate and the two gains are read out for the next step. A gain is one less a decay,
 /// which `f32` keeps to 6e-8 of itself, where that of a decay near one would be 6e-8 of one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fields {
+pub struct Fields {
+    /// Rows of the hidden vector.
     pub hidden: usize,
+    /// Rows of the averages.
     pub averages: usize,
+    /// Rows of the mean squares.
     pub mean_squares: usize,
 }
 
@@ -133,7 +148,8 @@ impl Fields {
         }
     }
 
-    pub(crate) fn count(self) -> usize {
+    /// All rows.
+    pub fn count(self) -> usize {
         self.narrow() + 3
     }
 
@@ -144,7 +160,7 @@ impl Fields {
 
     /// Splits the rows of one tile into its fields.
     #[inline(always)]
-    pub(crate) fn split<R>(self, rows: &[R]) -> FieldRows<'_, R> {
+    pub fn split<R>(self, rows: &[R]) -> FieldRows<'_, R> {
         let (hidden, rest) = rows.split_at(self.hidden);
         let (averages, rest) = rest.split_at(self.averages);
         let (mean_squares, rest) = rest.split_at(self.mean_squares);
@@ -160,7 +176,7 @@ impl Fields {
 
     /// Mutable [`split`](Self::split).
     #[inline(always)]
-    pub(crate) fn split_mut<R>(self, rows: &mut [R]) -> FieldRowsMut<'_, R> {
+    pub fn split_mut<R>(self, rows: &mut [R]) -> FieldRowsMut<'_, R> {
         let (hidden, rest) = rows.split_at_mut(self.hidden);
         let (averages, rest) = rest.split_at_mut(self.averages);
         let (mean_squares, rest) = rest.split_at_mut(self.mean_squares);
@@ -179,22 +195,34 @@ impl Fields {
 
 /// The fields of one tile.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FieldRows<'a, R> {
+pub struct FieldRows<'a, R> {
+    /// Hidden vector.
     pub hidden: &'a [R],
+    /// Gradient averages.
     pub averages: &'a [R],
+    /// Their mean squares.
     pub mean_squares: &'a [R],
+    /// Log rate.
     pub log_rate: &'a R,
+    /// Gain of the averages.
     pub gradient_gain: &'a R,
+    /// Gain of the mean squares.
     pub rms_gain: &'a R,
 }
 
 /// The fields of one tile, to be changed.
 #[derive(Debug)]
-pub(crate) struct FieldRowsMut<'a, R> {
+pub struct FieldRowsMut<'a, R> {
+    /// Hidden vector.
     pub hidden: &'a mut [R],
+    /// Gradient averages.
     pub averages: &'a mut [R],
+    /// Their mean squares.
     pub mean_squares: &'a mut [R],
+    /// Log rate.
     pub log_rate: &'a mut R,
+    /// Gain of the averages.
     pub gradient_gain: &'a mut R,
+    /// Gain of the mean squares.
     pub rms_gain: &'a mut R,
 }

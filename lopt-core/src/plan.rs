@@ -23,18 +23,21 @@ pub enum Lanes {
 
 /// One tensor.
 #[derive(Clone, Debug)]
-pub(crate) struct TensorPlan {
+pub struct TensorPlan {
     /// Number of parameters, the `N_t` of means.
     pub elements: f64,
     /// Where its scalars lie in flat buffers.
     pub scalars: Range<usize>,
+    /// Its jobs.
     pub jobs: Range<usize>,
 }
 
 /// A run of tiles of one tensor.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
+pub struct Job {
+    /// The tensor.
     pub tensor: usize,
+    /// Their numbers.
     pub tiles: Range<usize>,
     /// Where its scalars lie in flat buffers.
     pub scalars: Range<usize>,
@@ -43,21 +46,28 @@ pub(crate) struct Job {
 /// Geometry of a whole problem.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub(crate) lanes: Lanes,
+    /// The shape.
+    pub lanes: Lanes,
     /// Lanes of one vector.
-    pub(crate) width: usize,
-    pub(crate) tensors: Vec<TensorPlan>,
-    pub(crate) jobs: Vec<Job>,
-    pub(crate) tiles: usize,
+    pub width: usize,
+    /// The tensors in order.
+    pub tensors: Vec<TensorPlan>,
+    /// Their jobs in order.
+    pub jobs: Vec<Job>,
+    /// Number of tiles.
+    pub tiles: usize,
     /// Total number of parameters P.
-    pub(crate) parameters: f64,
+    pub parameters: f64,
 }
 
-/// One tile of a job: its number, its columns, its scalars in flat buffers.
+/// One tile of a job.
 #[derive(Clone, Debug)]
-pub(crate) struct TileSpan {
+pub struct TileSpan {
+    /// Its number.
     pub tile: usize,
+    /// Its columns.
     pub cols: usize,
+    /// Where its scalars lie in flat buffers.
     pub scalars: Range<usize>,
 }
 
@@ -120,19 +130,19 @@ impl Plan {
     }
 
     /// Number of groups of tensors.
-    pub(crate) fn groups(&self) -> usize {
+    pub fn groups(&self) -> usize {
         self.tensors.len().div_ceil(self.group_size())
     }
 
     /// Columns of one group.
-    pub(crate) fn group_columns(&self, group: usize) -> usize {
+    pub fn group_columns(&self, group: usize) -> usize {
         let rest = self.tensors.len() - group * self.group_size();
         rest.div_ceil(self.tensors_per_column()).min(TILE)
     }
 
     /// The tiles of a job.
     #[inline(always)]
-    pub(crate) fn spans(&self, job: &Job) -> impl Iterator<Item = TileSpan> {
+    pub fn spans(&self, job: &Job) -> impl Iterator<Item = TileSpan> {
         let (width, first, all) = (self.width, job.tiles.start, job.scalars.clone());
         job.tiles.clone().map(move |tile| {
             let start = all.start + (tile - first) * TILE * width;

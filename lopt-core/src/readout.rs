@@ -5,7 +5,6 @@
 
 use crate::config::HierarchicalRnnConfig;
 use crate::meta_params::MetaLayout;
-use crate::simd::pending::{PendingTiles, column_sums_of, outer};
 use crate::simd::tile::{Start, affine};
 use crate::simd::{Element, Row, Simd, TILE};
 
@@ -18,7 +17,7 @@ pub(crate) const MOST_OUTPUTS: usize = 5;
 
 /// Row of each output, `None` where the configuration lacks it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outputs {
+pub struct Outputs {
     pub attention: Option<usize>,
     pub log_rate: Option<usize>,
     pub rms_decay: Option<usize>,
@@ -28,13 +27,13 @@ pub(crate) struct Outputs {
 
 /// Readout weights in kernel layout.
 #[derive(Clone, Debug)]
-pub(crate) struct ReadoutWeights<E> {
+pub struct ReadoutWeights<E> {
     pub outputs: Outputs,
-    hidden: usize,
+    pub hidden: usize,
     /// `(H, count)`.
     pub weight: Vec<E>,
     /// `(count, H)`.
-    transposed: Vec<E>,
+    pub transposed: Vec<E>,
     pub bias: Vec<E>,
     pub direction_shortcut: Vec<E>,
     pub attention_shortcut: Vec<E>,
@@ -85,7 +84,7 @@ impl<E: Element> ReadoutWeights<E> {
 /// Writes `count` rows: direction, [attended direction], [Deta], [gains]; the
 /// last ones only where `out` has room for them.
 #[inline(always)]
-pub(crate) fn forward<S: Simd>(
+pub fn forward<S: Simd>(
     s: S,
     w: &ReadoutWeights<S::E>,
     hidden: &[Row<S>],
@@ -161,77 +160,5 @@ pub(crate) fn gains<S: Simd>(
         gradient_gain[c] = outputs.gradient_decay.map_or(fixed, |row| out[row][c]);
         let fixed = s.constant(1.0 - FIXED_RMS_DECAY);
         rms_gain[c] = outputs.rms_decay.map_or(fixed, |row| out[row][c]);
-    }
-}
-
-/// Adjoint of [`forward`].
-///
-/// `gains`: new gains of gradient average and mean squares. `adj_out`: adjoints of the rows of
-/// `out`; those of the gains are turned into adjoints of the logits of the decays in place. Adds to
-/// `adj_hidden` and `adj_m`.
-#[inline(always)]
-pub(crate) fn adjoint<S: Simd>(
-    s: S,
-    w: &ReadoutWeights<S::E>,
-    gains: [&Row<S>; 2],
-    adj_out: &mut [Row<S>],
-    adj_hidden: &mut [Row<S>],
-    adj_m: &mut [Row<S>],
-    cols: usize,
-) {
-    let cols = cols.min(TILE);
-    let one = s.constant(1.0);
-    for (row, gain) in [w.outputs.gradient_decay, w.outputs.rms_decay].into_iter().zip(gains) {
-        let Some(row) = row else { continue };
-        for c in 0..cols {
-            let y = gain[c];
-            adj_out[row][c] = s.mul(adj_out[row][c], s.mul(y, s.sub(y, one)));
-        }
-    }
-    affine(s, &w.transposed, w.hidden, [&adj_out[..]], Start::Output, adj_hidden, cols);
-    let ways = [(Some(0), &w.direction_shortcut), (w.outputs.attention, &w.attention_shortcut)];
-    for (row, v) in ways {
-        let Some(row) = row else { continue };
-        for (&weight, to) in v.iter().zip(adj_m.iter_mut()) {
-            let weight = s.splat(weight);
-            for c in 0..cols {
-                to[c] = s.fma(weight, adj_out[row][c], to[c]);
-            }
-        }
-    }
-}
-
-/// Adds the weight gradients of pending columns: `m` are the first rows of a tile, the new hidden
-/// vector begins at row `hidden`, the adjoints of the outputs follow it.
-#[inline(always)]
-pub(crate) fn weight_gradients<S: Simd>(
-    s: S,
-    w: &ReadoutWeights<S::E>,
-    layout: &MetaLayout,
-    hidden: usize,
-    tiles: &PendingTiles<'_, S>,
-    grad: &mut [S::V],
-) {
-    let none = 0..0;
-    let blocks = [
-        (Some(0), &layout.direction, &none, &layout.direction_shortcut),
-        (w.outputs.attention, &layout.attention, &none, &layout.attention_shortcut),
-        (w.outputs.log_rate, &layout.log_rate_weight, &layout.log_rate_bias, &none),
-        (w.outputs.rms_decay, &layout.rms_decay_weight, &layout.rms_decay_bias, &none),
-        (
-            w.outputs.gradient_decay,
-            &layout.gradient_decay_weight,
-            &layout.gradient_decay_bias,
-            &none,
-        ),
-    ];
-    let first = hidden + w.hidden;
-    for (row, weight, bias, v) in blocks {
-        let Some(row) = row else { continue };
-        let up = first + row..first + row + 1;
-        let rows = hidden..hidden + w.hidden;
-        outer(s, tiles, rows, up.clone(), &mut grad[weight.clone()], 1);
-        column_sums_of(s, tiles, up.start, &mut grad[bias.clone()]);
-        outer(s, tiles, 0..v.len(), up, &mut grad[v.clone()], 1);
     }
 }

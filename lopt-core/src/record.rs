@@ -36,19 +36,20 @@ impl KeptShape {
 
 /// Intermediate values of one step.
 #[derive(Debug)]
-pub(crate) struct Kept<'a, E> {
+pub struct Kept<'a, E> {
     /// `[tile]`: inputs of the Parameter RNN, gates, candidate; empty if they are not kept.
     pub tiles: &'a mut [E],
     /// `[tile][out]`: raw direction, \[raw attended direction\], log rate.
     pub out: &'a mut [E],
     /// `[group]`: see [`LevelRows`].
     pub tensor: &'a mut [E],
+    /// The same of the Global RNN.
     pub global: &'a mut [E],
     /// `[tensor][direction, attended]` vectors: inverse lengths.
     pub inverse: &'a mut [E],
     /// `[tensor]` vectors: squared sizes, see [`scale`](crate::scale).
     pub squares: &'a mut [E],
-    /// `[tensor][factor, slope]` vectors, see [`fade`](crate::fade).
+    /// `[tensor][factor, slope]` vectors, see `fade.rs`.
     pub fade: &'a mut [E],
 }
 
@@ -87,15 +88,19 @@ impl<'a, E> Kept<'a, E> {
 
 /// Rows of one group of Tensor RNNs, or of the Global RNN.
 #[derive(Debug)]
-pub(crate) struct LevelRows<R> {
+pub struct LevelRows<R> {
+    /// Inputs.
     pub x: R,
+    /// Reset and update gates.
     pub gates: R,
+    /// Candidate.
     pub candidate: R,
+    /// Product of reset gates and hidden vector.
     pub reset_hidden: R,
 }
 
 /// Number of rows of [`LevelRows`].
-pub(crate) fn level_rows(inputs: usize, hidden: usize) -> usize {
+pub fn level_rows(inputs: usize, hidden: usize) -> usize {
     inputs + 4 * hidden
 }
 
@@ -111,7 +116,8 @@ impl<'a, R> LevelRows<&'a mut [R]> {
 
 impl<'a, R> LevelRows<&'a [R]> {
     #[inline(always)]
-    pub(crate) fn split(rows: &'a [R], inputs: usize, hidden: usize) -> Self {
+    /// The parts of rows that lie one after another.
+    pub fn split(rows: &'a [R], inputs: usize, hidden: usize) -> Self {
         let (x, rest) = rows.split_at(inputs);
         let (gates, rest) = rest.split_at(2 * hidden);
         let (candidate, reset_hidden) = rest.split_at(hidden);
@@ -153,7 +159,8 @@ impl RecordShape {
 pub struct StepRecord<'a, E> {
     /// State before the step.
     pub state: StateMut<'a, E>,
-    pub(crate) kept: Kept<'a, E>,
+    /// What was computed on the way.
+    pub kept: Kept<'a, E>,
 }
 
 impl<'a, E: Element> StepRecord<'a, E> {

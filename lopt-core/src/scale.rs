@@ -10,15 +10,14 @@
 //! with a straight-through gradient: no initial rate can overwrite a model before the network acts. With
 //! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
-use crate::network::Network;
 use crate::plan::{Job, Lanes, Plan};
-use crate::simd::tile::{load_row, store_row};
+use crate::simd::tile::load_row;
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};
 use rayon::prelude::*;
 
 /// What a tensor borrows from the mean square of the whole problem.
-const BORROWED: f64 = 0.01;
+pub const BORROWED: f64 = 0.01;
 /// Log of the largest step relative to the size, a half: chosen on validation.
 pub(crate) const LARGEST_LOG_STEP: f64 = -std::f64::consts::LN_2;
 /// Square of the smallest size.
@@ -95,41 +94,6 @@ fn squares_of<S: Simd>(s: S, point: &[S::E]) -> S::V {
 
 /// `log_scale_t` from what [`mean_squares`] wrote.
 #[inline(always)]
-pub(crate) fn log_scale<S: Simd>(s: S, square: S::V, log_width: f64) -> S::V {
+pub fn log_scale<S: Simd>(s: S, square: S::V, log_width: f64) -> S::V {
     s.fma(s.constant(0.5), s.ln(square), s.constant(-log_width))
-}
-
-/// Adjoint of the whole: adds to `adj_point` (flat, in the shape of instances). `adj_log_scale`:
-/// one per tensor, overwritten.
-#[inline(always)]
-pub(crate) fn adjoint<S: Simd>(
-    s: S,
-    net: &Network<S::E>,
-    plan: &Plan,
-    point: &[S::E],
-    squares: &[S::V],
-    adj_log_scale: &mut [S::V],
-    adj_point: &mut [S::E],
-) {
-    if !net.config.parameter_scale {
-        return;
-    }
-    let mut total = s.zero();
-    for (up, &square) in adj_log_scale.iter_mut().zip(squares) {
-        *up = s.div(s.mul(s.constant(0.5), *up), square);
-        total = s.add(total, *up);
-    }
-    let borrowed = s.mul(total, s.constant(2.0 * BORROWED / plan.parameters));
-    for job in &plan.jobs {
-        let own = s.constant(2.0 / plan.tensors[job.tensor].elements);
-        let slope = s.fma(adj_log_scale[job.tensor], own, borrowed);
-        for span in plan.spans(job) {
-            let at = load_row::<S>(&point[span.scalars.clone()]);
-            let mut adj = load_row::<S>(&adj_point[span.scalars.clone()]);
-            for c in 0..span.cols {
-                adj[c] = s.fma(slope, at[c], adj[c]);
-            }
-            store_row::<S>(&adj, &mut adj_point[span.scalars]);
-        }
-    }
 }

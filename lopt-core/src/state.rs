@@ -221,10 +221,14 @@ impl StateShape {
 /// A [`State`] that lies in borrowed memory.
 #[derive(Debug)]
 pub struct StateMut<'a, E> {
-    pub(crate) tiles: &'a mut [E],
-    pub(crate) tensor: &'a mut [E],
-    pub(crate) global: &'a mut [E],
-    pub(crate) mean_rate: &'a mut [E],
+    /// As in [`State`].
+    pub tiles: &'a mut [E],
+    /// As in [`State`].
+    pub tensor: &'a mut [E],
+    /// As in [`State`].
+    pub global: &'a mut [E],
+    /// As in [`State`].
+    pub mean_rate: &'a mut [E],
 }
 
 impl<'a, E: Element> StateMut<'a, E> {

@@ -31,7 +31,7 @@ impl<E: Element> TileScratch<E> {
 
 /// What the way back wants of a tile rather than compute it again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeptRows<R> {
+pub struct KeptRows<R> {
     /// Inputs of the Parameter RNN, F rows.
     pub x: R,
     /// Reset and update gates, 2H rows.
@@ -41,7 +41,7 @@ pub(crate) struct KeptRows<R> {
 }
 
 /// Number of rows of [`KeptRows`].
-pub(crate) fn kept_count<E>(net: &Network<E>) -> usize {
+pub fn kept_count<E>(net: &Network<E>) -> usize {
     net.parameter.inputs + 3 * net.parameter.hidden
 }
 
@@ -56,7 +56,7 @@ impl<'a, R> KeptRows<&'a mut [R]> {
 
 impl<'a, R> KeptRows<&'a [R]> {
     #[inline(always)]
-    pub(crate) fn split<E>(net: &Network<E>, rows: &'a [R]) -> Self {
+    pub fn split<E>(net: &Network<E>, rows: &'a [R]) -> Self {
         let (x, rest) = rows.split_at(net.parameter.inputs);
         let (gates, candidate) = rest.split_at(2 * net.parameter.hidden);
         Self { x, gates, candidate }
@@ -191,6 +191,6 @@ pub(crate) fn sum_count<E>(net: &Network<E>) -> usize {
 }
 
 /// Number of rows in `out` of [`forward`].
-pub(crate) fn out_count<E>(net: &Network<E>) -> usize {
+pub fn out_count<E>(net: &Network<E>) -> usize {
     2 + usize::from(net.config.attention)
 }

@@ -9,7 +9,7 @@ use crate::simd::{Element, Row, Simd, TILE};
 
 /// Scalars of the update in kernel precision.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UpdateWeights<E> {
+pub struct UpdateWeights<E> {
     /// `gam`.
     pub momentum: E,
     /// Offset of the parameter step.
@@ -76,7 +76,7 @@ pub(crate) fn inverse_length<S: Simd>(s: S, kind: Normalization, squares: S::V, 
 
 /// The step `exp(l + offset) d / |d|`, to be subtracted from theta; in `offset` is the log pace, too.
 #[inline(always)]
-pub(crate) fn step<S: Simd>(
+pub fn step<S: Simd>(
     s: S,
     w: &UpdateWeights<S::E>,
     offset: S::V,
@@ -90,61 +90,5 @@ pub(crate) fn step<S: Simd>(
     for c in 0..cols {
         let unit = s.mul(d[c], inverse);
         out[c] = if w.learned_rate { s.mul(s.exp(s.add(l[c], offset)), unit) } else { unit };
-    }
-}
-
-/// First half of the adjoint of [`step`]: from the adjoint of the parameters after the step to that
-/// of the unit direction (`adj_d`) and of `l` (added to `adj_l`); `fade`: factor of the step. Returns
-/// `sum_c adj_unit * unit`, which is also the adjoint of the offset and of the factor's logarithm.
-#[inline(always)]
-pub(crate) fn step_adjoint<S: Simd>(
-    s: S,
-    w: &UpdateWeights<S::E>,
-    offset: S::V,
-    d: &Row<S>,
-    l: &Row<S>,
-    inverse: S::V,
-    fade: S::V,
-    adj_theta: &Row<S>,
-    adj_d: &mut Row<S>,
-    adj_l: &mut Row<S>,
-    cols: usize,
-) -> S::V {
-    let cols = cols.min(TILE);
-    let mut total = s.zero();
-    for c in 0..cols {
-        let unit = s.mul(d[c], inverse);
-        let back = s.mul(s.sub(s.zero(), adj_theta[c]), fade);
-        let adj_unit = if w.learned_rate { s.mul(back, s.exp(s.add(l[c], offset))) } else { back };
-        let product = s.mul(adj_unit, unit);
-        adj_d[c] = adj_unit;
-        adj_l[c] = s.add(adj_l[c], product);
-        total = s.add(total, product);
-    }
-    total
-}
-
-/// Second half: through the normalisation, given `total = sum_i adj_unit_i unit_i` of the tensor.
-#[inline(always)]
-pub(crate) fn normalization_adjoint<S: Simd>(
-    s: S,
-    kind: Normalization,
-    d: &Row<S>,
-    inverse: S::V,
-    total: S::V,
-    n: f64,
-    adj_d: &mut Row<S>,
-    cols: usize,
-) {
-    let cols = cols.min(TILE);
-    let scale = match kind {
-        Normalization::None => return,
-        Normalization::Rms => 1.0 / n,
-        Normalization::MeanNorm => 1.0 / (n * n),
-    };
-    let pull = s.mul(total, s.constant(scale));
-    for c in 0..cols {
-        let unit = s.mul(d[c], inverse);
-        adj_d[c] = s.mul(inverse, s.nma(unit, pull, adj_d[c]));
     }
 }

@@ -26,6 +26,7 @@
 //! [`learner`] -> [`trainer`] -> [`checkpoint`]; [`validation`] chooses. [`distributed`] does the same with
 //! many processes. `docs/meta-training.md` has the derivation.
 
+mod adjoint;
 pub mod checkpoint;
 pub mod config;
 mod crew;
@@ -37,6 +38,7 @@ pub mod learner;
 pub mod meta_loss;
 pub mod meta_optimizer;
 pub mod objective;
+mod pending;
 mod perturbation;
 pub mod precision;
 pub mod slot;

@@ -4,6 +4,7 @@
 //! the way back runs the hand-written adjoint of every step and one Hessian-vector product per
 //! step, at the point where the gradient was taken and on the same batch.
 
+use crate::adjoint::Adjoint;
 use crate::config::Recipe;
 use crate::iterate_mean;
 use crate::meta_loss::{relative, step_weights};
@@ -13,7 +14,6 @@ use crate::precision::Precision;
 use crate::slot::Slot;
 use crate::trace::{StepPoints, Trace};
 use crate::way_back::{Sweep, way_back};
-use lopt_core::adjoint::Adjoint;
 use lopt_core::engine::{Engine, Forward, Pace};
 use lopt_core::flush::FlushToZero;
 use lopt_core::network::Network;

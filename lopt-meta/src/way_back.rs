@@ -1,5 +1,6 @@
 //! The reverse sweep of an unroll: the adjoint of every step and one Hessian-vector product per step.
 
+use crate::adjoint::{Adjoint, Backward, BackwardStep, Finish};
 use crate::config::{MetaLossConfig, Recipe};
 use crate::iterate_mean;
 use crate::objective::Packed;
@@ -7,9 +8,7 @@ use crate::perturbation::mask;
 use crate::precision::Precision;
 use crate::slot::Slot;
 use crate::unroll::Workspace;
-use lopt_core::adjoint::Adjoint;
-use lopt_core::backward::BackwardStep;
-use lopt_core::engine::{Backward, Engine, Finish, Forward, Pace};
+use lopt_core::engine::{Engine, Forward, Pace};
 use lopt_core::network::Network;
 use lopt_core::simd::Buffer;
 use lopt_core::simd::Element;
@@ -84,7 +83,7 @@ pub(crate) fn way_back<P: Precision>(
         let step = BackwardStep { record: &record, after: &after, grads, point, pace };
         let (plan, limit) = (&slot.plan, recipe.meta_loss.adjoint_limit);
         let call = Backward { net, plan, step, adjoint, gradient, limit };
-        P::E::backward(precision.level(), call);
+        P::E::dispatch(precision.level(), call);
         if second {
             let mut direction = std::mem::take(&mut adjoint.grads);
             mask::<P>(slot, &mut direction, n);
@@ -108,7 +107,7 @@ pub(crate) fn way_back<P: Precision>(
     let fresh: Vec<P::E> =
         sweep.fresh.iter().map(|&f| P::E::from_f64(f64::from(u8::from(f)))).collect();
     let call = Finish { net, plan: &slot.plan, adjoint, gradient, fresh: &fresh };
-    P::E::finish(precision.level(), call);
+    P::E::dispatch(precision.level(), call);
     let MetaLossConfig { instance_limit, lost_limit, .. } = recipe.meta_loss;
     let limit =
         |&lost: &bool| if lost { lost_limit.unwrap_or(instance_limit) } else { instance_limit };

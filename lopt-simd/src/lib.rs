@@ -12,7 +12,6 @@ mod buffer;
 mod double;
 mod level;
 pub mod math;
-pub mod pending;
 mod portable;
 mod prefetch;
 pub mod tile;

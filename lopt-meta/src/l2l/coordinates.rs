@@ -3,8 +3,8 @@
 use super::inputs::inputs;
 use super::lstm::{self, LstmWeights};
 use super::psi::{FIRST, GATES, HIDDEN, INPUTS, LayerBlocks, READOUT, READOUT_BIAS, SECOND};
+use crate::pending::{Pending, PendingTiles, column_sums_of, outer};
 use lopt_core::simd::Buffer;
-use lopt_core::simd::pending::{Pending, PendingTiles, column_sums_of, outer};
 use lopt_core::simd::{Element, Row, Simd, TILE};
 
 /// Rows of a tile's state: `c` and `h` of the first layer, of the second.

@@ -3,8 +3,8 @@
 //! The lane-wise sums over psi are larger than the first-level cache. Adding to them once for every
 //! few tiles rather than for every one keeps that traffic small beside the multiply-adds.
 
-use crate::tile::column_sums;
-use crate::{Buffer, Element, Kernel, Row, Simd, TILE};
+use lopt_core::simd::tile::column_sums;
+use lopt_core::simd::{Buffer, Element, Kernel, Row, Simd, TILE};
 use std::ops::Range;
 
 /// Tiles that fit.
@@ -14,7 +14,7 @@ const ENOUGH_COLUMNS: usize = 32;
 
 /// Tiles of the same rows, some with fewer columns than [`TILE`].
 #[derive(Clone, Debug)]
-pub struct Pending<E: Element> {
+pub(crate) struct Pending<E: Element> {
     rows: Buffer<E>,
     per_tile: usize,
     cols: [usize; MOST_TILES],
@@ -23,19 +23,14 @@ pub struct Pending<E: Element> {
 
 impl<E: Element> Pending<E> {
     /// Nothing, with space for tiles of `per_tile` rows of vectors of `lanes` lanes.
-    #[must_use]
-    pub fn new(per_tile: usize, lanes: usize) -> Self {
+    pub(crate) fn new(per_tile: usize, lanes: usize) -> Self {
         let rows = Buffer::rows(per_tile * MOST_TILES, lanes);
         Self { rows, per_tile, cols: [0; MOST_TILES], filled: 0 }
     }
 
     /// The rows of the next tile, to be filled in `cols` columns.
-    ///
-    /// # Panics
-    ///
-    /// If there is no space left: [`take`](Self::take) what is there once there is [`enough`](Self::enough).
     #[inline(always)]
-    pub fn next<S: Simd<E = E>>(&mut self, cols: usize) -> &mut [Row<S>] {
+    pub(crate) fn next<S: Simd<E = E>>(&mut self, cols: usize) -> &mut [Row<S>] {
         let at = self.filled * self.per_tile;
         self.cols[self.filled] = cols.min(TILE);
         self.filled += 1;
@@ -43,14 +38,14 @@ impl<E: Element> Pending<E> {
     }
 
     /// Whether it is time to [`take`](Self::take) what is there.
-    pub fn enough(&self) -> bool {
+    pub(crate) fn enough(&self) -> bool {
         self.filled == MOST_TILES
             || self.cols[..self.filled].iter().sum::<usize>() >= ENOUGH_COLUMNS
     }
 
     /// What is there; it is empty afterwards.
     #[inline(always)]
-    pub fn take<S: Simd<E = E>>(&mut self) -> PendingTiles<'_, S> {
+    pub(crate) fn take<S: Simd<E = E>>(&mut self) -> PendingTiles<'_, S> {
         let filled = std::mem::take(&mut self.filled);
         PendingTiles {
             rows: &self.rows.as_rows::<S>()[..filled * self.per_tile],
@@ -62,7 +57,7 @@ impl<E: Element> Pending<E> {
 
 /// The tiles of a [`Pending`].
 #[derive(Clone, Copy, Debug)]
-pub struct PendingTiles<'a, S: Simd> {
+pub(crate) struct PendingTiles<'a, S: Simd> {
     rows: &'a [Row<S>],
     per_tile: usize,
     cols: &'a [usize],
@@ -71,7 +66,7 @@ pub struct PendingTiles<'a, S: Simd> {
 /// `sum[i * stride + r] += sum_c a_i[c] * d_r[c]` over all pending columns, lane by lane, where `a`
 /// and `d` are the rows of each tile in the given ranges.
 #[inline(always)]
-pub fn outer<S: Simd>(
+pub(crate) fn outer<S: Simd>(
     s: S,
     tiles: &PendingTiles<'_, S>,
     a: Range<usize>,
@@ -82,7 +77,7 @@ pub fn outer<S: Simd>(
     s.run(Outer { token: s, tiles, a, d, sum, stride });
 }
 
-/// A function of its own, as [`affine`](crate::tile::affine) is.
+/// A function of its own, as [`affine`](lopt_core::simd::tile::affine) is.
 struct Outer<'a, S: Simd> {
     token: S,
     tiles: &'a PendingTiles<'a, S>,
@@ -179,7 +174,12 @@ fn outer_block<S: Simd, const I: usize, const R: usize>(
 /// `sum[r] += sum_c d_r[c]` over all pending columns, for the rows from `first` on: the gradient of
 /// a bias.
 #[inline(always)]
-pub fn column_sums_of<S: Simd>(s: S, tiles: &PendingTiles<'_, S>, first: usize, sum: &mut [S::V]) {
+pub(crate) fn column_sums_of<S: Simd>(
+    s: S,
+    tiles: &PendingTiles<'_, S>,
+    first: usize,
+    sum: &mut [S::V],
+) {
     for (tile, &cols) in tiles.rows.chunks_exact(tiles.per_tile).zip(tiles.cols) {
         column_sums(s, &tile[first..first + sum.len()], cols, sum);
     }

@@ -1,18 +1,17 @@
 //! The way back through the Tensor and Global RNNs and their maps down to the biases.
 
-use crate::adjoint::{Adjoint, cell_rows};
-use crate::backward::BackwardStep;
-use crate::config::GlobalInput;
-use crate::gru;
-use crate::network::Network;
-use crate::plan::Plan;
-use crate::record::{LevelRows, level_rows};
-use crate::simd::tile::{Start, affine, copy_columns};
-use crate::simd::{Simd, TILE};
+use super::backward::BackwardStep;
+use super::{Adjoint, cell_rows, gru};
+use lopt_core::config::GlobalInput;
+use lopt_core::network::Network;
+use lopt_core::plan::Plan;
+use lopt_core::record::{LevelRows, level_rows};
+use lopt_core::simd::tile::{Start, affine, copy_columns};
+use lopt_core::simd::{Simd, TILE};
 
 /// Global RNN, then Tensor RNNs.
 #[inline(always)]
-pub(crate) fn upper_levels<S: Simd>(
+pub(super) fn upper_levels<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
@@ -90,7 +89,7 @@ pub(crate) fn upper_levels<S: Simd>(
 /// Maps from the old upper states to the biases: their adjoints; what the weight gradients of the
 /// upper levels need is put aside.
 #[inline(always)]
-pub(crate) fn downward_maps<S: Simd>(
+pub(super) fn downward_maps<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,

@@ -1,89 +1,103 @@
-//! Adjoints carried backward through an unroll, and what happens to them at its two ends.
+//! Adjoint of a step of the hierarchical RNN: what is carried backward through an unroll, and what happens
+//! to it at its two ends.
+//!
+//! [`backward`] goes back through one step, stage by stage; the adjoint of a stage of `lopt-core` is in the
+//! file of the same name ([`upper`]: the Tensor and Global RNNs), and [`kernels`] compiles them.
 
-use crate::gru::{CellRows, GruWeights, weight_gradients};
-use crate::network::Network;
-use crate::plan::Plan;
-use crate::readout;
-use crate::record::StepRecord;
-use crate::simd::Buffer;
-use crate::simd::pending::{Pending, column_sums_of, outer};
-use crate::simd::tile::load_row;
-use crate::simd::{Element, Simd, TILE};
-use crate::tile_pass::out_count;
+mod accumulators;
+mod backward;
+mod features;
+mod gru;
+mod kernels;
+mod readout;
+mod update;
+mod upper;
+
+pub(crate) use backward::BackwardStep;
+pub(crate) use kernels::{Backward, Finish};
+
+use crate::pending::{Pending, column_sums_of, outer};
+use gru::{CellRows, weight_gradients};
+use lopt_core::gru::GruWeights;
+use lopt_core::network::Network;
+use lopt_core::plan::Plan;
+use lopt_core::record::StepRecord;
+use lopt_core::simd::tile::load_row;
+use lopt_core::simd::{Buffer, Element, Simd, TILE};
+use lopt_core::tile_pass::out_count;
 
 /// Adjoints of the state, of parameters and gradient, and the buffers of the sweep.
 #[derive(Clone, Debug)]
-pub struct Adjoint<E: Element> {
-    pub(crate) tiles: Buffer<E>,
-    pub(crate) tensor: Buffer<E>,
-    pub(crate) global: Buffer<E>,
+pub(crate) struct Adjoint<E: Element> {
+    tiles: Buffer<E>,
+    tensor: Buffer<E>,
+    global: Buffer<E>,
     /// Adjoint of theta, flat.
-    pub theta: Buffer<E>,
+    pub(crate) theta: Buffer<E>,
     /// Adjoint of the attended point, flat; without attention the caller leaves it at zero.
-    pub phi: Buffer<E>,
+    pub(crate) phi: Buffer<E>,
     /// Adjoint of the gradient, flat; written by every step.
-    pub grads: Buffer<E>,
+    pub(crate) grads: Buffer<E>,
     /// `[tensor]` vectors: adjoints of the log sizes.
-    pub(crate) log_scale: Buffer<E>,
-    /// `[tensor]` vectors: see [`fade::adjoint`](crate::fade::adjoint).
-    pub(crate) fade: Buffer<E>,
+    log_scale: Buffer<E>,
+    /// `[tensor]` vectors: see [`fade::adjoint`](update::fade_adjoint).
+    fade: Buffer<E>,
     /// `[tile][out]`: adjoints of direction, \[attended direction\], log rate.
-    pub(crate) out: Buffer<E>,
+    out: Buffer<E>,
     /// `[group][3 H_P]`: deltas of the Parameter RNN summed over each tensor.
-    pub(crate) parameter_delta: Buffer<E>,
+    parameter_delta: Buffer<E>,
     /// `3 H_P` vectors: the same of one tensor, while it is being summed.
-    pub(crate) delta_sum: Buffer<E>,
+    delta_sum: Buffer<E>,
     /// `[group][H_P + F]`: adjoint of the Tensor RNN's input.
-    pub(crate) tensor_input: Buffer<E>,
-    pub(crate) pending: LevelPending<E>,
-    pub(crate) upper: UpperAdjoint<E>,
-    pub(crate) tile: TileAdjoint<E>,
+    tensor_input: Buffer<E>,
+    pending: LevelPending<E>,
+    upper: UpperAdjoint<E>,
+    tile: TileAdjoint<E>,
 }
 
 /// Rows of one tile on the way back.
 #[derive(Clone, Debug)]
-pub(crate) struct TileAdjoint<E: Element> {
-    pub xh: Buffer<E>,
-    pub x: Buffer<E>,
+struct TileAdjoint<E: Element> {
+    xh: Buffer<E>,
+    x: Buffer<E>,
 }
 
 /// Columns whose weight gradients are not yet formed.
 #[derive(Clone, Debug)]
-pub(crate) struct LevelPending<E: Element> {
+struct LevelPending<E: Element> {
     /// [`CellRows`] of the Parameter RNN, new hidden vector, adjoints of the readout.
-    pub parameter: Pending<E>,
+    parameter: Pending<E>,
     /// [`CellRows`] of the Tensor RNN, deltas of the Parameter RNN summed over the tensor.
-    pub tensor: Pending<E>,
+    tensor: Pending<E>,
     /// [`CellRows`] of the Global RNN, sums of Tensor RNN deltas and of Parameter RNN deltas.
-    pub global: Pending<E>,
+    global: Pending<E>,
 }
 
 /// [`CellRows`] of a cell.
-pub(crate) fn cell_rows<E>(w: &GruWeights<E>) -> CellRows {
+fn cell_rows<E>(w: &GruWeights<E>) -> CellRows {
     CellRows { inputs: w.inputs, hidden: w.hidden }
 }
 
 /// Rows of the upper levels on the way back.
 #[derive(Clone, Debug)]
-pub(crate) struct UpperAdjoint<E: Element> {
+struct UpperAdjoint<E: Element> {
     /// Adjoint of the Global RNN's input and state.
-    pub global_xh: Buffer<E>,
+    global_xh: Buffer<E>,
     /// Deltas of the Global RNN, in column 0.
-    pub global_delta: Buffer<E>,
+    global_delta: Buffer<E>,
     /// Adjoint of input and state of one group of Tensor RNNs.
-    pub tensor_xh: Buffer<E>,
+    tensor_xh: Buffer<E>,
     /// Deltas of the Tensor RNNs, `[group][3 H_T]`.
-    pub tensor_delta: Buffer<E>,
+    tensor_delta: Buffer<E>,
     /// Sum of the Tensor RNNs' deltas, in column 0.
-    pub to_tensor: Buffer<E>,
+    to_tensor: Buffer<E>,
     /// Sum of the Parameter RNNs' deltas, in column 0.
-    pub to_parameter: Buffer<E>,
+    to_parameter: Buffer<E>,
 }
 
 impl<E: Element> Adjoint<E> {
     /// Zero adjoints for a plan in the shape of instances.
-    #[must_use]
-    pub fn new(net: &Network<E>, plan: &Plan, scalars: usize) -> Self {
+    pub(crate) fn new(net: &Network<E>, plan: &Plan, scalars: usize) -> Self {
         let (c, width) = (&net.config, plan.width);
         let rows = |n: usize| Buffer::rows(n, width);
         let none = || Buffer::zeros(0);
@@ -135,7 +149,7 @@ impl<E: Element> Adjoint<E> {
 
     /// Makes all adjoints zero, for the end of an unroll on this plan. The network must have the
     /// configuration of the one before.
-    pub fn start(&mut self, net: &Network<E>, plan: &Plan, scalars: usize) {
+    pub(crate) fn start(&mut self, net: &Network<E>, plan: &Plan, scalars: usize) {
         let (c, row) = (&net.config, TILE * plan.width);
         let groups = plan.groups();
         for (buffer, len) in [
@@ -159,7 +173,7 @@ impl<E: Element> Adjoint<E> {
     /// Limits each lane's norm over hidden vectors, log rates and parameters measured in steps
     /// (`adj_theta * exp(l)` is free of scale) to `limit`, before the way back through `record`.
     #[inline(always)]
-    pub fn clip_lanes<S: Simd<E = E>>(
+    fn clip_lanes<S: Simd<E = E>>(
         &mut self,
         s: S,
         net: &Network<E>,
@@ -205,7 +219,7 @@ impl<E: Element> Adjoint<E> {
     /// Adds the adjoint of the initial hidden vectors of fresh lanes, flushes what waits in column
     /// buffers, and completes biases that share a gradient. Ends an unroll.
     #[inline(always)]
-    pub fn finish<S: Simd<E = E>>(
+    fn finish<S: Simd<E = E>>(
         &mut self,
         s: S,
         net: &Network<E>,
@@ -270,12 +284,7 @@ impl<E: Element> Adjoint<E> {
 impl<E: Element> LevelPending<E> {
     /// Adds what waits for the Parameter RNN and the readout to the gradient.
     #[inline(always)]
-    pub(crate) fn form_parameter<S: Simd<E = E>>(
-        &mut self,
-        s: S,
-        net: &Network<E>,
-        grad: &mut [S::V],
-    ) {
+    fn form_parameter<S: Simd<E = E>>(&mut self, s: S, net: &Network<E>, grad: &mut [S::V]) {
         let tiles = self.parameter.take::<S>();
         let rows = cell_rows(&net.parameter);
         weight_gradients(s, &net.layout.parameter, rows, &tiles, grad);
@@ -284,12 +293,7 @@ impl<E: Element> LevelPending<E> {
 
     /// Adds what waits for the Tensor RNN and its map down.
     #[inline(always)]
-    pub(crate) fn form_tensor<S: Simd<E = E>>(
-        &mut self,
-        s: S,
-        net: &Network<E>,
-        grad: &mut [S::V],
-    ) {
+    fn form_tensor<S: Simd<E = E>>(&mut self, s: S, net: &Network<E>, grad: &mut [S::V]) {
         let tiles = self.tensor.take::<S>();
         let (rows, blocks) = (cell_rows(&net.tensor), &net.layout.tensor);
         weight_gradients(s, blocks, rows, &tiles, grad);
@@ -305,12 +309,7 @@ impl<E: Element> LevelPending<E> {
 
     /// Adds what waits for the Global RNN and its maps down.
     #[inline(always)]
-    pub(crate) fn form_global<S: Simd<E = E>>(
-        &mut self,
-        s: S,
-        net: &Network<E>,
-        grad: &mut [S::V],
-    ) {
+    fn form_global<S: Simd<E = E>>(&mut self, s: S, net: &Network<E>, grad: &mut [S::V]) {
         let tiles = self.global.take::<S>();
         let (rows, blocks) = (cell_rows(&net.global), &net.layout.global);
         weight_gradients(s, blocks, rows, &tiles, grad);

@@ -1,24 +1,23 @@
-//! The way back through one step: adjoint of [`step::forward`](crate::step::forward).
+//! The way back through one step: adjoint of [`step::forward`](lopt_core::step::forward).
 //!
 //! Takes the adjoint of everything after the step and gives that of everything before it, of the
 //! gradient (from which the caller makes a Hessian-vector product) and of psi, lane by lane. Only
 //! in the shape of instances, where reductions do not cross lanes.
 
-use crate::adjoint::{Adjoint, cell_rows};
-use crate::config::{RelativeRate, StepOffset};
-use crate::network::Network;
-use crate::plan::{Plan, TileSpan};
-use crate::record::StepRecord;
-use crate::simd::tile::{column_sums, copy_columns, load_row, store_row};
-use crate::simd::{Element, Row, Simd, TILE};
-use crate::state::StateMut;
-use crate::tile_pass::{KeptRows, kept_count, out_count};
-use crate::{accumulators, fade, features, gru, readout, scale, update, upper_adjoint};
+use super::{Adjoint, accumulators, cell_rows, features, gru, readout, update, upper};
 use bytemuck::Zeroable;
+use lopt_core::config::{RelativeRate, StepOffset};
+use lopt_core::network::Network;
+use lopt_core::plan::{Plan, TileSpan};
+use lopt_core::record::StepRecord;
+use lopt_core::simd::tile::{column_sums, copy_columns, load_row, store_row};
+use lopt_core::simd::{Element, Row, Simd, TILE};
+use lopt_core::state::StateMut;
+use lopt_core::tile_pass::{KeptRows, kept_count, out_count};
 
 /// One step of an unroll as the way back sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct BackwardStep<'a, 'r, E> {
+pub(crate) struct BackwardStep<'a, 'r, E> {
     /// The step.
     pub record: &'a StepRecord<'r, E>,
     /// The state after it.
@@ -33,7 +32,7 @@ pub struct BackwardStep<'a, 'r, E> {
 
 /// Goes back through one step. `grad`: lane-wise sums over psi, added to.
 #[inline(always)]
-pub fn backward<S: Simd>(
+pub(super) fn backward<S: Simd>(
     s: S,
     net: &Network<S::E>,
     plan: &Plan,
@@ -41,7 +40,7 @@ pub fn backward<S: Simd>(
     adj: &mut Adjoint<S::E>,
     grad: &mut [S::V],
 ) {
-    upper_adjoint::upper_levels(s, net, plan, step, adj);
+    upper::upper_levels(s, net, plan, step, adj);
     update_adjoint(s, net, plan, step, adj, grad);
     if net.config.attention {
         // its adjoint has gone into the parameters'; what follows is that of the point before
@@ -81,8 +80,8 @@ pub fn backward<S: Simd>(
     let squares = bytemuck::cast_slice::<S::E, S::V>(step.record.kept.squares);
     let to = if net.config.attention { &mut adj.phi } else { &mut adj.theta };
     let adj_log_scale = adj.log_scale.as_vectors_mut::<S>();
-    scale::adjoint(s, net, plan, step.point, squares, adj_log_scale, to);
-    upper_adjoint::downward_maps(s, net, plan, step, adj, grad);
+    update::scale_adjoint(s, net, plan, step.point, squares, adj_log_scale, to);
+    upper::downward_maps(s, net, plan, step, adj, grad);
 }
 
 /// Subtracts `total / n` from the log-rate adjoints: what the reference mean passes on.
@@ -183,7 +182,7 @@ fn update_adjoint<S: Simd>(
             }
         }
         adj.fade.as_vectors_mut::<S>()[t] =
-            fade::adjoint(s, fades[2 * t + 1], s.add(totals[0], totals[1]), tensor.elements);
+            update::fade_adjoint(s, fades[2 * t + 1], s.add(totals[0], totals[1]), tensor.elements);
         let way = usize::from(net.config.step_offset == StepOffset::Attention);
         for c in &mut grad[net.layout.step_offset.clone()] {
             *c = s.add(*c, totals[way]);
