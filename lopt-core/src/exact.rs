@@ -47,12 +47,14 @@ impl ExactHierarchicalRnn {
     }
 
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
+    #[inline]
     pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         self.step_of(theta, grads, &[])
     }
 
     /// One step in which each tensor takes part as told; an empty list for all alike. Of a tensor
     /// before its first step the attended point is theta.
+    #[inline]
     pub fn step_of(
         &mut self,
         theta: &mut [f64],
@@ -77,6 +79,7 @@ impl ExactHierarchicalRnn {
         attended
     }
 
+    #[inline]
     fn step_of_cohort(
         &mut self,
         cohort: usize,

@@ -76,13 +76,14 @@ pub(crate) fn parameter_rnn<S: Simd>(s: S, context: &JobContext<'_, S>, parts: J
     if plan.pays_threads(context.scratch.len()) && parts.record.is_none() {
         split_jobs(s, context, &plan.jobs, parts);
     } else {
-        run_jobs(s, context, &plan.jobs, parts);
+        s.run(JobsKernel { context, jobs: &plan.jobs, parts, token: s });
     }
 }
 
 /// Halves the jobs over rayon's threads.
 fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: JobParts<'_, S>) {
     if Plan::is_leaf(jobs) {
+        let _flush = FlushToZero::set();
         s.run(JobsKernel { context, jobs, parts, token: s });
         return;
     }
@@ -97,7 +98,8 @@ fn split_jobs<S: Simd>(s: S, context: &JobContext<'_, S>, jobs: &[Job], parts: J
     rayon::join(|| split_jobs(s, context, left, l), || split_jobs(s, context, right, r));
 }
 
-/// Re-enters the target features on a rayon thread.
+/// A function of its own: it enters the target features on a rayon thread, and is compiled once for both
+/// ways.
 struct JobsKernel<'a, 'b, S: Simd> {
     context: &'a JobContext<'b, S>,
     jobs: &'a [Job],
@@ -109,7 +111,6 @@ impl<S: Simd> Kernel<S::E> for JobsKernel<'_, '_, S> {
     type Output = ();
     #[inline(always)]
     fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
-        let _flush = FlushToZero::set();
         run_jobs(self.token, self.context, self.jobs, self.parts);
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn move_parameters<S: Simd>(
     if plan.pays_threads(context.threads) {
         split_moves(s, context, &plan.jobs, points);
     } else {
-        move_jobs(s, context, &plan.jobs, points);
+        s.run(MoveKernel { context, jobs: &plan.jobs, points, token: s });
     }
 }
 
@@ -73,6 +73,7 @@ fn split_moves<S: Simd>(
     points: Points<'_, S::E>,
 ) {
     if Plan::is_leaf(jobs) {
+        let _flush = FlushToZero::set();
         s.run(MoveKernel { context, jobs, points, token: s });
         return;
     }
@@ -81,6 +82,7 @@ fn split_moves<S: Simd>(
     rayon::join(|| split_moves(s, context, left, l), || split_moves(s, context, right, r));
 }
 
+/// A function of its own, as in [`jobs`](crate::jobs).
 struct MoveKernel<'a, 'b, S: Simd> {
     context: &'a MoveContext<'b, S>,
     jobs: &'a [Job],
@@ -92,7 +94,6 @@ impl<S: Simd> Kernel<S::E> for MoveKernel<'_, '_, S> {
     type Output = ();
     #[inline(always)]
     fn run<Ignored: Simd<E = S::E>>(self, _: Ignored) {
-        let _flush = FlushToZero::set();
         move_jobs(self.token, self.context, self.jobs, self.points);
     }
 }
