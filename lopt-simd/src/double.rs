@@ -80,7 +80,8 @@ impl Simd for Double {
     fn sum_lanes(self, a: f64) -> f64 {
         a
     }
-    #[inline(always)]
+    // as at other levels a function of its own, not a copy at every call
+    #[inline(never)]
     fn run<K: Kernel<f64>>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }

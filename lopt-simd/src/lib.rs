@@ -58,7 +58,7 @@ impl Element for f64 {
 /// [`TILE`] vectors of one field: the columns of a tile.
 pub type Row<S> = [<S as Simd>::V; TILE];
 
-/// The operations a kernel may use. Every implementation must be `#[inline(always)]`: one call
+/// The operations a kernel may use. Every implementation but that of `run` must be `#[inline(always)]`: one call
 /// that is not inlined into the dispatched body costs a factor of ten.
 pub trait Simd: Copy + Send + Sync + Debug + 'static {
     /// Element type.
@@ -145,7 +145,7 @@ pub trait Simd: Copy + Send + Sync + Debug + 'static {
         bytemuck::cast_slice_mut(std::slice::from_mut(&mut vector)).copy_from_slice(values);
         vector
     }
-    /// Runs a kernel inside a function compiled for this level.
+    /// Runs a kernel inside a function of its own, compiled for this level.
     fn run<K: Kernel<Self::E>>(self, kernel: K) -> K::Output;
 }
 

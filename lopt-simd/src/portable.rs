@@ -138,7 +138,8 @@ impl Simd for Portable {
     fn sum_lanes(self, a: f32x16) -> f32 {
         super::x16::sum(a.to_array())
     }
-    #[inline(always)]
+    // as at other levels a function of its own, not a copy at every call
+    #[inline(never)]
     fn run<K: Kernel<f32>>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }
