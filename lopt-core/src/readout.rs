@@ -81,7 +81,7 @@ impl<E: Element> ReadoutWeights<E> {
     }
 }
 
-/// Writes `count` rows: direction, [attended direction], [Deta], [gains]; the
+/// Writes `count` rows: direction, \[attended direction\], \[Deta\], \[gains\]; the
 /// last ones only where `out` has room for them.
 #[inline(always)]
 pub fn forward<S: Simd>(

@@ -6,7 +6,7 @@
 //! at zero counts as one of size 0.01. The last term is for steps that agree in sign: of a square
 //! layer's inputs, `sqrt(N_t)` add up where random weights cancel to `N_t^(1/4)`, so that wide layers
 //! want smaller steps (Yang & Hu 2021). That is too small for the widest: on MNIST steps of half the
-//! exponent train wide networks faster (`wide_from`, meta-training/log.md). Log rates are held below `log_scale_t` + [`LARGEST_LOG_STEP`],
+//! exponent train wide networks faster (`wide_from`, meta-training/log.md). Log rates are held below `log_scale_t` + `LARGEST_LOG_STEP`,
 //! with a straight-through gradient: no initial rate can overwrite a model before the network acts. With
 //! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
@@ -92,7 +92,7 @@ fn squares_of<S: Simd>(s: S, point: &[S::E]) -> S::V {
     total
 }
 
-/// `log_scale_t` from what [`mean_squares`] wrote.
+/// `log_scale_t` from what `mean_squares` wrote.
 #[inline(always)]
 pub fn log_scale<S: Simd>(s: S, square: S::V, log_width: f64) -> S::V {
     s.fma(s.constant(0.5), s.ln(square), s.constant(-log_width))

@@ -190,7 +190,7 @@ pub(crate) fn sum_count<E>(net: &Network<E>) -> usize {
     c.parameter_hidden + c.features() + 2 + usize::from(c.attention) + usize::from(c.fades())
 }
 
-/// Number of rows in `out` of [`forward`].
+/// Number of rows in `out` of `forward`.
 pub fn out_count<E>(net: &Network<E>) -> usize {
     2 + usize::from(net.config.attention)
 }
