@@ -35,7 +35,7 @@ impl TensorShape {
 }
 
 /// Why a list of tensors is not a [`Layout`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
     /// The list has no tensor with elements.

@@ -165,3 +165,15 @@ pub use optimizer::{Optimizer, StepError};
 pub use relative_rnn::{RelativeRnn, RelativeRnnConfig};
 pub use schedule::Schedule;
 pub use weights::{Weights, WeightsError};
+
+/// The sentence, as it is what a `main` that returns an error prints.
+macro_rules! debug_is_the_sentence {
+    ($($error:ty),*) => {$(
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+    )*};
+}
+debug_is_the_sentence!(BuildError, LayoutError, StateError, StepError, WeightsError);

@@ -46,7 +46,7 @@ pub trait Optimizer: Send {
 }
 
 /// Why a step was refused; nothing was changed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
     /// A slice does not have one value per parameter.

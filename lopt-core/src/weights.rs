@@ -276,7 +276,7 @@ impl Weights {
 }
 
 /// Why weights cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
     /// No embedded weights of that name.

@@ -200,7 +200,7 @@ impl LearnedOptimizerConfig {
 }
 
 /// Settings that no optimizer can be built from.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A setting that has to be positive.

@@ -1,8 +1,9 @@
 //! Events of the guard on their way to the user.
 
+use super::warnings::print_first;
 use crate::guard::GuardEvent;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Who is told of events.
 #[derive(Clone)]
@@ -11,7 +12,7 @@ pub(super) struct Listener(Option<Arc<Callback>>);
 type Callback = dyn Fn(&GuardEvent) + Send + Sync;
 
 impl Listener {
-    /// Nobody but `tracing`.
+    /// Nobody but `tracing`, or of the first event standard error.
     pub(super) fn none() -> Self {
         Self(None)
     }
@@ -21,10 +22,12 @@ impl Listener {
     }
 
     pub(super) fn tell(&self, events: Vec<GuardEvent>) {
+        static FIRST: Once = Once::new();
         for event in events {
             tracing::warn!(target: "lopt::guard", "{event}");
-            if let Some(listener) = &self.0 {
-                listener(&event);
+            match &self.0 {
+                Some(listener) => listener(&event),
+                None => print_first(&FIRST, &format!("{event} (`on_event` tells of all events)")),
             }
         }
     }

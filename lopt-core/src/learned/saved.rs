@@ -129,7 +129,7 @@ impl LearnedOptimizer {
     /// # Errors
     ///
     /// If the file system refuses or `params` does not fit.
-    pub fn save(&self, path: &Path, params: &[f32]) -> Result<(), StateError> {
+    pub fn save(&self, path: impl AsRef<Path>, params: &[f32]) -> Result<(), StateError> {
         self.save_with(path, params, &[])
     }
 
@@ -140,10 +140,11 @@ impl LearnedOptimizer {
     /// As [`save`](Self::save), and if a tensor has not as many values as its shape says.
     pub fn save_with(
         &self,
-        path: &Path,
+        path: impl AsRef<Path>,
         params: &[f32],
         untrained: &[UntrainedTensor],
     ) -> Result<(), StateError> {
+        let path = path.as_ref();
         write_atomically(path, &self.to_bytes_with(params, untrained)?)
             .map_err(|source| StateError::Write { path: path.to_owned(), source })
     }
@@ -155,7 +156,7 @@ impl LearnedOptimizer {
     ///
     /// If the file cannot be read, is no regular file, is damaged, or was saved for another model, other weights or
     /// other settings; nothing is changed then.
-    pub fn load(&mut self, path: &Path) -> Result<Vec<f32>, StateError> {
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<Vec<f32>, StateError> {
         self.load_with(path, &mut [])
     }
 
@@ -167,9 +168,10 @@ impl LearnedOptimizer {
     /// As [`load`](Self::load), and if the file has other ones.
     pub fn load_with(
         &mut self,
-        path: &Path,
+        path: impl AsRef<Path>,
         untrained: &mut [UntrainedTensor],
     ) -> Result<Vec<f32>, StateError> {
+        let path = path.as_ref();
         let within = |e| StateError::In { path: path.to_owned(), source: Box::new(e) };
         let expected = self.most_bytes() + 4 * untrained::count(untrained) as u64;
         let bytes = read_regular(path, expected).map_err(|error| match error {

@@ -5,7 +5,7 @@ use crate::sealed::SealError;
 use std::path::PathBuf;
 
 /// Why a state cannot be saved or loaded; the optimizer is then as it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The file system refused to read.

@@ -42,7 +42,8 @@ impl Warnings {
         }
         self.unasked = self.unasked.saturating_add(1);
         if self.unasked == UNASKED {
-            tell(UNATTENDED);
+            static FIRST: Once = Once::new();
+            tell(&FIRST, UNATTENDED);
         }
     }
 
@@ -59,7 +60,8 @@ impl Warnings {
         if self.steps == NOTICED {
             let names = without();
             if !names.is_empty() {
-                tell(&no_gradient(&names));
+                static FIRST: Once = Once::new();
+                tell(&FIRST, &no_gradient(&names));
             }
         }
     }
@@ -69,7 +71,7 @@ impl Warnings {
 pub(super) fn at_creation(settings: &[TensorSettings], schedule: &Schedule) {
     static SLOW: Once = Once::new();
     if let Some(advice) = advice(env!("LOPT_OPT_LEVEL")) {
-        SLOW.call_once(|| tell(advice));
+        SLOW.call_once(|| tell(&Once::new(), advice));
     }
     let multipliers = settings.iter().filter(|own| !own.frozen).map(|own| own.multiplier);
     let largest = multipliers.fold(0.0_f32, f32::max);
@@ -90,12 +92,14 @@ fn advice(opt_level: &str) -> Option<&'static str> {
 
 fn warn_of_rate(what: &str, value: f64) {
     if value > 0.0 && value < LEAST_MULTIPLIER {
-        tell(&format!(
+        static FIRST: Once = Once::new();
+        let sentence = format!(
             "{what} is {value}: it multiplies steps that the optimizer chooses itself and is 1 by \
              default, not a learning rate as AdamW's; with {value} training is {:.0} times as slow, \
              unless a warm-up begins here",
             1.0 / value
-        ));
+        );
+        tell(&FIRST, &sentence);
     }
 }
 
@@ -122,12 +126,16 @@ const SHOWN: usize = 5;
 /// Multipliers below are taken for learning rates.
 const LEAST_MULTIPLIER: f64 = 0.05;
 
-/// To `tracing`; while nobody listens there, debug builds write to standard error.
-#[allow(clippy::print_stderr, reason = "a mistake is to be seen where it is made")]
-fn tell(what: &str) {
+fn tell(first: &Once, what: &str) {
     tracing::warn!(target: "lopt", "{what}");
-    if cfg!(debug_assertions) && !tracing::dispatcher::has_been_set() {
-        eprintln!("warning from lopt: {what}");
+    print_first(first, what);
+}
+
+/// The first of a kind also goes to standard error, as long as nobody listens to `tracing`.
+#[allow(clippy::print_stderr, reason = "a mistake is to be seen where it is made")]
+pub(super) fn print_first(first: &Once, what: &str) {
+    if !tracing::dispatcher::has_been_set() {
+        first.call_once(|| eprintln!("warning from lopt: {what}"));
     }
 }
 
