@@ -16,8 +16,9 @@ pub struct RelativeRnnConfig {
     pub tensor_hidden: usize,
     /// Hidden units of the Global RNN.
     pub global_hidden: usize,
-    /// Steps of what is no matrix, such as a bias, are `exp(agreement * max(0, cos - 0.3))` times as long, where
-    /// cos is the cosine of gradient and mean gradient: gradients that keep their direction ask for longer steps.
+    /// Steps of the weights and the bias of a single output are `exp(agreement * max(0, cos - 0.3))` times as
+    /// long, where cos is the cosine of gradient and mean gradient: gradients that keep their direction ask
+    /// for longer steps.
     #[serde(default)]
     pub agreement: f64,
 }

@@ -43,7 +43,8 @@ struct Kind {
     normal: f64,
     /// What its size counts as at least, so that it can leave zero.
     least_size: f64,
-    /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for matrices.
+    /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for all but what gives a
+    /// single output.
     agreement: f64,
 }
 
@@ -59,7 +60,7 @@ impl Tensor {
                 longer,
                 normal: normal_length(&shape.shape),
                 least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
-                agreement: if sides.is_none() { agreement } else { 0.0 },
+                agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
             },
             steps: 0,
             sizes: [0.0; 2],
@@ -224,6 +225,15 @@ fn within(x: f64, most: f64) -> f64 {
 /// (Yang et al. 2023, "A Spectral Condition for Feature Learning").
 pub(crate) fn normal_length(shape: &[usize]) -> f64 {
     sides(shape).map_or(LENGTH, |[a, b]| OF_MATRIX * (a.sqrt().recip() + b.sqrt().recip()).min(1.0))
+}
+
+/// Whether these are the weights of a single output, of which all axes but one have one element, or its bias.
+fn gives_single_output(shape: &[usize]) -> bool {
+    match shape.iter().filter(|&&extent| extent > 1).count() {
+        0 => true,
+        1 => shape.len() > 1,
+        _ => false,
+    }
 }
 
 /// Inputs and outputs of a matrix, in any order: frameworks differ in it, and a shape does not tell.
