@@ -31,7 +31,7 @@
 //!     let grads = params.map(|x| 2.0 * x);
 //!     lion.step(&mut params, &grads)?;
 //! }
-//! assert!(params.iter().all(|x| x.abs() < 1e-2));
+//! assert!(params.iter().all(|x| x.abs() < 0.1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

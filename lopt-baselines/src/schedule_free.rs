@@ -21,7 +21,8 @@ use lopt_core::schedule::Schedule;
 /// AdamW whose average of iterates takes the place of a decaying schedule; state `v`, `z`, `y`.
 ///
 /// ```
-/// use lopt_core::{Layout, Optimizer, Schedule, baselines::ScheduleFreeAdamW};
+/// use lopt_baselines::ScheduleFreeAdamW;
+/// use lopt_core::{Layout, Optimizer, Schedule};
 ///
 /// let layout = Layout::single(2)?;
 /// let warmup = Schedule::Constant.after_warmup(10);

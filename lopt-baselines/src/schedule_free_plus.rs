@@ -37,7 +37,8 @@ use std::f64::consts::FRAC_PI_2;
 /// Every step needs the loss at the attended point, by [`observe`](Optimizer::observe).
 ///
 /// ```
-/// use lopt_core::{Layout, Optimizer, Schedule, baselines::ScheduleFreePlus};
+/// use lopt_baselines::ScheduleFreePlus;
+/// use lopt_core::{Layout, Optimizer, Schedule};
 ///
 /// let layout = Layout::single(2)?;
 /// let warmup = Schedule::Constant.after_warmup(50);

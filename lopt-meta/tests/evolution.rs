@@ -177,7 +177,7 @@ fn recipes_that_cannot_be_followed_are_refused() {
         EvolutionRecipe::parse(&RECOMMENDED.replace(from, to)).unwrap_err().to_string()
     };
     assert_eq!(
-        change("pairs = 32", "pairs = 0"),
+        change("pairs = 64", "pairs = 0"),
         "pairs is 0.0, expected a number from 1.0 to 100000.0"
     );
     assert!(change("sigma = 0.05", "sigma = nan").starts_with("sigma is NaN"));

@@ -19,7 +19,7 @@ pub struct RelativeRnnConfig {
     /// Steps of the weights and the bias of a single output are `exp(agreement * max(0, cos - 0.3))` times as
     /// long, where cos is the cosine of gradient and mean gradient: gradients that keep their direction ask
     /// for longer steps.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     pub agreement: f64,
 }
 
@@ -107,6 +107,11 @@ impl RelativeRnnConfig {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a switch has the value of files that lack it.
+fn is_off(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Inputs that tell of gradients and steps (`tensor.rs`).
