@@ -25,13 +25,13 @@
 //! let layout = Layout::single(2)?;
 //! let schedule = Schedule::Cosine { steps: 200, floor: 0.0 }.after_warmup(10);
 //! let rule = LionRule::default().with_weight_decay(0.01);
-//! let mut lion = Lion::with_rule(&layout, 0.05, rule).with_schedule(schedule);
+//! let mut lion = Lion::with_rule(&layout, 0.1, rule).with_schedule(schedule);
 //! let mut params = [3.0, -1.0];
 //! for _ in 0..200 {
 //!     let grads = params.map(|x| 2.0 * x);
 //!     lion.step(&mut params, &grads)?;
 //! }
-//! assert!(params.iter().all(|x| x.abs() < 0.1));
+//! assert!(params.iter().all(|x| x.abs() < 1e-2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
