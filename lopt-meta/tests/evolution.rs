@@ -170,6 +170,13 @@ fn no_practice_job_has_larger_tensors_than_the_networks_are_told_of() {
     }
 }
 
+/// Recipes of checkpoints from before there was an agreement.
+#[test]
+fn a_calibration_without_agreement_has_none() {
+    let older = RECOMMENDED.replace("agreement = 8.0", "");
+    assert_eq!(EvolutionRecipe::parse(&older).unwrap().calibration.agreement, 0.0);
+}
+
 #[test]
 fn recipes_that_cannot_be_followed_are_refused() {
     let change = |from: &str, to: &str| {

@@ -250,8 +250,8 @@ fn sides(shape: &[usize]) -> Option<[f64; 2]> {
     Some([inputs as f64, outputs as f64])
 }
 
-/// Whether all axes but the first two are a kernel's, and not all but the last two: only kernels are
-/// squares or cubes, or else they are smaller than what is at the other end.
+/// Whether the kernel's axes come last, after two of channels, and not first. A kernel is a square or a cube
+/// where what stands at the other end is not; else it is the smaller of the two.
 fn kernel_is_last(shape: &[usize]) -> bool {
     let axes = shape.len().saturating_sub(2);
     let [first, last] = [&shape[..axes], &shape[shape.len() - axes..]];

@@ -88,6 +88,7 @@ pub struct Calibration {
     /// Added to what is read out for the weight decay.
     pub weight_decay: f64,
     /// [`RelativeRnnConfig::agreement`] of the weights.
+    #[serde(default)]
     pub agreement: f64,
 }
 
