@@ -68,8 +68,7 @@ fn the_embedded_weights_are_those_of_the_run() {
 #[test]
 fn calibration_changes_the_readout_alone() {
     let mut recipe = recipe();
-    recipe.calibration =
-        Calibration { readout: 0.0, length: 0.5, weight_decay: 1.0, agreement: 2.0 };
+    recipe.calibration = Calibration { readout: 0.0, length: 0.5, weight_decay: 1.0 };
     let psi = EvolutionTrainer::new(recipe.clone()).weights("").unwrap().psi().to_vec();
     let networks = recipe.networks;
     let mut expected = vec![0.0; networks.readout().len()];
@@ -168,13 +167,6 @@ fn no_practice_job_has_larger_tensors_than_the_networks_are_told_of() {
             assert!(tensor.len() <= 4500 && (longer <= 450 || !matrix), "{number}: {tensor:?}");
         }
     }
-}
-
-/// Recipes of checkpoints from before there was an agreement.
-#[test]
-fn a_calibration_without_agreement_has_none() {
-    let older = RECOMMENDED.replace("agreement = 8.0", "");
-    assert_eq!(EvolutionRecipe::parse(&older).unwrap().calibration.agreement, 0.0);
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl RelativeRnn {
             let range = self.layout.range(t);
             let tensor = &mut self.tensors[t];
             if is_held(tensors, t) || grads[range.clone()].iter().all(|&g| g == 0.0) {
-                tensor.moved = 0.0;
+                (tensor.moved, tensor.influence) = (0.0, 0.0);
                 continue;
             }
             if tensor.steps == 0 {
@@ -206,6 +206,8 @@ impl RelativeRnn {
             present += 1.0;
             clock = clock.max(tensor.steps as f64);
         }
+        let largest = self.tensors.iter().map(|tensor| tensor.influence).fold(0.0, f64::max);
+        self.tensors.iter_mut().for_each(|tensor| tensor.quieten(largest));
         if present > 0.0 {
             mean.iter_mut().for_each(|mean| *mean /= present);
             let [fast, slow, known] = self.loss.take(loss);

@@ -29,6 +29,9 @@ pub(super) struct Tensor {
     weight_decay: f64,
     /// Root mean square of the last step.
     pub moved: f64,
+    /// Size times root mean square of the last gradient, 0 without one: what a relative change of an element
+    /// changes the loss by.
+    pub influence: f64,
 }
 
 /// What a shape tells.
@@ -73,6 +76,7 @@ impl Tensor {
             mix: MIX,
             weight_decay: 0.0,
             moved: 0.0,
+            influence: 0.0,
         }
     }
 
@@ -124,6 +128,7 @@ impl Tensor {
     pub(super) fn observe(&mut self, sums: &Sums, rates: &Rates) -> [f64; INPUTS] {
         let (count, steps) = (self.kind.elements, self.steps as f64);
         let scale = self.scale();
+        self.influence = scale * (sums.along[2] / count).sqrt();
         self.sizes[1] = self.size(sums.size);
         self.moved = rates.step * (sums.direction / count).sqrt();
         let [gg, gm, mm] = sums.scaled;
@@ -170,7 +175,18 @@ impl Tensor {
         // what is no matrix, such as a bias, has its size for a reason; and gradients in which there is
         // no noise need none: those agree, or turn round
         let noise = (1.0 - self.seen[0][1].abs() / NO_NOISE).max(0.0);
-        self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 2.0);
+        self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 4.0);
+    }
+
+    /// Shortens the next step of a vector whose gradients are rounding errors of sums that are zero, such as
+    /// those of a bias in front of a batch normalisation: it would wander, and running statistics with it.
+    ///
+    /// * `largest`: influence of all tensors.
+    pub(super) fn quieten(&mut self, largest: f64) {
+        if self.kind.matrix == 0.0 && self.influence > 0.0 {
+            let share = (self.influence / largest).max(LEAST_INFLUENCE).powi(2);
+            self.length *= share / (share + ROUNDING * ROUNDING);
+        }
     }
 
     /// What a later run needs.
@@ -285,6 +301,10 @@ const CLEAR: f64 = 0.3;
 const BRAKE: f64 = 4.0;
 /// The most that agreement lengthens a step, logarithmically: it is far above its bound then.
 const MOST_AGREED: f64 = 20.0;
+/// Share of the largest influence below which gradients are taken for rounding errors.
+const ROUNDING: f64 = 3e-4;
+/// Least such share: keeps the step above zero.
+const LEAST_INFLUENCE: f64 = 1e-6;
 /// Size of that cosine from which on there is no weight decay.
 const NO_NOISE: f64 = 0.25;
 /// Largest sizes that the networks are told of: those of the jobs that they are trained on.

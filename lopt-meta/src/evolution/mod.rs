@@ -54,8 +54,7 @@ impl EvolutionTrainer {
         let OptimizerConfig::RelativeRnn(config) = *weights.config() else {
             return Err(RecipeError::OtherOptimizer);
         };
-        let agreement = recipe.networks.agreement;
-        if (RelativeRnnConfig { agreement, ..config }) != recipe.networks {
+        if config != recipe.networks {
             return Err(RecipeError::OtherOptimizer);
         }
         Ok(Self::at(recipe, weights.psi_f64()))
@@ -234,7 +233,7 @@ impl EvolutionTrainer {
             commit: commit.to_owned(),
         };
         Weights::new(
-            self.recipe.weights_config(),
+            self.recipe.networks,
             psi.into_iter().map(|x| x as f32).collect(),
             record,
         )

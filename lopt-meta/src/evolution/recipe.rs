@@ -76,8 +76,7 @@ impl Part {
     }
 }
 
-/// A change of what was learned, chosen on jobs that are larger than practice jobs: a linear one of the readout,
-/// and a part of the rule that training does without.
+/// A linear change of the readout, chosen on jobs that are larger than practice jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -87,15 +86,12 @@ pub struct Calibration {
     pub length: f64,
     /// Added to what is read out for the weight decay.
     pub weight_decay: f64,
-    /// [`RelativeRnnConfig::agreement`] of the weights.
-    #[serde(default)]
-    pub agreement: f64,
 }
 
 impl Default for Calibration {
     /// Changes nothing.
     fn default() -> Self {
-        Self { readout: 1.0, length: 0.0, weight_decay: 0.0, agreement: 0.0 }
+        Self { readout: 1.0, length: 0.0, weight_decay: 0.0 }
     }
 }
 
@@ -139,11 +135,6 @@ impl EvolutionRecipe {
         toml::to_string(self).expect("a recipe is a table of numbers and names")
     }
 
-    /// The configuration of the weights that are given out.
-    pub(super) fn weights_config(&self) -> RelativeRnnConfig {
-        RelativeRnnConfig { agreement: self.calibration.agreement, ..self.networks }
-    }
-
     fn check(&self) -> Result<(), RecipeError> {
         if self.optimizer != OPTIMIZER {
             return Err(RecipeError::Optimizer(self.optimizer.clone()));
@@ -159,8 +150,7 @@ impl EvolutionRecipe {
             ("largest_factor", self.largest_factor, 1.0, 1e3),
             ("calibration.readout", self.calibration.readout, 0.0, 1.0),
             ("calibration.length", self.calibration.length, -2.0, 2.0),
-            ("calibration.weight_decay", self.calibration.weight_decay, -2.0, 2.0),
-            ("calibration.agreement", self.calibration.agreement, 0.0, 100.0),
+            ("calibration.weight_decay", self.calibration.weight_decay, -4.0, 4.0),
             ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
         ] {
             within(name, value, least, most)?;
