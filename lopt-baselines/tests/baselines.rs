@@ -154,7 +154,10 @@ fn refused_steps_change_nothing() {
         let tensor = "b".to_owned();
         assert_eq!(error, StepError::NonFiniteGradient { tensor, index: 10, value });
         let error = optimizer.step(&mut params, &good[1..]).unwrap_err();
-        let mismatch = |what| StepError::LengthMismatch { what, expected: P, got: P - 1 };
+        let mismatch = |what| {
+            let tensors = layout.to_string();
+            StepError::LengthMismatch { what, expected: P, tensors, got: P - 1 }
+        };
         assert_eq!(error, mismatch("grads"));
         let error = optimizer.step(&mut params[1..], &good).unwrap_err();
         assert_eq!(error, mismatch("params"));

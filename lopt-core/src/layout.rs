@@ -155,6 +155,23 @@ impl Layout {
     }
 }
 
+/// Most tensors that a sentence lists.
+const LISTED: usize = 6;
+
+/// Names and shapes, of the first six tensors.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (t, TensorShape { name, shape }) in self.tensors.iter().take(LISTED).enumerate() {
+            let comma = if t > 0 { ", " } else { "" };
+            write!(f, "{comma}{name} {shape:?}")?;
+        }
+        match self.tensors.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +183,14 @@ mod tests {
             TensorShape::new("b", [4]),
         ])
         .unwrap()
+    }
+
+    #[test]
+    fn sentences_list_the_first_tensors() {
+        assert_eq!(layout().to_string(), "w [3, 2], gain [], b [4]");
+        let many = (0..9).map(|i| TensorShape::new(format!("t{i}"), [1])).collect();
+        let many = Layout::new(many).unwrap().to_string();
+        assert!(many.ends_with("t4 [1], t5 [1] and 3 more"), "{many}");
     }
 
     #[test]

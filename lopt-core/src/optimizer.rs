@@ -49,13 +49,15 @@ pub trait Optimizer: Send {
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
-    /// A slice does not have one value per parameter.
-    #[error("expected {expected} values in `{what}`, got {got}")]
+    /// A slice does not have one value per parameter, or per tensor.
+    #[error("expected {expected} values in `{what}` for the tensors {tensors}, got {got}")]
     LengthMismatch {
         /// Name of the slice.
         what: &'static str,
-        /// Parameters of the layout.
+        /// Parameters of the layout, or its tensors.
         expected: usize,
+        /// Names and shapes of the layout.
+        tensors: String,
         /// Length of the slice.
         got: usize,
     },
@@ -103,7 +105,8 @@ pub fn check_lengths(layout: &Layout, params: &[f32], grads: &[f32]) -> Result<(
     let expected = layout.len();
     for (what, got) in [("params", params.len()), ("grads", grads.len())] {
         if got != expected {
-            return Err(StepError::LengthMismatch { what, expected, got });
+            let tensors = layout.to_string();
+            return Err(StepError::LengthMismatch { what, expected, tensors, got });
         }
     }
     Ok(())
@@ -233,7 +236,7 @@ mod tests {
     fn lengths_are_checked() {
         let layout = Layout::single(3).unwrap();
         let error = check_lengths(&layout, &[0.0; 3], &[0.0; 2]).unwrap_err();
-        assert_eq!(error.to_string(), "expected 3 values in `grads`, got 2");
+        assert_eq!(error.to_string(), "expected 3 values in `grads` for the tensors x [3], got 2");
         assert_eq!(check_lengths(&layout, &[0.0; 3], &[0.0; 3]), Ok(()));
     }
 }

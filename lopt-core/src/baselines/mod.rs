@@ -122,8 +122,8 @@ impl<R: Rule<N>, const N: usize> Baseline<R, N> {
     pub fn restore(&mut self, steps: u64, state: [&[f32]; N]) -> Result<(), StepError> {
         let expected = self.layout.len();
         if let Some(wrong) = state.iter().find(|vector| vector.len() != expected) {
-            let got = wrong.len();
-            return Err(StepError::LengthMismatch { what: "state", expected, got });
+            let (tensors, got) = (self.layout.to_string(), wrong.len());
+            return Err(StepError::LengthMismatch { what: "state", expected, tensors, got });
         }
         for (own, saved) in self.state.iter_mut().zip(state) {
             own.copy_from_slice(saved);

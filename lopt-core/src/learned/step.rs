@@ -125,7 +125,8 @@ impl LearnedOptimizer {
         check_lengths(self.engine.layout(), params, grads)?;
         let (expected, got) = (self.settings.len(), given.has_gradient.len());
         if got != 0 && got != expected {
-            return Err(StepError::LengthMismatch { what: "has_gradient", expected, got });
+            let (what, tensors) = ("has_gradient", self.engine.layout().to_string());
+            return Err(StepError::LengthMismatch { what, expected, tensors, got });
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ impl RelativeRnnConfig {
     }
 
     /// Meta-parameters to start at: hidden layers are drawn, the readout is zero, so that steps are
-    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam) without [`agreement`](Self::agreement).
+    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam), but for [`agreement`](Self::agreement) and for vectors
+    /// whose gradients are rounding errors.
     #[must_use]
     pub fn initialize(&self, rng: &mut Rng) -> Vec<f64> {
         Networks::initialize(self, rng)
