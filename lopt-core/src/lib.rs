@@ -95,66 +95,41 @@
 //! Of the relative RNN, [`relative_rnn`] has three stages: one pass over the elements of a tensor, what is
 //! seen of it, the networks; `tests/relative_rnn.rs` has the whole rule in plain scalar maths. Of the
 //! hierarchical RNN data flows **gradient -> averages -> features -> Parameter, Tensor, Global RNN -> readout
-//! -> update**; each stage is a file, strung together in [`step`]; their adjoints are in `lopt-meta`.
-//! `tests/reference/mod.rs` has the rule: read it first.
+//! -> update**; each stage is a file in `hierarchical_rnn/stages`, strung together in [`step`]; their adjoints
+//! are in `lopt-meta`. `tests/reference/mod.rs` has the rule: read it first.
 
 /// The page's program is compiled and run with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/coming-from-adamw.md")]
 mod coming_from_adamw {}
 
-// the stages are public for their adjoints in lopt-meta only
-#[doc(hidden)]
-pub mod accumulators;
 pub mod baselines;
-mod cohorts;
-mod compact;
-pub mod config;
-pub mod engine;
-mod exact;
-mod fade;
-#[doc(hidden)]
-pub mod features;
+mod files;
 pub mod flush;
 #[cfg(feature = "cubecl")]
 pub mod gpu;
-#[doc(hidden)]
-pub mod gru;
 pub mod guard;
-pub mod header;
 pub mod hierarchical_rnn;
-mod jobs;
 pub mod layout;
 pub mod learned;
-pub mod meta_params;
-mod moves;
-mod narrow;
-pub mod network;
 pub mod optimizer;
-pub mod plan;
-mod positional;
-#[doc(hidden)]
-pub mod readout;
-pub mod record;
 pub mod relative_rnn;
 pub mod rng;
-#[doc(hidden)]
-pub mod scale;
 pub mod schedule;
-pub mod sealed;
-pub mod state;
-pub mod step;
 pub mod tensor_step;
-#[doc(hidden)]
-pub mod tile_pass;
-#[doc(hidden)]
-pub mod update;
-mod upper;
-pub mod weights;
 
+#[doc(no_inline)]
 pub use config::HierarchicalRnnConfig;
+pub use files::{header, sealed, weights};
 pub use guard::{Decision, GuardConfig, GuardEvent, Reason as GuardReason, Stage as GuardStage};
 pub use hierarchical_rnn::HierarchicalRnn;
+pub use hierarchical_rnn::memory::state;
+pub use hierarchical_rnn::psi::{config, meta_params, network};
+#[doc(hidden)]
+pub use hierarchical_rnn::stages::{accumulators, features, gru, readout, scale, update};
+#[doc(hidden)]
+pub use hierarchical_rnn::whole_step::tile_pass;
+pub use hierarchical_rnn::whole_step::{engine, plan, record, step};
 pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{
     BuildError, Given, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, StateError,
@@ -164,6 +139,7 @@ pub use lopt_simd as simd;
 pub use optimizer::{Optimizer, StepError};
 pub use relative_rnn::{RelativeRnn, RelativeRnnConfig};
 pub use schedule::Schedule;
+#[doc(no_inline)]
 pub use weights::{Weights, WeightsError};
 
 /// The sentence, as it is what a `main` that returns an error prints.

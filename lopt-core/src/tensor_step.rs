@@ -1,6 +1,6 @@
 //! How one tensor takes part in a step.
 
-use crate::plan::Plan;
+use crate::hierarchical_rnn::whole_step::plan::Plan;
 use crate::simd::Element;
 
 /// What a user asks of one tensor in one step.

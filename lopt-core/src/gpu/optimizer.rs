@@ -8,11 +8,11 @@ use super::tables::{CHUNK, JOB, Tables};
 use super::weights::{UpperAt, of_parameters, of_upper};
 use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
-use crate::cohorts::Cohorts;
-use crate::config::{HierarchicalRnnConfig, RelativeRate};
+use crate::hierarchical_rnn::psi::config::{HierarchicalRnnConfig, RelativeRate};
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
+use crate::hierarchical_rnn::whole_step::plan::Plan;
 use crate::layout::Layout;
-use crate::network::Network;
-use crate::plan::Plan;
 use crate::tensor_step::{Present, TensorStep};
 
 /// The [`HierarchicalRnn`] on a device: parameters, gradients and state never leave it.

@@ -1,8 +1,10 @@
 //! Sizes and switches as the kernels are compiled for them.
 
-use crate::config::{GlobalInput, HierarchicalRnnConfig, Normalization, RelativeRate};
-use crate::network::Network;
-use crate::tile_pass::{out_count, sum_count};
+use crate::hierarchical_rnn::psi::config::{
+    GlobalInput, HierarchicalRnnConfig, Normalization, RelativeRate,
+};
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::tile_pass::{out_count, sum_count};
 
 /// Threads of a group in the passes over parameters: one tile.
 pub(super) const LANES: usize = 64;

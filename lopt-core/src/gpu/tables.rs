@@ -2,7 +2,7 @@
 
 use super::DeviceError;
 use super::shape::LANES;
-use crate::plan::Plan;
+use crate::hierarchical_rnn::whole_step::plan::Plan;
 
 /// Groups of one launch over parameters, beyond one per tensor: enough to fill a large device, few
 /// enough that adding up what each leaves behind costs little.

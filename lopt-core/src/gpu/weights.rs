@@ -1,8 +1,8 @@
 //! The network's weights as two flat buffers.
 
 use super::shape::Shape;
-use crate::gru::GruWeights;
-use crate::network::Network;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::gru::GruWeights;
 
 /// Weights of the parameter pass, as [`Shape::candidate_at`] and its neighbours say.
 pub(super) fn of_parameters(net: &Network<f32>, shape: Shape) -> Vec<f32> {

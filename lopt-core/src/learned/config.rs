@@ -2,11 +2,11 @@
 
 use super::written::Written;
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
+use crate::files::weights::{Weights, WeightsError};
 use crate::guard::{GuardConfig, GuardError};
 use crate::hierarchical_rnn::AVERAGING_ETA;
 use crate::layout::Layout;
 use crate::schedule::{Schedule, ScheduleError};
-use crate::weights::{Weights, WeightsError};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a [`LearnedOptimizer`]; the defaults are those of the results in the README, with the

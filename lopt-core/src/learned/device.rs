@@ -4,11 +4,11 @@
 use super::engine::Engine;
 use super::groups::TensorSettings;
 use super::{BuildError, LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
+use crate::files::weights::Weights;
 use crate::gpu::{Client, DeviceError, DeviceOptimizer, Handle};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::tensor_step::TensorStep;
-use crate::weights::Weights;
 
 /// A [`LearnedOptimizer`] without guard, decay and clipping whose networks run on a device.
 ///

@@ -3,14 +3,14 @@
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{BuildError, LearnedOptimizerConfig, StateError};
-use crate::cohorts::Cohorts;
+use crate::files::weights::{OptimizerConfig, Weights};
+use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
 use crate::hierarchical_rnn::{AVERAGING_ETA, HierarchicalRnn};
 use crate::layout::Layout;
 use crate::optimizer::Optimizer;
 use crate::relative_rnn::RelativeRnn;
 use crate::simd::Level;
 use crate::tensor_step::TensorStep;
-use crate::weights::{OptimizerConfig, Weights};
 
 /// One of the two.
 #[derive(Clone, Debug)]

@@ -25,13 +25,13 @@ pub use groups::{GroupError, ParameterGroup};
 pub use state_error::StateError;
 pub use untrained::UntrainedTensor;
 
+use crate::files::weights::{Weights, WeightsError};
 use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError};
 use crate::schedule::Schedule;
 use crate::tensor_step::TensorStep;
-use crate::weights::{Weights, WeightsError};
 use engine::Engine;
 use groups::TensorSettings;
 use listener::Listener;

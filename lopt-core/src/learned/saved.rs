@@ -15,12 +15,12 @@
 use super::engine::Counters;
 use super::untrained::{self, UntrainedTensor};
 use super::{LearnedOptimizer, StateError};
+use crate::files::header::{read_header, split_length, with_length, write_header};
+use crate::files::positional::{self, next};
+use crate::files::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
+use crate::files::weights::OptimizerConfig;
 use crate::guard::{self, EarlierNumbers, GuardNumbers};
-use crate::header::{read_header, split_length, with_length, write_header};
 use crate::layout::TensorShape;
-use crate::positional::{self, next};
-use crate::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
-use crate::weights::OptimizerConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wincode::{SchemaRead, SchemaWrite};

@@ -1,7 +1,7 @@
 //! Why a state file cannot be used here.
 
-use crate::header::HeaderError;
-use crate::sealed::SealError;
+use crate::files::header::HeaderError;
+use crate::files::sealed::SealError;
 use std::path::PathBuf;
 
 /// Why a state cannot be saved or loaded; the optimizer is then as it was.

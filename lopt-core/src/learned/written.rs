@@ -1,9 +1,9 @@
 //! Settings as they are written in JSON, TOML or a burn `Config`.
 
 use super::{BuildError, Clipping, LearnedOptimizerConfig, ParameterGroup};
+use crate::files::weights::{EMBEDDED, OptimizerConfig, TrainingRecord, Weights, WeightsError};
 use crate::guard::GuardConfig;
 use crate::schedule::Schedule;
-use crate::weights::{EMBEDDED, OptimizerConfig, TrainingRecord, Weights, WeightsError};
 use serde::{Deserialize, Serialize};
 
 /// The fields of a [`LearnedOptimizerConfig`] before they are checked.

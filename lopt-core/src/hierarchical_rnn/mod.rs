@@ -1,24 +1,30 @@
 //! The hierarchical RNN as an optimizer: one big model, lanes are neighbouring parameters.
 
-mod advance;
-mod memory;
+// what is public in these has its path in `lib.rs`; the stages are public for their adjoints in lopt-meta only
+mod exact;
+pub(crate) mod memory;
+pub(crate) mod psi;
+#[doc(hidden)]
+pub(crate) mod stages;
+pub(crate) mod whole_step;
 
-use crate::cohorts::{Cohorts, OtherGlobals};
-use crate::compact::CompactTiles;
-use crate::config::HierarchicalRnnConfig;
-pub use crate::exact::ExactHierarchicalRnn;
+pub use exact::ExactHierarchicalRnn;
+
+use crate::files::weights::{Weights, WeightsError};
 use crate::layout::Layout;
-use crate::network::Network;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths, check_norms};
-use crate::plan::{Lanes, Plan};
-use crate::record::KeptView;
 use crate::rng::{stream, uniform};
 use crate::simd::{Element, Level, Portable, Simd, TILE};
-use crate::state::{State, Work};
 use crate::tensor_step::TensorStep;
-use crate::tile_pass::out_count;
-use crate::weights::{Weights, WeightsError};
+use memory::compact::CompactTiles;
+use memory::state::{State, Work};
+use psi::config::HierarchicalRnnConfig;
+use psi::network::Network;
 use std::fmt;
+use whole_step::cohorts::{Cohorts, OtherGlobals};
+use whole_step::plan::{Lanes, Plan};
+use whole_step::record::KeptView;
+use whole_step::tile_pass::out_count;
 
 /// How [`HierarchicalRnn::from_weights`] averages iterates: the best of 3, 8 and 20 on the
 /// validation suite of `lopt-problems`.

@@ -1,13 +1,13 @@
 //! State of the optimizer between steps, and what one step computes on the way.
 
-use crate::compact::CompactTiles;
-use crate::config::RelativeRate;
-use crate::network::Network;
-use crate::plan::{Lanes, Plan};
-use crate::record::{KeptShape, cut};
+use super::compact::CompactTiles;
+use crate::hierarchical_rnn::psi::config::RelativeRate;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::plan::{Lanes, Plan};
+use crate::hierarchical_rnn::whole_step::record::{KeptShape, cut};
+use crate::hierarchical_rnn::whole_step::tile_pass::{TileScratch, sum_count};
 use crate::simd::Buffer;
 use crate::simd::{Element, TILE};
-use crate::tile_pass::{TileScratch, sum_count};
 
 /// Everything that is carried from step to step, except the parameters.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! of Wichrowska et al. 2017, `released()` what the code published with it does (quirks included),
 //! `appendix_d()` the changes of its appendix D. `recommended()` is what our own weights use.
 
-use crate::scale::LARGEST_LOG_STEP;
+use crate::hierarchical_rnn::stages::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
 use wincode::SchemaRead;
 

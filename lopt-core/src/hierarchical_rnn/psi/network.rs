@@ -1,13 +1,13 @@
 //! Meta-parameters in the form the kernels want: element type, transposes, merged biases.
 
-use crate::accumulators::Scales;
-use crate::config::HierarchicalRnnConfig;
-use crate::features::Inputs;
-use crate::gru::GruWeights;
-use crate::meta_params::{AffineBlocks, MetaLayout};
-use crate::readout::ReadoutWeights;
+use super::config::HierarchicalRnnConfig;
+use super::meta_params::{AffineBlocks, MetaLayout};
+use crate::hierarchical_rnn::stages::accumulators::Scales;
+use crate::hierarchical_rnn::stages::features::Inputs;
+use crate::hierarchical_rnn::stages::gru::GruWeights;
+use crate::hierarchical_rnn::stages::readout::ReadoutWeights;
+use crate::hierarchical_rnn::stages::update::UpdateWeights;
 use crate::simd::Element;
-use crate::update::UpdateWeights;
 
 /// One affine map downward, without its bias.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //! state of the step before and are exactly one at the first step. With previous-scale
 //! normalisation the first mean square is that of the raw gradient, with decay `b^2`.
 
-use crate::config::HierarchicalRnnConfig;
+use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
 use crate::simd::tile::before;
 use crate::simd::{Row, Simd, TILE};
 

@@ -2,11 +2,11 @@
 //!
 //! Code that is generic over the precision calls [`Engine::forward`] instead of instantiating the kernel again.
 
-use crate::network::Network;
-use crate::plan::Plan;
+use super::plan::Plan;
+use super::step::{self, Memory, Moved};
+use crate::hierarchical_rnn::memory::state::Work;
+use crate::hierarchical_rnn::psi::network::Network;
 use crate::simd::{Double, Element, Kernel, Level, Simd};
-use crate::state::Work;
-use crate::step::{self, Memory, Moved};
 
 /// An element type that kernels exist for.
 pub trait Engine: Element {

@@ -1,9 +1,9 @@
 //! Configurations in files from before they had names (`header.rs`): fields one after the other in
 //! bincode's wire format. What is here describes files that exist and never changes.
 
-use crate::config::HierarchicalRnnConfig;
+use super::weights::OptimizerConfig;
+use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
 use crate::relative_rnn::RelativeRnnConfig;
-use crate::weights::OptimizerConfig;
 use wincode::SchemaReadOwned;
 
 /// Limit of one sequence, so that a damaged length takes no memory.

@@ -1,16 +1,16 @@
 //! The hierarchical RNN in `f64`, one lane: what the kernels are checked against.
 
-use crate::cohorts::{Cohorts, OtherGlobals};
-use crate::config::HierarchicalRnnConfig;
-use crate::engine::{Engine, Forward, Pace};
+use crate::hierarchical_rnn::memory::state::{State, Work};
+use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::cohorts::{Cohorts, OtherGlobals};
+use crate::hierarchical_rnn::whole_step::engine::{Engine, Forward, Pace};
+use crate::hierarchical_rnn::whole_step::plan::{Lanes, Plan};
+use crate::hierarchical_rnn::whole_step::step::{Memory, Moved};
 use crate::layout::Layout;
-use crate::network::Network;
-use crate::plan::{Lanes, Plan};
 use crate::simd::Buffer;
 use crate::simd::tile::store_row;
 use crate::simd::{Double, Level, Simd};
-use crate::state::{State, Work};
-use crate::step::{Memory, Moved};
 use crate::tensor_step::TensorStep;
 
 /// The same step in `f64` with one lane: exact, slow, for tests and analysis.

@@ -4,7 +4,7 @@
 //! row-major `[inputs, outputs]`, used as `x W`; rows of a GRU matrix are inputs first, then hidden
 //! units; columns of `gates` are reset gates first, then update gates, as in TensorFlow.
 
-use crate::config::{HierarchicalRnnConfig, StepOffset};
+use super::config::{HierarchicalRnnConfig, StepOffset};
 use crate::rng::{Rng, normal, uniform};
 use std::ops::Range;
 

@@ -4,7 +4,7 @@
 //! squares; the relative log rate; the extreme-rate indicator; the log-rate shortcut; the log rate
 //! relative to the size of the parameters. Nothing here knows the absolute scale of the loss.
 
-use crate::config::{HierarchicalRnnConfig, RelativeRate};
+use crate::hierarchical_rnn::psi::config::{HierarchicalRnnConfig, RelativeRate};
 use crate::simd::{Row, Simd, TILE};
 
 /// Added to mean squares before roots and logarithms.

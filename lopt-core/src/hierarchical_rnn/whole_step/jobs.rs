@@ -2,16 +2,16 @@
 //!
 //! A job's result is its own, so nothing depends on how jobs are spread.
 
-use crate::compact::CompactPart;
+use super::plan::{Job, Plan};
+use super::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
 use crate::flush::FlushToZero;
-use crate::network::Network;
-use crate::plan::{Job, Plan};
-use crate::scale;
+use crate::hierarchical_rnn::memory::compact::CompactPart;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::scale;
+use crate::hierarchical_rnn::stages::upper::{MOST_BIAS, tensor_bias};
 use crate::simd::tile::load_row;
 use crate::simd::{Element, Kernel, Row, Simd, TILE};
 use crate::tensor_step::{TensorStep, is_held};
-use crate::tile_pass::{self, Reference, TileScratch, kept_count, out_count, sum_count};
-use crate::upper::{MOST_BIAS, tensor_bias};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all jobs read.

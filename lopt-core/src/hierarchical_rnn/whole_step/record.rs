@@ -1,10 +1,10 @@
 //! What the way back needs of one forward step.
 
-use crate::network::Network;
-use crate::plan::Plan;
+use super::plan::Plan;
+use super::tile_pass::{kept_count, out_count};
+use crate::hierarchical_rnn::memory::state::{StateMut, StateShape};
+use crate::hierarchical_rnn::psi::network::Network;
 use crate::simd::{Element, TILE};
-use crate::state::{StateMut, StateShape};
-use crate::tile_pass::{kept_count, out_count};
 
 /// Sizes of the parts of [`Kept`].
 #[derive(Clone, Copy, Debug)]

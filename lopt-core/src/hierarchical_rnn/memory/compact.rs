@@ -7,10 +7,10 @@
 //! one moves by less than half a unit of eight bits, so rounding is by chance: up or down as a hash
 //! of step, parameter and field says, which no number of threads changes.
 
-use crate::narrow::{from_bfloat, from_fixed, hash, to_bfloat, to_fixed};
-use crate::network::Network;
-use crate::plan::Plan;
-use crate::readout;
+use super::narrow::{from_bfloat, from_fixed, hash, to_bfloat, to_fixed};
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::readout;
+use crate::hierarchical_rnn::whole_step::plan::Plan;
 use crate::simd::Buffer;
 use crate::simd::{Row, Simd, TILE, prefetch};
 

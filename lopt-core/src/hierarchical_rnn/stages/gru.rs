@@ -3,7 +3,7 @@
 //! `r, u = sigma([x, h] W_g + b_g + B)`, `c = tanh([x, r*h] W_c + b_c + B_c)`,
 //! `h' = u*h + (1-u)*c`: the reset gate acts before the matrix product.
 
-use crate::meta_params::GruBlocks;
+use crate::hierarchical_rnn::psi::meta_params::GruBlocks;
 use crate::simd::tile::{Start, affine, before};
 use crate::simd::{Element, Row, Simd, TILE};
 

@@ -1,12 +1,16 @@
 //! What a bare optimizer remembers, for a state file or a device.
 
+pub(super) mod compact;
+mod narrow;
+pub mod state;
+
 use super::HierarchicalRnn;
-use crate::cohorts::Cohorts;
-use crate::compact::CompactTiles;
 #[cfg(feature = "cubecl")]
-use crate::network::Network;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
 #[cfg(feature = "cubecl")]
-use crate::plan::Plan;
+use crate::hierarchical_rnn::whole_step::plan::Plan;
+use compact::CompactTiles;
 
 impl HierarchicalRnn {
     /// Everything that a later run needs beside configuration and weights: counters and floats. Before

@@ -10,7 +10,7 @@
 //! with a straight-through gradient: no initial rate can overwrite a model before the network acts. With
 //! `largest_decay` that bound falls with time ([`log_largest`](crate::HierarchicalRnnConfig::log_largest)).
 
-use crate::plan::{Job, Lanes, Plan};
+use crate::hierarchical_rnn::whole_step::plan::{Job, Lanes, Plan};
 use crate::simd::tile::load_row;
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};

@@ -1,11 +1,11 @@
 //! One tile through the stages of the Parameter RNN: accumulators, features, GRU, readout, rate.
 
-use crate::network::Network;
-use crate::readout::MOST_OUTPUTS;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::readout::MOST_OUTPUTS;
+use crate::hierarchical_rnn::stages::{accumulators, features, gru, readout, update};
 use crate::simd::Buffer;
 use crate::simd::tile::Start;
 use crate::simd::{Element, Row, Simd, TILE, prefetch};
-use crate::{accumulators, features, gru, readout, update};
 
 /// Rows of one tile that one step fills.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 //! `d = h w_d + sum_s v_s m_s` (no bias), likewise the attended direction; `Deta = h w_eta + b_eta`;
 //! decays by a sigmoid of `h w + b`.
 
-use crate::config::HierarchicalRnnConfig;
-use crate::meta_params::MetaLayout;
+use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
+use crate::hierarchical_rnn::psi::meta_params::MetaLayout;
 use crate::simd::tile::{Start, affine};
 use crate::simd::{Element, Row, Simd, TILE};
 

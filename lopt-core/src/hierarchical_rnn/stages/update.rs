@@ -3,8 +3,8 @@
 //! `l = clip(etabar + Deta)` with a straight-through gradient, `etabar' = gam etabar + (1-gam) l`,
 //! `theta' = theta - exp(l + c) d / |d|`, `phi' = theta - exp(l) d_phi / |d_phi|`.
 
-use crate::config::{HierarchicalRnnConfig, Normalization, StepOffset};
-use crate::meta_params::MetaLayout;
+use crate::hierarchical_rnn::psi::config::{HierarchicalRnnConfig, Normalization, StepOffset};
+use crate::hierarchical_rnn::psi::meta_params::MetaLayout;
 use crate::simd::{Element, Row, Simd, TILE};
 
 /// Scalars of the update in kernel precision.

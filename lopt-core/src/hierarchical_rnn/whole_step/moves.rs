@@ -1,13 +1,13 @@
-//! The move of the parameters, spread over threads as [`jobs`](crate::jobs) are.
+//! The move of the parameters, spread over threads as [`jobs`](super::jobs) are.
 
+use super::plan::{Job, Plan};
+use super::tile_pass::out_count;
 use crate::flush::FlushToZero;
-use crate::network::Network;
-use crate::plan::{Job, Plan};
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::update;
 use crate::simd::tile::{load_row, store_row};
 use crate::simd::{Kernel, Row, Simd};
 use crate::tensor_step::{TensorStep, is_held};
-use crate::tile_pass::out_count;
-use crate::update;
 use bytemuck::Zeroable;
 
 /// What the move of the parameters reads.
@@ -82,7 +82,7 @@ fn split_moves<S: Simd>(
     rayon::join(|| split_moves(s, context, left, l), || split_moves(s, context, right, r));
 }
 
-/// A function of its own, as in [`jobs`](crate::jobs).
+/// A function of its own, as in [`jobs`](super::jobs).
 struct MoveKernel<'a, 'b, S: Simd> {
     context: &'a MoveContext<'b, S>,
     jobs: &'a [Job],

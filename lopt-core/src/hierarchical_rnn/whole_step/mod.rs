@@ -1,11 +1,22 @@
-//! A step of the bare optimizer, one cohort of tensors after the other.
+//! A step of the bare optimizer, one cohort of tensors after the other: [`engine`] chooses the kernel, and
+//! [`step`] strings the stages together.
+
+pub(crate) mod cohorts;
+pub mod engine;
+mod jobs;
+mod moves;
+pub mod plan;
+pub mod record;
+pub mod step;
+#[doc(hidden)]
+pub mod tile_pass;
 
 use super::HierarchicalRnn;
-use crate::engine::{Engine, Forward, Pace};
 use crate::flush::FlushToZero;
 use crate::simd::{Portable, Simd};
-use crate::step::{Memory, Moved};
 use crate::tensor_step::TensorStep;
+use engine::{Engine, Forward, Pace};
+use step::{Memory, Moved};
 
 impl HierarchicalRnn {
     /// A step whose arguments have been checked; `tensors`: how each takes part, or empty.

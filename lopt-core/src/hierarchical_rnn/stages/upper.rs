@@ -1,10 +1,10 @@
 //! The Tensor and Global RNNs and the biases they send down.
 
-use crate::config::GlobalInput;
-use crate::gru;
-use crate::network::Network;
-use crate::plan::{Lanes, Plan};
-use crate::record::{LevelRows, level_rows};
+use super::gru;
+use crate::hierarchical_rnn::psi::config::GlobalInput;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::whole_step::plan::{Lanes, Plan};
+use crate::hierarchical_rnn::whole_step::record::{LevelRows, level_rows};
 use crate::simd::tile::{Start, affine, lanes_mut};
 use crate::simd::{Row, Simd};
 use crate::tensor_step::{Present, TensorStep, is_held};

@@ -5,12 +5,12 @@
 //! then psi as little-endian `f32`. Files of every earlier version are read; before version 7 the
 //! configuration had no names, before version 6 there was one optimizer only.
 
-use crate::config::{ConfigError, HierarchicalRnnConfig};
-use crate::header::{HeaderError, read_header, write_header};
-use crate::meta_params::MetaLayout;
-use crate::positional;
+use super::header::{HeaderError, read_header, write_header};
+use super::positional;
+use super::sealed::{ReadError, SealError, read_regular, seal, unseal};
+use crate::hierarchical_rnn::psi::config::{ConfigError, HierarchicalRnnConfig};
+use crate::hierarchical_rnn::psi::meta_params::MetaLayout;
 use crate::relative_rnn::RelativeRnnConfig;
-use crate::sealed::{ReadError, SealError, read_regular, seal, unseal};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wincode::{SchemaRead, SchemaWrite};
@@ -149,11 +149,11 @@ impl Weights {
     /// If there are none of that name.
     pub fn embedded(name: &str) -> Result<Self, WeightsError> {
         match name {
-            "recommended" => Self::from_bytes(include_bytes!("../weights/recommended.lopt")),
+            "recommended" => Self::from_bytes(include_bytes!("../../weights/recommended.lopt")),
             "hierarchical-rnn" => {
-                Self::from_bytes(include_bytes!("../weights/hierarchical-rnn.lopt"))
+                Self::from_bytes(include_bytes!("../../weights/hierarchical-rnn.lopt"))
             }
-            "paper" => Self::from_bytes(include_bytes!("../weights/paper.lopt")),
+            "paper" => Self::from_bytes(include_bytes!("../../weights/paper.lopt")),
             _ => Err(WeightsError::UnknownName(name.to_owned())),
         }
     }
@@ -179,7 +179,7 @@ impl Weights {
     ///
     /// If the file system refuses.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
-        crate::sealed::write_atomically(path, &self.to_bytes()?)
+        super::sealed::write_atomically(path, &self.to_bytes()?)
             .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
     }
 

@@ -4,22 +4,22 @@
 //! per-tensor sums give lengths and Tensor RNN inputs, the update moves the parameters, and the
 //! Tensor and Global RNN take their step.
 
-use crate::config::RelativeRate;
-use crate::engine::Pace;
-use crate::fade::Fade;
-use crate::jobs::{self, JobContext, JobParts, Tiles};
-use crate::moves::{self, MoveContext};
-use crate::network::Network;
-use crate::plan::{Lanes, Plan};
-use crate::record::{Kept, StepRecord, level_rows};
-use crate::scale;
+use super::engine::Pace;
+use super::jobs::{self, JobContext, JobParts, Tiles};
+use super::moves::{self, MoveContext};
+use super::plan::{Lanes, Plan};
+use super::record::{Kept, StepRecord, level_rows};
+use super::tile_pass::sum_count;
+use crate::hierarchical_rnn::memory::state::{State, StateMut, Work};
+use crate::hierarchical_rnn::psi::config::RelativeRate;
+use crate::hierarchical_rnn::psi::network::Network;
+use crate::hierarchical_rnn::stages::fade::Fade;
+use crate::hierarchical_rnn::stages::scale;
+use crate::hierarchical_rnn::stages::update;
+use crate::hierarchical_rnn::stages::upper::{self, UpperRows};
 use crate::simd::tile::lanes_mut;
 use crate::simd::{Element, Row, Simd};
-use crate::state::{State, StateMut, Work};
 use crate::tensor_step::{Present, TensorStep, is_held};
-use crate::tile_pass::sum_count;
-use crate::update;
-use crate::upper::{self, UpperRows};
 
 /// Where a step finds its state.
 #[derive(Debug)]
