@@ -232,11 +232,7 @@ impl EvolutionTrainer {
             validation: if evaluated { *best_score } else { 0.0 },
             commit: commit.to_owned(),
         };
-        Weights::new(
-            self.recipe.networks,
-            psi.into_iter().map(|x| x as f32).collect(),
-            record,
-        )
+        Weights::new(self.recipe.networks, psi.into_iter().map(|x| x as f32).collect(), record)
     }
 }
 
