@@ -53,8 +53,8 @@ use std::path::PathBuf;
 /// * Gradient accumulation takes all its gradients at one attended point and steps with their mean, where
 ///   burn has the sum; [clipping](LearnedOptimizerConfig::with_clipping_norm) sees the mean, and the guard the mean of the losses.
 /// * Beside the checkpoint of an epoch there is `learned-EPOCH.lopt`, the state file of
-///   [`LearnedOptimizer::save`](crate::LearnedOptimizer::save), so that a run that is resumed with `checkpoint(EPOCH)` goes on bit for
-///   bit. State files of checkpoints that burn has removed are removed at the latest two epochs later, if
+///   [`LearnedOptimizer::save`](crate::LearnedOptimizer::save), so that the optimizer of a run that is resumed with `checkpoint(EPOCH)` goes on bit for
+///   bit; a shuffled loader of burn begins anew. State files of checkpoints that burn has removed are removed at the latest two epochs later, if
 ///   they are the default ones (`with_default_checkpointers`).
 /// * Training is on the device of the model. Make the model on a device with `gradient_checkpointing()` for that;
 ///   burn tells a strategy nothing of `SupervisedTraining::gradient_checkpointing`.
