@@ -15,7 +15,7 @@ pub use score::{Practice, tuned_adamw};
 
 use lopt_core::learned::BuildError;
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
-use lopt_core::weights::{OptimizerConfig, TrainingRecord, WeightsError};
+use lopt_core::weights::{TrainingRecord, WeightsError};
 use lopt_core::{LearnedOptimizerConfig, RelativeRnnConfig, Weights};
 use lopt_problems::{plain_practice, practice};
 use rayon::prelude::*;
@@ -51,10 +51,7 @@ impl EvolutionTrainer {
     ///
     /// If they are not of the recipe's optimizer.
     pub fn from_weights(recipe: EvolutionRecipe, weights: &Weights) -> Result<Self, RecipeError> {
-        let OptimizerConfig::RelativeRnn(config) = *weights.config() else {
-            return Err(RecipeError::OtherOptimizer);
-        };
-        if config != recipe.networks {
+        if *weights.config() != recipe.networks.into() {
             return Err(RecipeError::OtherOptimizer);
         }
         Ok(Self::at(recipe, weights.psi_f64()))
