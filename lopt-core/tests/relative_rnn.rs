@@ -244,7 +244,8 @@ impl Reference {
             };
             let within = |x: f64, most: f64| most * (x / most).tanh();
             let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-            let noise = (1.0 - 4.0 * t.seen[0][1].abs()).max(0.0);
+            let noise = |cosine: f64| (1.0 - 4.0 * cosine.abs()).max(0.0);
+            let noise = noise(t.seen[0][1]) * noise(now[0]);
             t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-2.0, 2.0);
             t.rates = [
                 (within(out(0), 2.0) + t.drift).exp(),

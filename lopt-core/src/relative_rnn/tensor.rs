@@ -17,6 +17,8 @@ pub(super) struct Tensor {
     /// Cosine of gradient and mean gradient, of gradient and the way from average to iterate, log size
     /// of the direction, log share of gradients that are not 0: averages over 10 and over 100 steps.
     seen: [[f64; 2]; 4],
+    /// The first of these cosines in the last step.
+    cosine: f64,
     /// What changes of the step length have added up to.
     drift: f64,
     /// Step in units of its normal length.
@@ -69,6 +71,7 @@ impl Tensor {
             sizes: [0.0; 2],
             weights: [0.0; 2],
             seen: [[0.0; 2]; 4],
+            cosine: 0.0,
             drift: 0.0,
             length: 1.0,
             decays: DECAYS,
@@ -139,6 +142,7 @@ impl Tensor {
             0.5 * (sums.direction / count + 1e-12).ln() + 1.0,
             (sums.present / count).max(1e-12).ln(),
         ];
+        self.cosine = now[0];
         for (averages, now) in self.seen.iter_mut().zip(now) {
             for (average, horizon) in averages.iter_mut().zip([10.0, 100.0]) {
                 *average += (now - *average) / steps.min(horizon);
@@ -173,8 +177,9 @@ impl Tensor {
         self.power = POWER * within(power, 2.5).exp();
         self.mix = sigmoid(within(mix, 4.0));
         // what is no matrix, such as a bias, has its size for a reason; and gradients in which there is
-        // no noise need none: those agree, or turn round
-        let noise = (1.0 - self.seen[0][1].abs() / NO_NOISE).max(0.0);
+        // no noise need none: those agree, or turn round, or do the one and the other
+        let noise = |cosine: f64| (1.0 - cosine.abs() / NO_NOISE).max(0.0);
+        let noise = noise(self.seen[0][1]) * noise(self.cosine);
         self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 4.0);
     }
 
