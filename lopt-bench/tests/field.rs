@@ -128,4 +128,24 @@ fn evaluate_writes_one_object() {
         );
         assert_eq!(figures["jobs"][0]["losses"], again["jobs"][0]["losses"]);
     }
+
+    // a run of another machine keeps its losses, but not its seconds
+    let cache = fs::read_dir(folder.path().join("cache/field")).unwrap();
+    for file in cache.map(|entry| entry.unwrap().path()) {
+        let elsewhere = |line: &str| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            if row.get("cpu").is_some() {
+                row["cpu"] = "another".into();
+                row["seconds"] = 1e6.into();
+            }
+            row.to_string() + "\n"
+        };
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("\"cpu\""), "{text}");
+        fs::write(&file, text.lines().map(elsewhere).collect::<String>()).unwrap();
+    }
+    let figures = evaluate("field-test", "first.json");
+    let seconds = figures["jobs"][0]["seconds_per_step"].as_object().unwrap();
+    assert!(seconds.len() > 5, "{seconds:?}");
+    assert!(seconds.values().all(|seconds| seconds.as_f64().unwrap() < 1.0), "{seconds:?}");
 }

@@ -3,6 +3,7 @@
 //! Every contender runs on every seed; of AdamW's cosines all rates run on the first seed and the best
 //! three of them on the others. One file per job and length: a line that says what it is of,
 //! then a line per run, appended as runs end, so that an interrupted call goes on where it stopped.
+//! Processor time is measured anew where a run is of another machine.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use lopt_problems::FieldTask;
 use serde::{Deserialize, Serialize};
 
-use super::run::run;
+use super::run::{run, seconds_per_step};
 use super::score::{JobFacts, JobRuns};
 use super::{ADAMW, COSINE, RIVALS};
 use crate::contender::{Contender, Contenders};
@@ -22,6 +23,7 @@ use crate::output::{OutputFolder, append, say, write_file};
 use crate::parallel::parallel;
 use crate::record::{RecordError, RunRow, TimedRun, line, parse_line, whole_lines};
 use crate::setting::Setting;
+use crate::speed::machine::Machine;
 use crate::tuning::order;
 
 /// First line of a file.
@@ -31,6 +33,16 @@ struct Of {
     job: String,
     version: u32,
     steps: usize,
+}
+
+/// Another line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    /// Where it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cpu: Option<String>,
+    #[serde(flatten)]
+    timed: TimedRun,
 }
 
 /// Rates of AdamW's cosine that go on from the first seed to the others.
@@ -51,7 +63,9 @@ pub fn contenders() -> Result<Vec<Contender>, CliError> {
 struct Store {
     path: PathBuf,
     file: Mutex<File>,
-    runs: Vec<TimedRun>,
+    runs: Vec<Kept>,
+    /// The CPU of this machine.
+    cpu: String,
 }
 
 impl Store {
@@ -68,11 +82,11 @@ impl Store {
         let first: Option<Of> = lines.next().map(parse_line).transpose().map_err(damaged)?;
         let same = first.as_ref() == Some(&of);
         let known: Result<_, _> = lines.filter(|_| same).map(parse_line).collect();
-        let runs: Vec<TimedRun> = known.map_err(damaged)?;
+        let runs: Vec<Kept> = known.map_err(damaged)?;
         let rows: String = runs.iter().map(line).collect::<Result<_, _>>()?;
         write_file(&path, (line(&of)? + &rows).as_bytes())?;
         let file = append(&path)?;
-        Ok(Self { path, file: Mutex::new(file), runs })
+        Ok(Self { path, file: Mutex::new(file), runs, cpu: Machine::describe().cpu })
     }
 
     /// Runs what is missing of these, several at a time.
@@ -86,19 +100,49 @@ impl Store {
         let row = |&(contender, setting, seed): &(&Contender, &Setting, usize)| {
             RunRow::new(task.name, &contender.name, setting.describe(), seed)
         };
-        let known = |row: RunRow| self.runs.iter().any(|run| run.run.key() == row.key());
+        let known = |row: RunRow| self.runs.iter().any(|kept| kept.timed.run.key() == row.key());
         let missing: Vec<_> = jobs.iter().filter(|job| !known(row(job))).collect();
         let layout = task.job.layout();
         let ended = parallel(threads, missing.len(), |index| {
             let (_, setting, _) = missing[index];
             let mut optimizer = setting.build(&layout, steps)?;
             let timed = run(task, steps, row(missing[index]), &mut *optimizer, false);
+            let kept = Kept { cpu: Some(self.cpu.clone()), timed };
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = file.write_all(line(&timed)?.as_bytes());
+            let written = file.write_all(line(&kept)?.as_bytes());
             written.map_err(|source| CliError::NotWritable { path: self.path.clone(), source })?;
-            Ok(timed)
+            Ok(kept)
         })?;
         self.runs.extend(ended);
+        Ok(())
+    }
+
+    /// Gives runs of another machine the processor time that they would take here.
+    fn time_here(
+        &mut self,
+        task: &FieldTask,
+        steps: usize,
+        contenders: &[Contender],
+        threads: usize,
+    ) -> Result<(), CliError> {
+        let Self { runs, cpu, .. } = self;
+        let elsewhere = |kept: &Kept, of: &Contender| {
+            kept.timed.run.contender == of.name && kept.cpu.as_ref() != Some(cpu)
+        };
+        let to_time = contenders.iter().filter(|of| runs.iter().any(|kept| elsewhere(kept, of)));
+        let to_time: Vec<&Contender> = to_time.collect();
+        let layout = task.job.layout();
+        let times = parallel(threads, to_time.len(), |index| {
+            // settings differ in numbers, not in what is computed
+            let mut optimizer = to_time[index].settings[0].build(&layout, steps)?;
+            Ok(seconds_per_step(task, steps, &mut *optimizer))
+        })?;
+        for (contender, per_step) in to_time.into_iter().zip(times) {
+            let [all, own] = per_step.map(|seconds| seconds * steps as f64);
+            for kept in runs.iter_mut().filter(|kept| elsewhere(kept, contender)) {
+                (kept.timed.seconds, kept.timed.optimizer_seconds) = (all, own);
+            }
+        }
         Ok(())
     }
 }
@@ -128,22 +172,24 @@ pub fn baselines(
     }
     store.complete(task, facts.steps, &jobs, threads)?;
     for contender in contenders.iter().filter(|contender| contender.tuned()) {
-        for setting in finalists(facts, &store.runs, contender) {
+        let runs: Vec<TimedRun> = store.runs.iter().map(|kept| kept.timed.clone()).collect();
+        for setting in finalists(facts, &runs, contender) {
             jobs.extend((1..seeds).map(|seed| (contender, setting, seed)));
         }
     }
     store.complete(task, facts.steps, &jobs, threads)?;
     if store.runs.len() > before {
-        let seconds: f64 = store.runs[before..].iter().map(|run| run.seconds).sum();
+        let seconds: f64 = store.runs[before..].iter().map(|kept| kept.timed.seconds).sum();
         say(format_args!("baselines of {}: {seconds:.0} processor seconds", task.name));
     }
+    store.time_here(task, facts.steps, &contenders, threads)?;
     let place = |run: &TimedRun| {
         jobs.iter().position(|&(contender, setting, seed)| {
             run.run.key() == (&contender.name, &setting.describe(), seed)
         })
     };
     let mut placed: Vec<(usize, TimedRun)> =
-        store.runs.into_iter().filter_map(|run| Some((place(&run)?, run))).collect();
+        store.runs.into_iter().filter_map(|kept| Some((place(&kept.timed)?, kept.timed))).collect();
     placed.sort_by_key(|&(place, _)| place);
     // two processes may have made the same run
     placed.dedup_by_key(|&mut (place, _)| place);
