@@ -64,7 +64,7 @@ fn unused_parameters_stay_and_the_others_learn() {
     let mut module = (Model::new(&device), linear(3, 2, 9, &device));
     let before = flat(&module.1, None);
     let mut optimizer =
-        LearnedOptimizerConfig::new().with_weight_decay(0.01).init(&module).unwrap();
+        LearnedOptimizerConfig::new().with_weight_decay(0.001).init(&module).unwrap();
     let mut losses = Vec::new();
     for _ in 0..30 {
         let loss;

@@ -175,7 +175,7 @@ fn a_saved_run_goes_on_with_the_steps_of_every_tensor() {
 
 #[test]
 fn weight_decay_and_step_sizes_go_by_the_tensors_own_steps() {
-    let config = hierarchical().with_averaging(None).with_weight_decay(0.1);
+    let config = hierarchical().with_averaging(None).with_weight_decay(4e-3);
     let mut optimizer = config.init(&layout()).unwrap();
     let mut params = vec![1.0; 16];
     steps(&mut optimizer, &mut params, A, 500);
@@ -184,7 +184,7 @@ fn weight_decay_and_step_sizes_go_by_the_tensors_own_steps() {
     optimizer.step(&mut params, &[0.0; 16]).unwrap();
     let pace = |n| optimizer.hierarchical_rnn().unwrap().config().log_pace(n).exp() as f32;
     for (of_tensor, count) in params.chunks(8).zip([500, 0]) {
-        let expected = 1.0 - 0.1 * pace(count);
+        let expected = 1.0 - 4e-3 * pace(count);
         assert!(of_tensor.iter().all(|x| (x - expected).abs() < 1e-6), "{of_tensor:?} {expected}");
     }
     let plain = hierarchical().with_averaging(None);

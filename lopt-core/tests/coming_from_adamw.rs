@@ -49,12 +49,11 @@ fn a_decay_is_a_fraction_of_a_step() {
         pulled_to_one(&mut config.init(&layout).unwrap(), layout.len())
     };
     let adamw = pulled_to_one(&mut AdamW::new(&layout, 1e-3, 0.01), layout.len());
-    let (none, translated, copied) = (learned(0.0), learned(1e-5), learned(0.01));
+    let (none, translated) = (learned(0.0), learned(1e-5));
     assert!((none - 1.0).abs() < 0.1 && (adamw - 1.0).abs() < 0.1, "{none} {adamw}");
     assert!((translated - none).abs() < 0.02, "{translated} {none}");
-    assert!(copied < 0.8, "{copied}");
-    let refused = LearnedOptimizerConfig::new().with_weight_decay(1.0).init(&layout);
-    assert!(matches!(refused, Err(BuildError::WeightDecay { .. })));
+    let copied = LearnedOptimizerConfig::new().with_weight_decay(0.01).init(&layout);
+    assert!(matches!(copied, Err(BuildError::WeightDecay { .. })));
 }
 
 #[test]

@@ -91,11 +91,12 @@ fn the_largest_counts_of_a_guard_overflow_nothing() {
 
 #[test]
 fn decays_and_multipliers_of_groups_are_refused() {
-    for decay in [5.0, 1.0, -0.1, f32::NAN] {
+    for decay in [5.0, 0.01, 0.005, -0.1, f32::NAN] {
         let sentence =
             refused(config().with_group(ParameterGroup::new("x").with_weight_decay(decay)));
         let expected = format!(
-            "the weight decay of group `x` is {decay}, expected at least 0 and less than 1"
+            "the weight decay of group `x` is {decay}, expected at least 0 and less than 0.005: \
+             it is AdamW's decay times its learning rate, such as 0.01 times 1e-3"
         );
         assert_eq!(sentence, expected);
     }
@@ -139,7 +140,7 @@ fn settings_are_the_same_after_json() {
         .with_averaging(None)
         .with_compact_state()
         .with_group(ParameterGroup::new("a.*").with_step_multiplier(0.3))
-        .with_group(ParameterGroup::new("*").with_weight_decay(0.1).frozen())
+        .with_group(ParameterGroup::new("*").with_weight_decay(1e-4).frozen())
         .with_weight_decay(1e-5)
         .with_clipping_value(0.7)
         .with_clipping_norm(1.1)

@@ -1,5 +1,6 @@
 //! What a user may choose, with defaults that need no choice.
 
+use super::groups::MOST_DECAY;
 use super::written::Written;
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
 use crate::files::weights::{Weights, WeightsError};
@@ -50,7 +51,7 @@ use serde::{Deserialize, Serialize};
 /// # let same = LearnedOptimizerConfig::new().with_weight_decay(1e-5).with_clipping_norm(1.0);
 /// # assert_eq!(config, same.with_group(group).with_schedule(schedule));
 /// let error = serde_json::from_str::<LearnedOptimizerConfig>(r#"{ "weight_decay": 7 }"#).unwrap_err();
-/// assert!(error.to_string().starts_with("the weight decay is 7, expected at least 0 and less than 1"));
+/// assert!(error.to_string().starts_with("the weight decay is 7, expected at least 0 and less than 0.005"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,6 +133,7 @@ impl LearnedOptimizerConfig {
     /// decay (Loshchilov & Hutter 2019). There is no learning rate to multiply it by, so AdamW with
     /// rate 1e-3 and decay 0.01 has 1e-5 here. Like that rate it follows what the step is multiplied
     /// by: [pace](crate::HierarchicalRnnConfig::log_pace), schedule, multipliers, the guard's cut.
+    /// 0.005 and more are refused: they are AdamW's decay, not yet multiplied by a rate.
     #[must_use]
     pub fn with_weight_decay(mut self, decay: f32) -> Self {
         self.weight_decay = decay;
@@ -190,7 +192,7 @@ impl LearnedOptimizerConfig {
                 return Err(BuildError::Value { what, value });
             }
         }
-        if !(0.0..1.0).contains(&self.weight_decay) {
+        if !(0.0..MOST_DECAY).contains(&self.weight_decay) {
             return Err(BuildError::WeightDecay { value: self.weight_decay });
         }
         self.schedule.validate()?;
@@ -220,9 +222,10 @@ pub enum BuildError {
         /// Which setting.
         what: &'static str,
     },
-    /// A weight decay outside [0, 1).
+    /// A weight decay outside [0, 0.005): larger ones are those of AdamW, which are multiplied by its rate.
     #[error(
-        "the weight decay is {value}, expected at least 0 and less than 1 (a fraction per step)"
+        "the weight decay is {value}, expected at least 0 and less than {MOST_DECAY}: \
+         it is AdamW's decay times its learning rate, such as 0.01 times 1e-3"
     )]
     WeightDecay {
         /// Its value.

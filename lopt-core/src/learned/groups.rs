@@ -65,12 +65,15 @@ impl ParameterGroup {
         if !(value >= 0.0 && value.is_finite()) {
             return Err(GroupError::Multiplier { pattern, value });
         }
-        match weight_decay.filter(|decay| !(0.0..1.0).contains(decay)) {
+        match weight_decay.filter(|decay| !(0.0..MOST_DECAY).contains(decay)) {
             Some(value) => Err(GroupError::WeightDecay { pattern, value }),
             None => Ok(()),
         }
     }
 }
+
+/// Least weight decay that is refused: AdamW's own, for which its learning rate was forgotten.
+pub(super) const MOST_DECAY: f32 = 0.005;
 
 /// Settings of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,9 +132,10 @@ pub enum GroupError {
         /// Its value.
         value: f32,
     },
-    /// A weight decay outside [0, 1).
+    /// A weight decay outside [0, 0.005).
     #[error(
-        "the weight decay of group `{pattern}` is {value}, expected at least 0 and less than 1"
+        "the weight decay of group `{pattern}` is {value}, expected at least 0 and less than {MOST_DECAY}: \
+         it is AdamW's decay times its learning rate, such as 0.01 times 1e-3"
     )]
     WeightDecay {
         /// The pattern.
