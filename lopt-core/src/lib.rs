@@ -120,6 +120,8 @@ pub mod tensor_step;
 
 #[doc(no_inline)]
 pub use config::HierarchicalRnnConfig;
+#[doc(hidden)]
+pub use files::positional;
 pub use files::{header, sealed, weights};
 pub use guard::{Decision, GuardConfig, GuardEvent, Reason as GuardReason, Stage as GuardStage};
 pub use hierarchical_rnn::HierarchicalRnn;

@@ -6,10 +6,10 @@
 use crate::config::{Recipe, RecipeError};
 use crate::meta_optimizer::MetaState;
 use lopt_core::Weights;
+use lopt_core::positional::Positional;
 use lopt_core::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
 use lopt_core::weights::{TrainingRecord, WeightsError};
 use std::path::{Path, PathBuf};
-use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTCKPT";
 const VERSION: u32 = 7;
@@ -17,11 +17,9 @@ const VERSION: u32 = 7;
 /// two bits, so that no single damaged bit makes one of another.
 const OLDER_VERSIONS: [u32; 3] = [1, 2, 4];
 const MOST_BYTES: u64 = 1 << 30;
-/// Limit of one encoded sequence: a slot of a large problem exceeds wincode's default of 4 MiB.
-const LONGEST: usize = 1 << 28;
 
 /// A training run at rest.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// The recipe, as TOML.
     pub recipe: String,
@@ -34,7 +32,7 @@ pub struct Checkpoint {
 }
 
 /// How far a run is.
-#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Meta-updates done, skipped ones included.
     pub updates: u64,
@@ -51,7 +49,7 @@ pub struct Counters {
 }
 
 /// The numeric state of one slot.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SlotState {
     /// Which run of the slot.
     pub draw: u64,
@@ -75,11 +73,27 @@ pub struct SlotState {
     pub fresh: Vec<bool>,
 }
 
-pub(crate) type Config = wincode::config::Configuration<true, LONGEST>;
-
-pub(crate) fn wire() -> Config {
-    wincode::config::Configuration::default().with_preallocation_size_limit::<LONGEST>()
-}
+lopt_core::positional!(Checkpoint { recipe, meta, counters, slots });
+lopt_core::positional!(Counters {
+    updates,
+    instance_steps,
+    meta_loss,
+    best_score,
+    best_psi,
+    best_update,
+});
+lopt_core::positional!(SlotState {
+    draw,
+    steps,
+    life,
+    began,
+    batches,
+    progress,
+    floats,
+    state,
+    first_loss,
+    fresh,
+});
 
 impl Checkpoint {
     /// Without the slots: small enough for a repository. A run that goes on from it keeps psi, the
@@ -120,8 +134,6 @@ impl Checkpoint {
     /// If the file system refuses; an existing checkpoint is never lost.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         let io = |source| CheckpointError::Write { path: path.to_owned(), source };
-        let payload = wincode::config::serialize(self, wire())
-            .map_err(|e| CheckpointError::Encode(e.to_string()))?;
         if path.exists() {
             let mut previous = path.as_os_str().to_owned();
             previous.push(".previous");
@@ -129,7 +141,7 @@ impl Checkpoint {
             let old = old.map_err(|error| io(std::io::Error::other(error)))?;
             write_atomically(Path::new(&previous), &old).map_err(io)?;
         }
-        write_atomically(path, &seal(&payload, MAGIC, VERSION)).map_err(io)
+        write_atomically(path, &seal(&self.to_positions(), MAGIC, VERSION)).map_err(io)
     }
 
     /// Reads and checks a checkpoint. One of an earlier version is a [`light`](Self::light) one.
@@ -154,16 +166,19 @@ impl Checkpoint {
     /// If they are damaged, no checkpoint, or one of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let (version, payload) = unseal(bytes, MAGIC, 1..=VERSION)?;
-        let checkpoint = if version == VERSION {
-            wincode::config::deserialize_exact(payload, wire())
-        } else if OLDER_VERSIONS.contains(&version) {
-            wincode::config::deserialize(payload, wire()).map(|(recipe, meta, counters)| {
-                Self { recipe, meta, counters, slots: Vec::new() }.light()
-            })
-        } else {
-            return Err(CheckpointError::Payload);
+        let checkpoint = match version {
+            VERSION => Self::from_positions(payload),
+            _ if OLDER_VERSIONS.contains(&version) => Self::without_slots(payload),
+            _ => None,
         };
-        checkpoint.map_err(|_| CheckpointError::Payload)
+        checkpoint.ok_or(CheckpointError::Payload)
+    }
+
+    fn without_slots(mut payload: &[u8]) -> Option<Self> {
+        let from = &mut payload;
+        let (recipe, meta) = (Positional::take(from)?, Positional::take(from)?);
+        let counters = Positional::take(from)?;
+        Some(Self { recipe, meta, counters, slots: Vec::new() }.light())
     }
 }
 
@@ -215,7 +230,4 @@ pub enum CheckpointError {
     /// Its meta-parameters make no weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The payload does not encode.
-    #[error("the checkpoint does not encode: {0}")]
-    Encode(String),
 }

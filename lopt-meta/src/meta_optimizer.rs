@@ -1,10 +1,9 @@
 //! Adam and RMSProp in double precision for psi, with warm-up, cosine decay and an average of psi.
 
 use crate::config::MetaOptimizerConfig;
-use wincode::{SchemaRead, SchemaWrite};
 
 /// psi and what the meta-optimizer remembers.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MetaState {
     /// The meta-parameters.
     pub psi: Vec<f64>,
@@ -15,6 +14,8 @@ pub struct MetaState {
     /// Updates applied (skipped ones are not counted).
     pub applied: u64,
 }
+
+lopt_core::positional!(MetaState { psi, average, first, second, applied });
 
 impl MetaState {
     /// Starts at `psi`. RMSProp's mean square starts at one (spec 5.5), Adam's moments at zero.

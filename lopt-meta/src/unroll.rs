@@ -21,10 +21,9 @@ use lopt_core::simd::Buffer;
 use lopt_core::simd::Element;
 use lopt_core::state::{StateShape, Work};
 use lopt_core::step::{Memory, Moved};
-use wincode::{SchemaRead, SchemaWrite};
 
 /// What one unroll gave.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UnrollOutcome {
     /// Meta-gradient, summed over the lanes whose own was finite, each limited in norm.
     pub gradient: Vec<f64>,
@@ -37,6 +36,8 @@ pub struct UnrollOutcome {
     /// Lanes whose run diverged: they are to be started again.
     pub diverged: Vec<bool>,
 }
+
+lopt_core::positional!(UnrollOutcome { gradient, used, losses, steps, diverged });
 
 /// Memory of unrolls, used again and again by one thread.
 #[derive(Debug)]

@@ -136,7 +136,7 @@ fn it_learns_and_repeats_on_any_number_of_threads() {
     assert_eq!((weights.record.validation, weights.psi().len()), (best, META_PARAMETERS));
     let (again, seen_again) = run(3);
     assert_eq!(seen, seen_again);
-    let bytes = |weights: &L2lWeights| weights.to_bytes().unwrap();
+    let bytes = |weights: &L2lWeights| weights.to_bytes();
     assert_eq!(bytes(&weights), bytes(&again));
 }
 

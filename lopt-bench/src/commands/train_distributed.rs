@@ -152,16 +152,11 @@ fn work(
     transport: &mut MpiTransport,
     fault: Option<Fault>,
 ) -> Result<(), DistributedError> {
-    let mut encode = |number, message: Message| {
-        let encoded = |message: &Message| {
-            message.encode().map_err(|source| DistributedError::Protocol { rank: leader, source })
-        };
-        match &fault {
-            Some(fault) if number >= fault.after => {
-                encoded(&fault.befall(message)).map(|bytes| fault.damage(bytes, number))
-            }
-            _ => encoded(&message),
+    let mut encode = |number, message: Message| match &fault {
+        Some(fault) if number >= fault.after => {
+            fault.damage(fault.befall(message).encode(), number)
         }
+        _ => message.encode(),
     };
     let mut conduct = Conduct {
         level: Level::detect(),
@@ -232,10 +227,7 @@ impl Service<'_> {
             let cpu = Stopwatch::start(Clock::Thread);
             let answer = self.server.handle(rank, &bytes, now);
             for reply in answer.replies {
-                let bytes = reply.encode().map_err(|source| {
-                    CliError::failed(DistributedError::Protocol { rank: 0, source })
-                })?;
-                self.transport.send(rank, bytes).map_err(CliError::failed)?;
+                self.transport.send(rank, reply.encode()).map_err(CliError::failed)?;
             }
             if answer.report.is_some() {
                 let now = now.as_secs_f64();

@@ -61,7 +61,7 @@ fn trained(
             ..L2lConfig::default()
         };
         let weights = train_l2l(problem, &config, |done| curve.push(done.run, done.loss))?;
-        let bytes = weights.to_bytes()?;
+        let bytes = weights.to_bytes();
         (LearnedWeights::L2l(Arc::new(weights)), bytes, budget * config.run_steps as u64)
     } else {
         let mut trainer = Trainer::new(recipe(plan, budget)?, Level::detect())?;

@@ -1,19 +1,152 @@
-//! Configurations in files from before they had names (`header.rs`): fields one after the other in
-//! bincode's wire format. What is here describes files that exist and never changes.
+//! Values in bincode's wire format with fixed integers: fields one after the other, little-endian, a sequence
+//! after its length, what may be missing after one byte, a variant after its number.
+//!
+//! States and checkpoints have their numbers so, and configurations in files from before they had names
+//! (`header.rs`). What is here of those describes files that exist and never changes.
 
 use super::weights::OptimizerConfig;
-use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
+use crate::hierarchical_rnn::psi::config::{
+    GlobalInput, HierarchicalRnnConfig, Normalization, RelativeRate, StepOffset,
+};
 use crate::relative_rnn::RelativeRnnConfig;
-use wincode::SchemaReadOwned;
 
-/// Limit of one sequence, so that a damaged length takes no memory.
-const LONGEST: usize = 64 << 20;
+/// A value that stands in bytes by its position alone.
+pub trait Positional: Sized {
+    /// Appends it.
+    fn put(&self, to: &mut Vec<u8>);
 
-pub(crate) type Wire = wincode::config::Configuration<true, LONGEST>;
+    /// The next value; `from` is then what comes after it. `None` if it is not one.
+    fn take(from: &mut &[u8]) -> Option<Self>;
 
-/// The next value; `from` is then what comes after it.
-pub(crate) fn next<T: SchemaReadOwned<Wire, Dst = T>>(from: &mut &[u8]) -> Option<T> {
-    wincode::config::deserialize_from(from, Wire::new()).ok()
+    /// Its bytes.
+    fn to_positions(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.put(&mut bytes);
+        bytes
+    }
+
+    /// The value that is all of these bytes.
+    fn from_positions(mut bytes: &[u8]) -> Option<Self> {
+        Self::take(&mut bytes).filter(|_| bytes.is_empty())
+    }
+}
+
+/// Writes and reads a struct field by field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! positional {
+    ($name:ty { $($field:ident),+ $(,)? }) => {
+        impl $crate::positional::Positional for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                $($crate::positional::Positional::put(&self.$field, to);)+
+            }
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                Some(Self { $($field: $crate::positional::Positional::take(from)?),+ })
+            }
+        }
+    };
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => {$(
+        impl Positional for $number {
+            fn put(&self, to: &mut Vec<u8>) {
+                to.extend(self.to_le_bytes());
+            }
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                let (bytes, rest) = from.split_first_chunk()?;
+                *from = rest;
+                Some(Self::from_le_bytes(*bytes))
+            }
+        }
+    )+};
+}
+numbers!(u8, u32, u64, f32, f64);
+
+impl Positional for usize {
+    fn put(&self, to: &mut Vec<u8>) {
+        (*self as u64).put(to);
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        u64::take(from)?.try_into().ok()
+    }
+}
+
+impl Positional for bool {
+    fn put(&self, to: &mut Vec<u8>) {
+        u8::from(*self).put(to);
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match u8::take(from)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Positional> Positional for Option<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.is_some().put(to);
+        self.iter().for_each(|value| value.put(to));
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(if bool::take(from)? { Some(T::take(from)?) } else { None })
+    }
+}
+
+impl<T: Positional> Positional for Vec<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.len().put(to);
+        self.iter().for_each(|value| value.put(to));
+    }
+    // grows as values are found, so that a damaged length takes no memory
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        (0..usize::take(from)?).map(|_| T::take(from)).collect()
+    }
+}
+
+impl Positional for String {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.len().put(to);
+        to.extend(self.as_bytes());
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let length = usize::take(from)?;
+        let (bytes, rest) = from.split_at_checked(length)?;
+        *from = rest;
+        Self::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+impl<T: Positional, const N: usize> Positional for [T; N] {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.iter().for_each(|value| value.put(to));
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let values: Option<Vec<T>> = (0..N).map(|_| T::take(from)).collect();
+        values?.try_into().ok()
+    }
+}
+
+impl<A: Positional, B: Positional> Positional for (A, B) {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some((A::take(from)?, B::take(from)?))
+    }
+}
+
+/// The next value, of a type that is told by where it goes.
+pub(crate) fn next<T: Positional>(from: &mut &[u8]) -> Option<T> {
+    T::take(from)
+}
+
+/// The variant whose number comes next.
+fn one_of<T: Copy, const N: usize>(from: &mut &[u8], variants: [T; N]) -> Option<T> {
+    variants.get(u32::take(from)? as usize).copied()
 }
 
 /// Which optimizer, as weights of version 6 and states of version 8 say it.
@@ -46,10 +179,22 @@ pub(crate) fn hierarchical_rnn(
         asinh: next(from)?,
         rms_decay_per_scale: next(from)?,
         previous_scale: next(from)?,
-        normalization: next(from)?,
-        step_offset: next(from)?,
-        relative_rate: next(from)?,
-        global_input: next(from)?,
+        normalization: {
+            use Normalization::{MeanNorm, None, Rms};
+            one_of(from, [None, Rms, MeanNorm])?
+        },
+        step_offset: {
+            use StepOffset::{Attention, None, Parameter};
+            one_of(from, [None, Parameter, Attention])?
+        },
+        relative_rate: {
+            use RelativeRate::{Off, Problem, Tensor};
+            one_of(from, [Off, Tensor, Problem])?
+        },
+        global_input: {
+            use GlobalInput::{LastTensor, MeanOfTensors};
+            one_of(from, [MeanOfTensors, LastTensor])?
+        },
         learnable_decay: next(from)?,
         learnable_gradient_decay: next(from)?,
         dynamic_output_scale: next(from)?,
@@ -69,4 +214,68 @@ pub(crate) fn hierarchical_rnn(
         wide_from: pace(from, 5)?,
         least_gradient: pace(from, 6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, PartialEq, serde::Serialize)]
+    struct Everything {
+        words: (u8, u32),
+        counts: (u64, usize),
+        numbers: [Vec<f32>; 2],
+        known: Option<f64>,
+        flags: Vec<bool>,
+        names: Vec<(String, Vec<u64>)>,
+        none: Option<Vec<Option<f64>>>,
+    }
+    positional!(Everything { words, counts, numbers, known, flags, names, none });
+
+    fn everything() -> Everything {
+        Everything {
+            words: (7, 70_000),
+            counts: (1 << 40, 12),
+            numbers: [vec![1.5, -0.0], Vec::new()],
+            known: Some(0.1),
+            flags: vec![true, false],
+            names: vec![("a.weight".to_owned(), vec![3, 4]), (String::new(), Vec::new())],
+            none: None,
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_bincodes() {
+        let bytes = everything().to_positions();
+        let expected = bincode::serde::encode_to_vec(everything(), bincode::config::legacy());
+        assert_eq!(bytes, expected.expect("bincode encodes"));
+        assert_eq!(Everything::from_positions(&bytes), Some(everything()));
+    }
+
+    #[test]
+    fn what_is_cut_or_too_long_is_refused() {
+        let bytes = everything().to_positions();
+        for end in 0..bytes.len() {
+            assert_eq!(Everything::from_positions(&bytes[..end]), None, "{end} bytes");
+        }
+        assert_eq!(Everything::from_positions(&[&bytes[..], &[0]].concat()), None);
+        // a length that no memory has
+        assert_eq!(Vec::<u8>::from_positions(&u64::MAX.to_le_bytes()), None);
+        assert_eq!(String::from_positions(&u64::MAX.to_le_bytes()), None);
+    }
+
+    proptest! {
+        /// Whatever the bytes are: nothing, or a value of just these bytes.
+        #[test]
+        fn any_bytes_are_a_value_or_none(mut bytes: Vec<u8>, at: prop::sample::Index) {
+            let taken = |bytes: &[u8]| Everything::from_positions(bytes).map(|x| x.to_positions());
+            prop_assert!(taken(&bytes).is_none_or(|again| again == bytes));
+            let whole = everything().to_positions();
+            let at = at.index(whole.len());
+            bytes.truncate(3);
+            let changed = [&whole[..at], &bytes, &whole[(at + bytes.len()).min(whole.len())..]].concat();
+            prop_assert!(taken(&changed).is_none_or(|again| again == changed));
+        }
+    }
 }

@@ -13,7 +13,6 @@ use crate::hierarchical_rnn::psi::meta_params::MetaLayout;
 use crate::relative_rnn::RelativeRnnConfig;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTWGTS";
 const VERSION: u32 = 7;
@@ -21,7 +20,7 @@ const VERSION: u32 = 7;
 const MOST_BYTES: u64 = 4 << 20;
 
 /// How weights came about.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingRecord {
     /// Configuration of the run, as TOML.
@@ -37,6 +36,8 @@ pub struct TrainingRecord {
     /// Source revision of the trainer.
     pub commit: String,
 }
+
+crate::positional!(TrainingRecord { recipe, seed, updates, instance_steps, validation, commit });
 
 /// Which learned optimizer, and its sizes and switches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 //! point so far and where the model is.
 
 use super::Reason;
-use wincode::{SchemaRead, SchemaWrite};
 
 /// Standard errors that the mean difference must be above zero after many rounds, and what is added to
 /// that, divided by their number: a few may agree by chance.
@@ -19,7 +18,7 @@ const MORE: u8 = 2;
 const ROUNDS_EXPLODED: u8 = 4;
 
 /// A comparison under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Comparison {
     of_losses: bool,
     /// Rounds to come, each with one loss at both points, and how often [`ROUNDS`] may follow if they
@@ -40,6 +39,19 @@ pub(super) struct Comparison {
     /// Last loss at the best point, infinite if it could not be used.
     best: f64,
 }
+
+crate::positional!(Comparison {
+    of_losses,
+    rounds,
+    more,
+    count,
+    sum,
+    squares,
+    best_sum,
+    levels,
+    least,
+    best
+});
 
 /// Where a comparison stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! decides. What looks lost is only a reason to compare (`comparison.rs`).
 
 use super::{ADAM, CUT, Reason};
-use wincode::{SchemaRead, SchemaWrite};
 
 /// Losses of a block.
 const BLOCK: usize = 32;
@@ -34,7 +33,7 @@ const FAR_UNTIL: u64 = 64;
 const BEYOND: usize = 24;
 
 /// The block that is being filled, and what earlier ones were like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LossWatch {
     /// Losses since the watch began.
     seen: u64,
@@ -58,6 +57,21 @@ pub(super) struct LossWatch {
     /// Comparisons in vain.
     vain: u32,
 }
+
+crate::positional!(LossWatch {
+    seen,
+    block,
+    clip,
+    first,
+    best,
+    error,
+    lost,
+    lost_sum,
+    lost_squares,
+    far_above,
+    far,
+    vain
+});
 
 /// What a loss says.
 #[derive(Clone, Debug, PartialEq)]

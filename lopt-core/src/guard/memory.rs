@@ -1,15 +1,16 @@
 //! The guard in a state file.
 
 use super::{ADAM, CUT, Course, Fallback, Guard};
-use wincode::{SchemaRead, SchemaWrite};
 
 /// Numbers of a guard; its vectors go with those of the optimizer.
-#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct GuardNumbers {
     course: Course,
     /// Rate, and steps of every tensor, of the Adam that took over.
     fallback: Option<(f64, Vec<u64>)>,
 }
+
+crate::positional!(GuardNumbers { course, fallback });
 
 impl GuardNumbers {
     /// Whether there is a point to go back to.
@@ -40,7 +41,7 @@ pub(crate) const PARTS: usize = 3;
 
 /// Numbers of the guard in files of versions 7 to 9, which watched a running average of the loss. It had
 /// four vectors: the second one was an older snapshot.
-#[derive(Clone, Debug, SchemaRead)]
+#[derive(Clone, Debug)]
 pub(crate) struct EarlierNumbers {
     steps: u64,
     skipped: u64,
@@ -52,6 +53,18 @@ pub(crate) struct EarlierNumbers {
     _snapshot_at: u64,
     fallback: Option<(f64, Vec<u64>)>,
 }
+
+crate::positional!(EarlierNumbers {
+    steps,
+    skipped,
+    _skipped_in_row,
+    cuts,
+    _watch,
+    _losses,
+    first_squares,
+    _snapshot_at,
+    fallback,
+});
 
 /// Number of an earlier guard's vectors.
 pub(crate) const EARLIER_PARTS: usize = 4;

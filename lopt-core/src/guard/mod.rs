@@ -27,7 +27,6 @@ use fallback::Fallback;
 use growth::{size, sum_of_squares};
 use loss_watch::{Finding, LossWatch};
 pub(crate) use memory::{EARLIER_PARTS, EarlierNumbers, GuardNumbers, PARTS};
-use wincode::{SchemaRead, SchemaWrite};
 
 /// All that a guard is shown of a step before it is taken.
 pub(crate) struct Shown<'a> {
@@ -67,7 +66,7 @@ pub(crate) struct Guard {
 }
 
 /// What the guard has seen and done so far, as it is in a state file.
-#[derive(Clone, Debug, Default, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Course {
     /// Steps asked for.
     steps: u64,
@@ -87,6 +86,19 @@ struct Course {
     /// Sum of the squares of every tensor's parameters before its first step, `[T]`, or empty.
     first_squares: Vec<Option<f64>>,
 }
+
+crate::positional!(Course {
+    steps,
+    skipped,
+    watch,
+    comparison,
+    looking,
+    caution,
+    climbed,
+    changed_at,
+    due,
+    first_squares
+});
 
 /// Caution at which the networks' steps are cut.
 const CUT: u8 = 2;

@@ -1,8 +1,7 @@
 //! The bare optimizer inside, of either generation.
 
-use wincode::{SchemaRead, SchemaWrite};
-
 use super::{BuildError, LearnedOptimizerConfig, StateError};
+use crate::files::positional::{Positional, next};
 use crate::files::weights::{OptimizerConfig, Weights};
 use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
 use crate::hierarchical_rnn::{AVERAGING_ETA, HierarchicalRnn};
@@ -20,7 +19,7 @@ pub(super) enum Engine {
 }
 
 /// What is in a state file beside vectors.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Counters {
     Hierarchical {
         steps: u64,
@@ -33,6 +32,38 @@ pub(super) enum Counters {
         begun: bool,
         numbers: Vec<f64>,
     },
+}
+
+impl Positional for Counters {
+    fn put(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Hierarchical { steps, cohorts, cohort_steps, compact_steps } => {
+                0_u32.put(to);
+                steps.put(to);
+                cohorts.put(to);
+                cohort_steps.put(to);
+                compact_steps.put(to);
+            }
+            Self::Relative { begun, numbers } => {
+                1_u32.put(to);
+                begun.put(to);
+                numbers.put(to);
+            }
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match next::<u32>(from)? {
+            0 => Some(Self::Hierarchical {
+                steps: next(from)?,
+                cohorts: next(from)?,
+                cohort_steps: next(from)?,
+                compact_steps: next(from)?,
+            }),
+            1 => Some(Self::Relative { begun: next(from)?, numbers: next(from)? }),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {

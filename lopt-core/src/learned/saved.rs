@@ -16,14 +16,13 @@ use super::engine::Counters;
 use super::untrained::{self, UntrainedTensor};
 use super::{LearnedOptimizer, StateError};
 use crate::files::header::{read_header, split_length, with_length, write_header};
-use crate::files::positional::{self, next};
+use crate::files::positional::{self, Positional, next};
 use crate::files::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
 use crate::files::weights::OptimizerConfig;
 use crate::guard::{self, EarlierNumbers, GuardNumbers};
 use crate::layout::TensorShape;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTSTAT";
 const VERSION: u32 = 10;
@@ -49,7 +48,7 @@ struct Header {
 }
 
 /// What the optimizer remembers beside vectors.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 struct Memory {
     taken: u64,
     multiplier: f32,
@@ -57,14 +56,17 @@ struct Memory {
     guard: Option<GuardNumbers>,
 }
 
+crate::positional!(Memory { taken, multiplier, counters, guard });
+
 /// The same in version 9.
-#[derive(SchemaRead)]
 struct EarlierMemory {
     taken: u64,
     multiplier: f32,
     counters: Counters,
     guard: Option<EarlierNumbers>,
 }
+
+crate::positional!(EarlierMemory { taken, multiplier, counters, guard });
 
 impl From<EarlierMemory> for Memory {
     fn from(EarlierMemory { taken, multiplier, counters, guard }: EarlierMemory) -> Self {
@@ -76,12 +78,11 @@ impl From<EarlierMemory> for Memory {
 fn by_names(payload: &[u8], version: u32) -> Result<(Header, Memory, &[u8]), StateError> {
     let (header, rest) = read_header(payload)?;
     let (memory, floats) = split_length(rest).ok_or(StateError::Contents)?;
-    let wire = positional::Wire::new();
     let memory = match version {
-        9 => wincode::config::deserialize_exact::<EarlierMemory, _>(memory, wire).map(Into::into),
-        _ => wincode::config::deserialize_exact(memory, wire),
+        9 => EarlierMemory::from_positions(memory).map(Into::into),
+        _ => Memory::from_positions(memory),
     };
-    Ok((header, memory.map_err(|_| StateError::Contents)?, floats))
+    Ok((header, memory.ok_or(StateError::Contents)?, floats))
 }
 
 /// Header, memory and vectors of versions 7 and 8.
@@ -226,10 +227,8 @@ impl LearnedOptimizer {
             counters,
             guard: guard.as_ref().map(|(numbers, _)| numbers.clone()),
         };
-        let memory = wincode::config::serialize(&memory, positional::Wire::new())
-            .map_err(|_| StateError::Contents)?;
         let mut payload = write_header(&header)?;
-        payload.extend(with_length(&memory));
+        payload.extend(with_length(&memory.to_positions()));
         for part in parts {
             payload.extend(part.iter().flat_map(|x| x.to_le_bytes()));
         }

@@ -12,15 +12,13 @@ pub const MOMENT: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// If it does not encode or does not travel.
+/// If it does not travel.
 pub fn send<T: Transport>(
     transport: &mut T,
     to: usize,
     message: &Message,
 ) -> Result<(), DistributedError> {
-    let bytes =
-        message.encode().map_err(|source| DistributedError::Protocol { rank: to, source })?;
-    Ok(transport.send(to, bytes)?)
+    Ok(transport.send(to, message.encode())?)
 }
 
 /// Reads a message where every one is needed.

@@ -4,10 +4,10 @@
 //! then the body. An asynchronous run sends psi and gradients in `f32`, 4 bytes per scalar; a
 //! synchronous one in `f64`, so that nothing is rounded.
 
-use crate::checkpoint::{Checkpoint, SlotState, wire};
+use crate::checkpoint::{Checkpoint, SlotState};
 use crate::learner::Contribution;
 use crate::unroll::UnrollOutcome;
-use wincode::{SchemaRead, SchemaWrite};
+use lopt_core::positional::Positional;
 
 /// First word of every message; its last byte is the version of the protocol.
 const MAGIC: u64 = u64::from_le_bytes(*b"LOPTMSG\x01");
@@ -64,13 +64,15 @@ pub enum Message {
 }
 
 /// What a process must know to unroll.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Start {
     /// Ids of the slots that are its own.
     pub ids: Vec<u64>,
     /// The run so far, with the states of these slots or without any.
     pub run: Checkpoint,
 }
+
+lopt_core::positional!(Start { ids, run });
 
 impl Message {
     /// Name of its kind.
@@ -91,32 +93,19 @@ impl Message {
     }
 
     /// As bytes.
-    ///
-    /// # Errors
-    ///
-    /// If a body does not encode, which takes one that is too long.
-    pub fn encode(&self) -> Result<Vec<u8>, ProtocolError> {
-        let encoded = |bytes: Result<Vec<u8>, _>| bytes.map_err(|_| ProtocolError::Body);
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let (kind, version, number, body) = match self {
             Self::Hello => (1, 0, 0, Vec::new()),
-            Self::Start(start) => {
-                (2, 0, 0, encoded(wincode::config::serialize(&**start, wire()).map_err(drop))?)
-            }
+            Self::Start(start) => (2, 0, 0, start.to_positions()),
             Self::Psi { version, psi } => (3, *version, 0, floats(psi.iter().copied())),
             Self::Push { version, number, contribution } => {
                 (4, *version, *number, push_body(contribution))
             }
-            Self::Work { update, psi } => {
-                (5, *update, 0, encoded(wincode::config::serialize(psi, wire()).map_err(drop))?)
-            }
-            Self::Outcomes { update, outcomes } => {
-                let body = wincode::config::serialize(outcomes, wire()).map_err(drop);
-                (6, *update, 0, encoded(body)?)
-            }
+            Self::Work { update, psi } => (5, *update, 0, psi.to_positions()),
+            Self::Outcomes { update, outcomes } => (6, *update, 0, outcomes.to_positions()),
             Self::Save => (7, 0, 0, Vec::new()),
-            Self::Slots(slots) => {
-                (8, 0, 0, encoded(wincode::config::serialize(slots, wire()).map_err(drop))?)
-            }
+            Self::Slots(slots) => (8, 0, 0, slots.to_positions()),
             Self::Stop => (9, 0, 0, Vec::new()),
             Self::Bye => (10, 0, 0, Vec::new()),
         };
@@ -125,7 +114,7 @@ impl Message {
         bytes.extend(header.iter().flat_map(|word| word.to_le_bytes()));
         bytes.extend(checksum(&header, &body).to_le_bytes());
         bytes.extend(body);
-        Ok(bytes)
+        bytes
     }
 
     /// From bytes.
@@ -145,27 +134,22 @@ impl Message {
         if sum != checksum(&words[..5], body) {
             return Err(ProtocolError::Checksum);
         }
-        let empty = |message| if body.is_empty() { Ok(message) } else { Err(ProtocolError::Body) };
-        let wrong = |_| ProtocolError::Body;
-        match kind {
+        let empty = |message| body.is_empty().then_some(message);
+        let message = match kind {
             1 => empty(Self::Hello),
-            2 => wincode::config::deserialize_exact(body, wire())
-                .map(|start| Self::Start(Box::new(start)))
-                .map_err(wrong),
-            3 => Ok(Self::Psi { version, psi: read_floats(body)?.collect() }),
-            4 => Ok(Self::Push { version, number, contribution: read_push(body)? }),
-            5 => wincode::config::deserialize_exact(body, wire())
-                .map(|psi| Self::Work { update: version, psi })
-                .map_err(wrong),
-            6 => wincode::config::deserialize_exact(body, wire())
-                .map(|outcomes| Self::Outcomes { update: version, outcomes })
-                .map_err(wrong),
+            2 => Positional::from_positions(body).map(|start| Self::Start(Box::new(start))),
+            3 => Some(Self::Psi { version, psi: read_floats(body)?.collect() }),
+            4 => Some(Self::Push { version, number, contribution: read_push(body)? }),
+            5 => Positional::from_positions(body).map(|psi| Self::Work { update: version, psi }),
+            6 => Positional::from_positions(body)
+                .map(|outcomes| Self::Outcomes { update: version, outcomes }),
             7 => empty(Self::Save),
-            8 => wincode::config::deserialize_exact(body, wire()).map(Self::Slots).map_err(wrong),
+            8 => Positional::from_positions(body).map(Self::Slots),
             9 => empty(Self::Stop),
             10 => empty(Self::Bye),
-            kind => Err(ProtocolError::Kind { kind }),
-        }
+            kind => return Err(ProtocolError::Kind { kind }),
+        };
+        message.ok_or(ProtocolError::Body)
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Conduct<'a> {
     /// Asked now and then: whether to leave.
     pub leave: &'a dyn Fn() -> bool,
     /// Turns its pushes, by their number, into bytes: where tests put faults.
-    pub encode: &'a mut dyn FnMut(u64, Message) -> Result<Vec<u8>, DistributedError>,
+    pub encode: &'a mut dyn FnMut(u64, Message) -> Vec<u8>,
 }
 
 impl std::fmt::Debug for Conduct<'_> {
@@ -79,8 +79,7 @@ pub fn follow<T: Transport>(
             (Message::Psi { version, psi }, Some(share)) => {
                 let contribution = share.contribute(turns, version, &psi);
                 let push = Message::Push { version, number: turns, contribution };
-                let bytes = (conduct.encode)(turns, push)?;
-                transport.send(leader, bytes)?;
+                transport.send(leader, (conduct.encode)(turns, push))?;
                 turns += 1;
             }
             (Message::Work { update, psi }, Some(share)) => {

@@ -4,10 +4,10 @@
 //! as `f32` and the record of the run that made it, as in [`lopt_core::weights`].
 
 use super::psi::META_PARAMETERS;
+use lopt_core::positional::Positional;
 use lopt_core::sealed::{ReadError, SealError, read_regular, seal, unseal, write_atomically};
 use lopt_core::weights::TrainingRecord;
 use std::path::{Path, PathBuf};
-use wincode::{SchemaRead, SchemaWrite};
 
 const MAGIC: &[u8; 8] = b"LOPTL2LW";
 const VERSION: u32 = 1;
@@ -15,12 +15,14 @@ const VERSION: u32 = 1;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Meta-parameters of an [`L2l`](super::L2l), all finite.
-#[derive(Clone, Debug, PartialEq, SchemaRead, SchemaWrite)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct L2lWeights {
     psi: Vec<f32>,
     /// Where they come from.
     pub record: TrainingRecord,
 }
+
+lopt_core::positional!(L2lWeights { psi, record });
 
 impl L2lWeights {
     /// Weights of these meta-parameters, `[META_PARAMETERS]`, rounded to `f32`.
@@ -60,7 +62,7 @@ impl L2lWeights {
     ///
     /// If the file system refuses.
     pub fn write(&self, path: &Path) -> Result<(), L2lError> {
-        write_atomically(path, &self.to_bytes()?)
+        write_atomically(path, &self.to_bytes())
             .map_err(|source| L2lError::Write { path: path.to_owned(), source })
     }
 
@@ -71,19 +73,15 @@ impl L2lWeights {
     /// As [`read`](Self::read).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, L2lError> {
         let (_, payload) = unseal(bytes, MAGIC, VERSION..=VERSION)?;
-        let weights: Self = wincode::deserialize_exact(payload).map_err(|_| L2lError::Payload)?;
+        let weights = Self::from_positions(payload).ok_or(L2lError::Payload)?;
         check(&weights.psi())?;
         Ok(weights)
     }
 
     /// The bytes of a file.
-    ///
-    /// # Errors
-    ///
-    /// If the record is too long to encode.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, L2lError> {
-        let payload = wincode::serialize(self).map_err(|_| L2lError::Payload)?;
-        Ok(seal(&payload, MAGIC, VERSION))
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        seal(&self.to_positions(), MAGIC, VERSION)
     }
 }
 

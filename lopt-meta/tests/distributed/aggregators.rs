@@ -87,8 +87,8 @@ fn an_aggregator_without_workers_left_says_so() {
     let learner = Learner::new(recipe(2), Level::detect()).unwrap();
     let limits = Limits { staleness: 4, patience: PATIENCE };
     let mut server = Server::new(learner, [1], limits, Duration::ZERO);
-    below.send(1, Message::Hello.encode().unwrap()).unwrap();
-    below.send(1, Message::Bye.encode().unwrap()).unwrap();
+    below.send(1, Message::Hello.encode()).unwrap();
+    below.send(1, Message::Bye.encode()).unwrap();
     let middle = thread::spawn(move || aggregate(&mut middle, &[2], limits, &|| false, &mut drop));
     serve(&mut root, &mut server, u64::MAX);
     assert!(matches!(middle.join().unwrap(), Err(DistributedError::NoWorkers)));
@@ -113,7 +113,7 @@ fn an_aggregator_gives_up_on_a_root_that_is_silent() {
         leader: 1,
         patience: Duration::from_millis(20),
         leave: &|| false,
-        encode: &mut |_, message| Ok(message.encode().unwrap()),
+        encode: &mut |_, message| message.encode(),
     };
     let end = worker::follow(&mut ends[2], &mut conduct);
     assert!(matches!(end, Err(DistributedError::Silent { rank: 1, .. })));

@@ -40,11 +40,11 @@ fn work(
     garbage_from: u64,
 ) -> Result<u64, DistributedError> {
     let mut encode = |number: u64, message: Message| {
-        let mut bytes = message.encode().unwrap();
+        let mut bytes = message.encode();
         if number >= garbage_from {
             bytes[60] ^= 4;
         }
-        Ok(bytes)
+        bytes
     };
     let (level, leave) = (Level::detect(), &|| false);
     let (patience, encode) = (PATIENCE, &mut encode);
@@ -64,7 +64,7 @@ fn serve(root: &mut ChannelTransport, server: &mut Server, updates: u64) -> Vec<
         let Some((rank, bytes)) = root.receive(PATIENCE).unwrap() else { panic!("nobody speaks") };
         let answer = server.handle(rank, &bytes, Duration::ZERO);
         for reply in answer.replies {
-            root.send(rank, reply.encode().unwrap()).unwrap();
+            root.send(rank, reply.encode()).unwrap();
         }
         if let Some(report) = answer.report {
             if report.update == updates {
@@ -89,7 +89,7 @@ fn push(server: &Server, version: u64, g: f64) -> Message {
 }
 
 fn tell(server: &mut Server, rank: usize, message: &Message, seconds: u64) -> Vec<Message> {
-    let bytes = message.encode().unwrap();
+    let bytes = message.encode();
     server.handle(rank, &bytes, Duration::from_secs(seconds)).replies
 }
 
@@ -132,7 +132,7 @@ fn a_rank_that_leaves_ends_a_synchronous_run_with_a_sentence() {
     let mut ends = ChannelTransport::connect(2).into_iter();
     let root = ends.next().unwrap();
     let mut other = ends.next().unwrap();
-    other.send(0, Message::Bye.encode().unwrap()).unwrap();
+    other.send(0, Message::Bye.encode()).unwrap();
     let learner = Learner::new(recipe(2), Level::detect()).unwrap();
     let mut together = SyncTrainer::start(learner, &[], root, PATIENCE).unwrap();
     assert_eq!(together.update().unwrap_err().to_string(), "rank 1 has left the run");
@@ -293,7 +293,7 @@ fn message() -> impl Strategy<Value = Message> {
 proptest! {
     #[test]
     fn messages_come_back_as_they_were(message in message()) {
-        prop_assert_eq!(Message::decode(&message.encode().unwrap()), Ok(message));
+        prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
     }
 
     #[test]
@@ -302,7 +302,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         bit in 0..8_u32,
     ) {
-        let bytes = message.encode().unwrap();
+        let bytes = message.encode();
         let at = at.index(bytes.len());
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << bit;

@@ -6,10 +6,9 @@
 
 use crate::hierarchical_rnn::stages::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
-use wincode::SchemaRead;
 
 /// How the raw direction `d` of a tensor becomes a direction of standard length (eq. 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// `d`, as in appendix D (eq. 18).
@@ -21,7 +20,7 @@ pub enum Normalization {
 }
 
 /// Where the learned scalar `c` separates parameter step and attended step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepOffset {
     /// Both steps use the same rate (eq. 18, 19).
@@ -33,7 +32,7 @@ pub enum StepOffset {
 }
 
 /// Reference of the relative log learning rate input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelativeRate {
     /// The input is left out.
@@ -45,7 +44,7 @@ pub enum RelativeRate {
 }
 
 /// What the Global RNN reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, SchemaRead)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalInput {
     /// Mean of all Tensor RNN states (the paper).
