@@ -15,8 +15,8 @@
 //! optimizer by [`Baseline`](lopt_core::baselines::Baseline); settings are those of the rule. Six have a
 //! shape of their own: [`ScheduleFreeAdamW`] and [`ScheduleFreePlus`] look ahead, the latter with a rate
 //! that follows from the loss; [`Prodigy`] and [`DAdaptAdam`] find their rate by sums over all parameters;
-//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size. `adam`, `adamw` and
-//! `relative-adam` are those of [`lopt_core::baselines`], which also says what huge gradients do.
+//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size. `adam` and `adamw` are
+//! those of [`lopt_core::baselines`], which also says what huge gradients do.
 //!
 //! ```
 //! use lopt_baselines::{Lion, LionRule};
@@ -42,6 +42,7 @@ mod muon;
 mod nadamw;
 mod orthogonal;
 mod prodigy;
+mod relative_adam;
 mod rmsprop;
 mod schedule_free;
 mod schedule_free_plus;
@@ -49,11 +50,12 @@ mod sgd;
 
 pub use d_adapt_adam::DAdaptAdam;
 pub use lion::{Lion, LionRule};
-pub use lopt_core::baselines::{Adam, AdamW, RelativeAdam};
+pub use lopt_core::baselines::{Adam, AdamW};
 pub use momentum::{Momentum, MomentumRule};
 pub use muon::Muon;
 pub use nadamw::{NAdamW, NAdamWRule};
 pub use prodigy::Prodigy;
+pub use relative_adam::RelativeAdam;
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use schedule_free::ScheduleFreeAdamW;
 pub use schedule_free_plus::ScheduleFreePlus;

@@ -1,6 +1,6 @@
 //! Every optimizer can be copied, sent to another thread and kept anywhere.
 
-use lopt_core::baselines::{Adam, AdamW, RelativeAdam};
+use lopt_core::baselines::{Adam, AdamW};
 use lopt_core::{HierarchicalRnn, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, Weights};
 
 fn is_plain<T: Clone + Send + Sync + 'static>() {}
@@ -15,7 +15,6 @@ fn optimizers_are_plain_values() {
     is_plain_optimizer::<HierarchicalRnn>();
     is_plain_optimizer::<Adam>();
     is_plain_optimizer::<AdamW>();
-    is_plain_optimizer::<RelativeAdam>();
     is_plain::<LearnedOptimizerConfig>();
     is_plain::<Weights>();
 }

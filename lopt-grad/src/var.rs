@@ -58,15 +58,6 @@ impl<'t, R: Real> Var<'t, R> {
         self.tape.with_values(self.index, <[R]>::to_vec)
     }
 
-    /// Copies all elements, row-major.
-    ///
-    /// # Panics
-    ///
-    /// If `out` has another length.
-    pub fn values_into(self, out: &mut [R]) {
-        self.tape.with_values(self.index, |values| out.copy_from_slice(values));
-    }
-
     /// The element of a tensor that has one.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! Adam, AdamW and [`RelativeAdam`], and what optimizers designed by hand share; many more are in the
+//! Adam and AdamW, and what optimizers designed by hand share; many more are in the
 //! crate `lopt-baselines`.
 //!
 //! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
@@ -24,10 +24,8 @@
 //! ```
 
 mod adam;
-mod relative_adam;
 
 pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
-pub use relative_adam::RelativeAdam;
 
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};

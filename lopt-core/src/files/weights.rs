@@ -94,11 +94,43 @@ impl From<RelativeRnnConfig> for OptimizerConfig {
 }
 
 /// Meta-parameters with everything needed to run them: as many as the configuration says, all finite.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Weights {
     config: OptimizerConfig,
     psi: Vec<f32>,
     record: TrainingRecord,
+}
+
+/// Weights in JSON: by the name that embedded ones have, or as a whole.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there is one, while weights are read or written")]
+enum Written {
+    Name(String),
+    Whole { config: OptimizerConfig, psi: Vec<f32>, record: TrainingRecord },
+}
+
+impl From<Weights> for Written {
+    fn from(weights: Weights) -> Self {
+        let same = |name: &&&str| Weights::embedded(name).is_ok_and(|known| known == weights);
+        if let Some(name) = EMBEDDED.iter().find(same) {
+            return Self::Name((*name).to_owned());
+        }
+        let (config, psi, record) = weights.into_parts();
+        Self::Whole { config, psi, record }
+    }
+}
+
+impl TryFrom<Written> for Weights {
+    type Error = WeightsError;
+
+    fn try_from(written: Written) -> Result<Self, WeightsError> {
+        match written {
+            Written::Name(name) => Self::embedded(&name),
+            Written::Whole { config, psi, record } => Self::new(config, psi, record),
+        }
+    }
 }
 
 /// What a file says by name.

@@ -1,14 +1,14 @@
 //! What a user may choose, with defaults that need no choice.
 
 use super::groups::MOST_DECAY;
-use super::written::Written;
 use super::{Clipping, GroupError, LearnedOptimizer, ParameterGroup};
 use crate::files::weights::{Weights, WeightsError};
 use crate::guard::{GuardConfig, GuardError};
 use crate::hierarchical_rnn::AVERAGING_ETA;
 use crate::layout::Layout;
 use crate::schedule::{Schedule, ScheduleError};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Settings of a [`LearnedOptimizer`]; the defaults are those of the results in the README, with the
 /// guard on.
@@ -55,7 +55,7 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct LearnedOptimizerConfig {
     pub(crate) weights: Option<Weights>,
     pub(crate) initial_rate: Option<f32>,
@@ -66,6 +66,20 @@ pub struct LearnedOptimizerConfig {
     pub(crate) clipping: Clipping,
     pub(crate) schedule: Schedule,
     pub(crate) guard: Option<GuardConfig>,
+}
+
+impl Serialize for LearnedOptimizerConfig {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for LearnedOptimizerConfig {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let config = Self::deserialize(from)?;
+        config.validate().map_err(D::Error::custom)?;
+        Ok(config)
+    }
 }
 
 impl Default for LearnedOptimizerConfig {

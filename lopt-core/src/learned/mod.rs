@@ -15,7 +15,6 @@ mod state_error;
 mod step;
 mod untrained;
 mod warnings;
-mod written;
 
 pub use clipping::Clipping;
 pub use config::{BuildError, LearnedOptimizerConfig};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::networks::{GLOBAL_INPUTS, INPUTS, Networks, OUTPUTS};
+use super::networks::{Networks, OUTPUTS};
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
@@ -37,7 +37,7 @@ impl RelativeRnnConfig {
     }
 
     /// Meta-parameters to start at: hidden layers are drawn, the readout is zero, so that steps are
-    /// those of [`RelativeAdam`](crate::baselines::RelativeAdam), but for [`agreement`](Self::agreement) and for vectors
+    /// those of `RelativeAdam` of the crate `lopt-baselines`, but for [`agreement`](Self::agreement) and for vectors
     /// whose gradients are rounding errors.
     #[must_use]
     pub fn initialize(&self, rng: &mut Rng) -> Vec<f64> {
@@ -64,35 +64,6 @@ impl RelativeRnnConfig {
         self.readout().end - row + self.tensor_hidden
     }
 
-    /// Weights of what is seen of gradients and steps: without them the networks see the shape of a tensor,
-    /// its clock and the length of its step.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn weights_of_signals(&self) -> Vec<usize> {
-        let (h, columns) = (self.tensor_hidden, INPUTS + self.global_hidden);
-        let readout = self.readout();
-        let in_readout = readout.step_by(h + 1 + INPUTS).map(|row| row + h + 1);
-        let rows = (0..3 * h).map(|row| row * columns).chain(in_readout);
-        rows.flat_map(|row| SIGNALS.map(|input| row + input)).collect()
-    }
-
-    /// Weights of the three numbers that the Global RNN sees of the loss.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn weights_of_the_loss(&self) -> Vec<usize> {
-        let (h, g) = (self.tensor_hidden, self.global_hidden);
-        let rows = (0..3 * g).map(|row| Networks::tensor_count(self) + row * (h + GLOBAL_INPUTS));
-        rows.flat_map(|row| (h..h + 3).map(move |column| row + column)).collect()
-    }
-
-    /// Weights that read out the state of the Tensor RNN: without them rates are linear in its inputs.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn weights_of_the_state(&self) -> Vec<usize> {
-        let rows = self.readout().step_by(self.tensor_hidden + 1 + INPUTS);
-        rows.flat_map(|row| row..row + self.tensor_hidden).collect()
-    }
-
     /// Whether an optimizer can be built.
     ///
     /// # Errors
@@ -114,9 +85,6 @@ impl RelativeRnnConfig {
 fn is_off(value: &f64) -> bool {
     *value == 0.0
 }
-
-/// Inputs that tell of gradients and steps (`tensor.rs`).
-const SIGNALS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 12];
 
 /// Most hidden units.
 pub(super) const MOST: usize = 64;

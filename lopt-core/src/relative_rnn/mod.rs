@@ -13,7 +13,10 @@ mod parameter;
 mod tensor;
 
 pub use config::RelativeRnnConfig;
-pub(crate) use tensor::normal_length;
+#[doc(hidden)]
+pub use networks::{GLOBAL_INPUTS, INPUTS};
+#[doc(hidden)]
+pub use tensor::normal_length;
 
 use std::fmt;
 use std::ops::Range;
@@ -23,7 +26,7 @@ use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths, check_norms};
 use crate::simd::{Element, Level};
 use crate::tensor_step::{TensorStep, is_held};
-use networks::{GLOBAL_INPUTS, Networks};
+use networks::Networks;
 use parameter::{BLOCK, Elements, Rates, Step, Sums};
 use tensor::{NUMBERS, Tensor};
 

@@ -3,16 +3,16 @@
 //! Both are GRUs (Cho et al. 2014) in double precision. The Tensor RNN reads the [`INPUTS`] of a tensor
 //! and the state of the Global RNN; the Global RNN reads the mean state of the tensors, how the loss
 //! goes, and the clock. The [`OUTPUTS`] are linear in the tensor's state and inputs. Where all their
-//! weights are zero, the rates are those of [`RelativeAdam`](crate::baselines::RelativeAdam).
+//! weights are zero, the rates are those of `RelativeAdam` of the crate `lopt-baselines`.
 
 use super::config::{MOST, RelativeRnnConfig};
 use crate::rng::{Rng, normal};
 
 /// What the Tensor RNN reads of a tensor, in this order (`tensor.rs`).
-pub(super) const INPUTS: usize = 14;
+pub const INPUTS: usize = 14;
 
 /// What the Global RNN reads beside the tensors: three numbers of the loss, and the clock.
-pub(super) const GLOBAL_INPUTS: usize = 4;
+pub const GLOBAL_INPUTS: usize = 4;
 
 /// Length of the step, its change, two decays of averages, averaging of iterates, where gradients are
 /// taken, and weight decay.
@@ -99,12 +99,7 @@ impl Networks {
     /// Number of meta-parameters.
     pub(super) fn count(config: &RelativeRnnConfig) -> usize {
         let RelativeRnnConfig { tensor_hidden: h, global_hidden: g, .. } = *config;
-        Self::tensor_count(config) + Gru::count(g, h + GLOBAL_INPUTS) + Self::readout_count(config)
-    }
-
-    /// Those of the Tensor RNN, which come first.
-    pub(super) fn tensor_count(config: &RelativeRnnConfig) -> usize {
-        Gru::count(config.tensor_hidden, INPUTS + config.global_hidden)
+        Gru::count(h, INPUTS + g) + Gru::count(g, h + GLOBAL_INPUTS) + Self::readout_count(config)
     }
 
     pub(super) fn readout_count(config: &RelativeRnnConfig) -> usize {

@@ -244,7 +244,8 @@ fn within(x: f64, most: f64) -> f64 {
 /// those of a random matrix cancel out, so that its largest singular value is the root of the product of
 /// the two sides, and that of the matrix the sum of their roots: every matrix moves by the same part of it
 /// (Yang et al. 2023, "A Spectral Condition for Feature Learning").
-pub(crate) fn normal_length(shape: &[usize]) -> f64 {
+#[must_use]
+pub fn normal_length(shape: &[usize]) -> f64 {
     sides(shape).map_or(LENGTH, |[a, b]| OF_MATRIX * (a.sqrt().recip() + b.sqrt().recip()).min(1.0))
 }
 

@@ -1,6 +1,7 @@
 //! What decides a run of evolution strategies.
 
 use lopt_core::RelativeRnnConfig;
+use lopt_core::relative_rnn::{GLOBAL_INPUTS, INPUTS};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaOptimizerConfig, RecipeError, one_line, within};
@@ -67,14 +68,29 @@ pub enum Part {
 impl Part {
     /// The meta-parameters that stay zero without it.
     pub(super) fn weights(self, networks: &RelativeRnnConfig) -> Vec<usize> {
+        let (h, g) = (networks.tensor_hidden, networks.global_hidden);
+        let of_inputs = INPUTS + g;
+        let readout = networks.readout().step_by(h + 1 + INPUTS);
         match self {
-            Self::Signals => networks.weights_of_signals(),
-            Self::Loss => networks.weights_of_the_loss(),
-            Self::Recurrence => networks.weights_of_the_state(),
+            Self::Signals => {
+                let rows = (0..3 * h).map(|row| row * of_inputs);
+                let rows = rows.chain(readout.map(|row| row + h + 1));
+                rows.flat_map(|row| SIGNALS.map(|input| row + input)).collect()
+            }
+            Self::Loss => {
+                let tensor_rnn = 3 * h * (of_inputs + h + 1);
+                let rows = (0..3 * g).map(|row| tensor_rnn + row * (h + GLOBAL_INPUTS));
+                rows.flat_map(|row| (h..h + 3).map(move |column| row + column)).collect()
+            }
+            Self::Recurrence => readout.flat_map(|row| row..row + h).collect(),
             Self::Augmentation => Vec::new(),
         }
     }
 }
+
+/// Inputs of the Tensor RNN that tell of gradients and steps, not of the tensor's shape and clock
+/// (`tensor.rs` of the relative RNN).
+const SIGNALS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 12];
 
 /// A linear change of the readout, chosen on jobs that are larger than practice jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

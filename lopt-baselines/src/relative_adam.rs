@@ -22,15 +22,16 @@
 //! tensors grow without letting large ones run away. A tensor whose gradients are all zero in a step
 //! rests: its `n` does not count that step.
 
-use super::{correction, kept};
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::relative_rnn::normal_length;
+use lopt_core::Layout;
+use lopt_core::baselines::{correction, expect_rate, kept};
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::relative_rnn::normal_length;
 
 /// Adam with relative steps and an average; nothing to tune; state `m`, `v`, `z`, `y`.
 ///
 /// ```
-/// use lopt_core::{Layout, Optimizer, baselines::RelativeAdam};
+/// use lopt_baselines::RelativeAdam;
+/// use lopt_core::{Layout, Optimizer};
 ///
 /// let layout = Layout::single(2)?;
 /// let mut optimizer = RelativeAdam::new(&layout);
@@ -88,7 +89,7 @@ impl RelativeAdam {
     /// If it is negative or not finite.
     #[must_use]
     pub fn with_multiplier(mut self, multiplier: f64) -> Self {
-        super::expect_rate(multiplier);
+        expect_rate(multiplier);
         self.multiplier = multiplier;
         self
     }
@@ -201,7 +202,9 @@ const LEAST_SIZE: f64 = 0.05;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{normal, stream};
+    use lopt_core::rng::{normal, stream};
+    use lopt_core::simd::Level;
+    use lopt_core::{RelativeRnn, RelativeRnnConfig, TensorShape};
 
     /// The formulas of the page in double precision, a number at a time.
     fn reference(start: &[f64], grads: &[Vec<f32>]) -> [Vec<f64>; 2] {
@@ -249,6 +252,39 @@ mod tests {
         }
     }
 
+    /// Matrix, bias, and an embedding of which rows are left out: where the networks say nothing.
+    #[test]
+    fn the_relative_rnn_starts_as_this() {
+        let shapes =
+            [("w", vec![5, 9]), ("b", vec![9]), ("table", vec![40, 3]), ("wide", vec![90, 2])];
+        let shapes = shapes.map(|(name, shape)| TensorShape::new(name, shape));
+        let layout = Layout::new(shapes.to_vec()).unwrap();
+        let config = RelativeRnnConfig { agreement: 0.0, ..RelativeRnnConfig::recommended() };
+        let psi = vec![0.0; config.meta_parameters()];
+        let silent = RelativeRnn::new(&config, &psi, &layout, Level::detect());
+        let run = |optimizer: &mut dyn Optimizer| {
+            let mut rng = stream(5, &[]);
+            let mut params: Vec<f32> =
+                (0..layout.len()).map(|_| (0.3 * normal(&mut rng)) as f32).collect();
+            for step in 0..150 {
+                let at = optimizer.attended(&params).iter().enumerate();
+                let slope = |(i, x): (usize, &f32)| {
+                    let noise = 0.1 * normal(&mut rng) as f32;
+                    let used = !layout.range(2).contains(&i) || (i / 3 + step) % 4 > 0;
+                    let goal = (i % 5) as f32 * 0.2 - 0.3;
+                    if used { (1.0 + (i % 7) as f32) * (x - goal) + noise } else { 0.0 }
+                };
+                let grads: Vec<f32> = at.map(slope).collect();
+                optimizer.step(&mut params, &grads).unwrap();
+            }
+            params
+        };
+        let (ours, plain) = (run(&mut { silent }), run(&mut RelativeAdam::new(&layout)));
+        for (a, b) in ours.iter().zip(&plain) {
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
+        }
+    }
+
     #[test]
     fn sizes_are_those_of_double_precision() {
         let mut rng = stream(4, &[]);
@@ -261,7 +297,7 @@ mod tests {
 
     #[test]
     fn tensors_and_elements_without_a_gradient_rest() {
-        let shapes = ["a", "b"].map(|name| crate::layout::TensorShape::new(name, [2]));
+        let shapes = ["a", "b"].map(|name| TensorShape::new(name, [2]));
         let layout = Layout::new(shapes.to_vec()).unwrap();
         let run = |absent: usize| {
             let mut optimizer = RelativeAdam::new(&layout);
