@@ -1,5 +1,5 @@
 //! Writes what tuned AdamW reaches on practice jobs, as in `src/evolution/tuned.txt`:
-//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..1405`.
+//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..2215`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 fn main() {
     for given in std::env::args().skip(1) {
         let Some(numbers) = range(&given) else {
-            eprintln!("`{given}` is not a range of numbers such as 1000..1405");
+            eprintln!("`{given}` is not a range of numbers such as 1000..2215");
             std::process::exit(2);
         };
         let numbers: Vec<u64> = numbers.collect();
