@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use lopt_problems::FieldTask;
 use serde::{Deserialize, Serialize};
 
-use super::run::{run, seconds_per_step};
+use super::run::run;
 use super::score::{JobFacts, JobRuns};
 use super::{ADAMW, COSINE, RIVALS};
 use crate::contender::{Contender, Contenders};
@@ -83,10 +83,9 @@ impl Store {
         let same = first.as_ref() == Some(&of);
         let known: Result<_, _> = lines.filter(|_| same).map(parse_line).collect();
         let runs: Vec<Kept> = known.map_err(damaged)?;
-        let rows: String = runs.iter().map(line).collect::<Result<_, _>>()?;
-        write_file(&path, (line(&of)? + &rows).as_bytes())?;
-        let file = append(&path)?;
-        Ok(Self { path, file: Mutex::new(file), runs, cpu: Machine::describe().cpu })
+        write(&path, &of, &runs)?;
+        let file = Mutex::new(append(&path)?);
+        Ok(Self { path, file, runs, cpu: Machine::describe().cpu })
     }
 
     /// Runs what is missing of these, several at a time.
@@ -117,34 +116,52 @@ impl Store {
         Ok(())
     }
 
-    /// Gives runs of another machine the processor time that they would take here.
+    /// Gives runs of another machine the processor time that they take here: what a contender's best setting on
+    /// the first seed takes, over all steps, as gradients may cost more at some parameters than at others.
     fn time_here(
         &mut self,
         task: &FieldTask,
-        steps: usize,
+        facts: &JobFacts,
         contenders: &[Contender],
         threads: usize,
     ) -> Result<(), CliError> {
+        let known = self.timed();
         let Self { runs, cpu, .. } = self;
         let elsewhere = |kept: &Kept, of: &Contender| {
             kept.timed.run.contender == of.name && kept.cpu.as_ref() != Some(cpu)
         };
         let to_time = contenders.iter().filter(|of| runs.iter().any(|kept| elsewhere(kept, of)));
         let to_time: Vec<&Contender> = to_time.collect();
+        if to_time.is_empty() {
+            return Ok(());
+        }
         let layout = task.job.layout();
         let times = parallel(threads, to_time.len(), |index| {
-            // settings differ in numbers, not in what is computed
-            let mut optimizer = to_time[index].settings[0].build(&layout, steps)?;
-            Ok(seconds_per_step(task, steps, &mut *optimizer))
+            let setting = finalists(facts, &known, to_time[index])[0];
+            let mut optimizer = setting.build(&layout, facts.steps)?;
+            let row = RunRow::new(task.name, &to_time[index].name, setting.describe(), 0);
+            Ok(run(task, facts.steps, row, &mut *optimizer, false))
         })?;
-        for (contender, per_step) in to_time.into_iter().zip(times) {
-            let [all, own] = per_step.map(|seconds| seconds * steps as f64);
+        for (contender, timed) in to_time.into_iter().zip(times) {
             for kept in runs.iter_mut().filter(|kept| elsewhere(kept, contender)) {
-                (kept.timed.seconds, kept.timed.optimizer_seconds) = (all, own);
+                kept.cpu = Some(cpu.clone());
+                kept.timed.seconds = timed.seconds;
+                kept.timed.optimizer_seconds = timed.optimizer_seconds;
             }
         }
-        Ok(())
+        let of = Of { job: task.name.to_owned(), version: task.version, steps: facts.steps };
+        write(&self.path, &of, runs)
     }
+
+    fn timed(&self) -> Vec<TimedRun> {
+        self.runs.iter().map(|kept| kept.timed.clone()).collect()
+    }
+}
+
+/// Writes a whole file.
+fn write(path: &Path, of: &Of, runs: &[Kept]) -> Result<(), CliError> {
+    let rows: String = runs.iter().map(line).collect::<Result<_, _>>()?;
+    write_file(path, (line(of)? + &rows).as_bytes())
 }
 
 /// The runs of all contenders on the first `seeds` seeds of a job, from the file or computed, in the
@@ -172,8 +189,7 @@ pub fn baselines(
     }
     store.complete(task, facts.steps, &jobs, threads)?;
     for contender in contenders.iter().filter(|contender| contender.tuned()) {
-        let runs: Vec<TimedRun> = store.runs.iter().map(|kept| kept.timed.clone()).collect();
-        for setting in finalists(facts, &runs, contender) {
+        for setting in finalists(facts, &store.timed(), contender) {
             jobs.extend((1..seeds).map(|seed| (contender, setting, seed)));
         }
     }
@@ -182,7 +198,7 @@ pub fn baselines(
         let seconds: f64 = store.runs[before..].iter().map(|kept| kept.timed.seconds).sum();
         say(format_args!("baselines of {}: {seconds:.0} processor seconds", task.name));
     }
-    store.time_here(task, facts.steps, &contenders, threads)?;
+    store.time_here(task, facts, &contenders, threads)?;
     let place = |run: &TimedRun| {
         jobs.iter().position(|&(contender, setting, seed)| {
             run.run.key() == (&contender.name, &setting.describe(), seed)

@@ -28,31 +28,9 @@ pub fn run(
     optimizer: &mut dyn Optimizer,
     guarded: bool,
 ) -> TimedRun {
-    measured_at(marks(steps), task, steps, row, optimizer, guarded)
-}
-
-/// Processor seconds of gradients and steps, and of steps alone, per step of a short run.
-pub fn seconds_per_step(task: &FieldTask, steps: usize, optimizer: &mut dyn Optimizer) -> [f64; 2] {
-    let steps = steps.min(TIMED);
-    let row = RunRow::new(task.name, "", String::new(), 0);
-    let timed = measured_at(Vec::new(), task, steps, row, optimizer, true);
-    [timed.seconds, timed.optimizer_seconds].map(|seconds| seconds / steps as f64)
-}
-
-/// Steps of a run that tells no more than how long they take.
-const TIMED: usize = 100;
-
-fn measured_at(
-    marks: Vec<usize>,
-    task: &FieldTask,
-    steps: usize,
-    row: RunRow,
-    optimizer: &mut dyn Optimizer,
-    guarded: bool,
-) -> TimedRun {
     let mut start = task.job.start(row.seed as u64);
     let times = PhaseTimes::start(Clock::Thread);
-    let mut probe = FieldProbe { marks, guarded, losses: (0.0, 0), row, times };
+    let mut probe = FieldProbe { marks: marks(steps), guarded, losses: (0.0, 0), row, times };
     let outcome = train(&mut *start.objective, optimizer, &mut start.params, steps, &mut probe);
     probe.enter(Phase::Measure);
     TimedRun::new(probe.row, outcome, &probe.times)
