@@ -41,8 +41,8 @@ impl ModuleVisitor for Flags {
 /// at the true parameters, let a few dozen batches of the training set pass through the module itself. burn
 /// updates by a momentum of 0.1, so that after 50 batches less than a hundredth of the old statistics is left.
 /// Nothing else of the module changes; clones share its statistics, as always in burn.
-/// It is worth a little: the example `burn_learner` on MNIST goes from a validation loss of 0.101 to 0.092 after
-/// five epochs, and from an accuracy of 97.1 % to 97.5 %.
+/// It is worth little with the weights `recommended`: the example `burn_learner` on MNIST has a validation loss of
+/// 0.093 after five epochs with and without, and an accuracy of 97.6 %.
 ///
 /// * `forward`: a forward pass with inputs on the device with autodiff, so that layers are in training mode;
 ///   what comes out of it does not matter.
