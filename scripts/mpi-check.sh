@@ -43,7 +43,7 @@ for n in 1 2 4; do
   echo "sync, $n ranks: checkpoint and weights equal those of threads, byte for byte"
 done
 
-# the meta-loss at the start, and what psi scores at the end, both from the lines of progress
+# the last meta-loss that a run has said
 meta_loss() { grep -o 'meta-loss [-+0-9.]*' "$work/log" | awk '{print $2}' | tail -n 1; }
 # where learning begins: a run may be over before it says more than its last meta-loss
 sed 's/^updates = .*/updates = 1/' "$work/learn.toml" > "$work/one.toml"

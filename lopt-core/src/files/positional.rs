@@ -139,11 +139,6 @@ impl<A: Positional, B: Positional> Positional for (A, B) {
     }
 }
 
-/// The next value, of a type that is told by where it goes.
-pub(crate) fn next<T: Positional>(from: &mut &[u8]) -> Option<T> {
-    T::take(from)
-}
-
 /// The variant whose number comes next.
 fn one_of<T: Copy, const N: usize>(from: &mut &[u8], variants: [T; N]) -> Option<T> {
     variants.get(u32::take(from)? as usize).copied()
@@ -151,10 +146,10 @@ fn one_of<T: Copy, const N: usize>(from: &mut &[u8], variants: [T; N]) -> Option
 
 /// Which optimizer, as weights of version 6 and states of version 8 say it.
 pub(crate) fn optimizer(from: &mut &[u8]) -> Option<OptimizerConfig> {
-    match next::<u32>(from)? {
+    match u32::take(from)? {
         0 => Some(hierarchical_rnn(from, true, 6)?.into()),
         1 => {
-            let (tensor_hidden, global_hidden) = (next(from)?, next(from)?);
+            let (tensor_hidden, global_hidden) = (Positional::take(from)?, Positional::take(from)?);
             Some(RelativeRnnConfig { tensor_hidden, global_hidden, agreement: 0.0 }.into())
         }
         _ => None,
@@ -168,17 +163,18 @@ pub(crate) fn hierarchical_rnn(
     parameter_scale: bool,
     paces: usize,
 ) -> Option<HierarchicalRnnConfig> {
-    let pace = |from: &mut &[u8], number| if number <= paces { next(from) } else { Some(0.0) };
+    let pace =
+        |from: &mut &[u8], number| if number <= paces { Positional::take(from) } else { Some(0.0) };
     Some(HierarchicalRnnConfig {
-        parameter_hidden: next(from)?,
-        tensor_hidden: next(from)?,
-        global_hidden: next(from)?,
-        timescales: next(from)?,
-        attention: next(from)?,
-        gradient_products: next(from)?,
-        asinh: next(from)?,
-        rms_decay_per_scale: next(from)?,
-        previous_scale: next(from)?,
+        parameter_hidden: Positional::take(from)?,
+        tensor_hidden: Positional::take(from)?,
+        global_hidden: Positional::take(from)?,
+        timescales: Positional::take(from)?,
+        attention: Positional::take(from)?,
+        gradient_products: Positional::take(from)?,
+        asinh: Positional::take(from)?,
+        rms_decay_per_scale: Positional::take(from)?,
+        previous_scale: Positional::take(from)?,
         normalization: {
             use Normalization::{MeanNorm, None, Rms};
             one_of(from, [None, Rms, MeanNorm])?
@@ -195,18 +191,18 @@ pub(crate) fn hierarchical_rnn(
             use GlobalInput::{LastTensor, MeanOfTensors};
             one_of(from, [MeanOfTensors, LastTensor])?
         },
-        learnable_decay: next(from)?,
-        learnable_gradient_decay: next(from)?,
-        dynamic_output_scale: next(from)?,
-        zero_init_rate: next(from)?,
-        log_mean_squares: next(from)?,
-        extreme_indicator: next(from)?,
-        rate_shortcut: next(from)?,
-        parameter_scale: if parameter_scale { next(from)? } else { false },
-        gradient_shortcut: next(from)?,
-        learnable_initial_state: next(from)?,
-        max_log_rate: next(from)?,
-        initial_rate: next(from)?,
+        learnable_decay: Positional::take(from)?,
+        learnable_gradient_decay: Positional::take(from)?,
+        dynamic_output_scale: Positional::take(from)?,
+        zero_init_rate: Positional::take(from)?,
+        log_mean_squares: Positional::take(from)?,
+        extreme_indicator: Positional::take(from)?,
+        rate_shortcut: Positional::take(from)?,
+        parameter_scale: if parameter_scale { Positional::take(from)? } else { false },
+        gradient_shortcut: Positional::take(from)?,
+        learnable_initial_state: Positional::take(from)?,
+        max_log_rate: Positional::take(from)?,
+        initial_rate: Positional::take(from)?,
         warmup: pace(from, 1)?,
         decay: pace(from, 2)?,
         largest_decay: pace(from, 3)?,

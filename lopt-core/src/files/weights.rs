@@ -6,7 +6,7 @@
 //! configuration had no names, before version 6 there was one optimizer only.
 
 use super::header::{HeaderError, read_header, write_header};
-use super::positional;
+use super::positional::{self, Positional};
 use super::sealed::{ReadError, SealError, read_regular, seal, unseal};
 use crate::hierarchical_rnn::psi::config::{ConfigError, HierarchicalRnnConfig};
 use crate::hierarchical_rnn::psi::meta_params::MetaLayout;
@@ -249,7 +249,7 @@ impl Weights {
                 6 => positional::optimizer(from)?,
                 _ => positional::hierarchical_rnn(from, version > 1, paces)?.into(),
             };
-            let parts = (config, positional::next(from)?, positional::next(from)?);
+            let parts = (config, Positional::take(from)?, Positional::take(from)?);
             from.is_empty().then_some(parts)
         });
         let (config, psi, record) = decoded.ok_or(WeightsError::Contents)?;

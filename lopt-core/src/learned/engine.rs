@@ -1,7 +1,7 @@
 //! The bare optimizer inside, of either generation.
 
 use super::{BuildError, LearnedOptimizerConfig, StateError};
-use crate::files::positional::{Positional, next};
+use crate::files::positional::Positional;
 use crate::files::weights::{OptimizerConfig, Weights};
 use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
 use crate::hierarchical_rnn::{AVERAGING_ETA, HierarchicalRnn};
@@ -53,16 +53,26 @@ impl Positional for Counters {
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
-        match next::<u32>(from)? {
-            0 => Some(Self::Hierarchical {
-                steps: next(from)?,
-                cohorts: next(from)?,
-                cohort_steps: next(from)?,
-                compact_steps: next(from)?,
+        match u32::take(from)? {
+            0 => Self::hierarchical(from),
+            1 => Some(Self::Relative {
+                begun: Positional::take(from)?,
+                numbers: Positional::take(from)?,
             }),
-            1 => Some(Self::Relative { begun: next(from)?, numbers: next(from)? }),
             _ => None,
         }
+    }
+}
+
+impl Counters {
+    /// Those of the only optimizer that there was, without the number of a variant.
+    pub(super) fn hierarchical(from: &mut &[u8]) -> Option<Self> {
+        Some(Self::Hierarchical {
+            steps: Positional::take(from)?,
+            cohorts: Positional::take(from)?,
+            cohort_steps: Positional::take(from)?,
+            compact_steps: Positional::take(from)?,
+        })
     }
 }
 

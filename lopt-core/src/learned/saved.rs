@@ -16,7 +16,7 @@ use super::engine::Counters;
 use super::untrained::{self, UntrainedTensor};
 use super::{LearnedOptimizer, StateError};
 use crate::files::header::{read_header, split_length, with_length, write_header};
-use crate::files::positional::{self, Positional, next};
+use crate::files::positional::{self, Positional};
 use crate::files::sealed::{ReadError, fnv1a, read_regular, seal, unseal, write_atomically};
 use crate::files::weights::OptimizerConfig;
 use crate::guard::{self, EarlierNumbers, GuardNumbers};
@@ -93,23 +93,19 @@ fn from_positions(payload: &[u8], version: u32) -> Option<(Header, Memory, &[u8]
         7 => positional::hierarchical_rnn(from, true, 6)?.into(),
         _ => positional::optimizer(from)?,
     };
-    let (fingerprint, averaging, compact) = (next(from)?, next(from)?, next(from)?);
-    let tensors = next(from)?;
+    let (fingerprint, averaging, compact) =
+        (Positional::take(from)?, Positional::take(from)?, Positional::take(from)?);
+    let tensors = Positional::take(from)?;
     let memory = Memory {
-        taken: next(from)?,
-        multiplier: next(from)?,
+        taken: Positional::take(from)?,
+        multiplier: Positional::take(from)?,
         counters: match version {
-            7 => Counters::Hierarchical {
-                steps: next(from)?,
-                cohorts: next(from)?,
-                cohort_steps: next(from)?,
-                compact_steps: next(from)?,
-            },
-            _ => next(from)?,
+            7 => Counters::hierarchical(from)?,
+            _ => Positional::take(from)?,
         },
-        guard: next::<Option<EarlierNumbers>>(from)?.map(Into::into),
+        guard: <Option<EarlierNumbers> as Positional>::take(from)?.map(Into::into),
     };
-    let lengths = next(from)?;
+    let lengths = Positional::take(from)?;
     let untrained = Vec::new();
     let header = Header { config, fingerprint, averaging, compact, tensors, lengths, untrained };
     from.is_empty().then_some((header, memory, floats))
