@@ -67,7 +67,7 @@ adapters() {
   step "adapters: tests"
   cargo test --profile adapters -p lopt-burn -p lopt-candle --features lopt-burn/train
   local example built=${CARGO_TARGET_DIR:-target}/adapters
-  for example in burn_mnist burn_transformer candle_mnist candle_transformer candle_convnet candle_table candle_finetune; do
+  for example in burn_mnist burn_transformer candle_mnist candle_text candle_convnet candle_table candle_finetune; do
     step "adapters: $example"
     "$built/examples/$example" --steps 20
   done

@@ -11,6 +11,9 @@ mod finetune;
 #[allow(dead_code, reason = "the example's main is not called")]
 #[path = "../examples/candle_table.rs"]
 mod table;
+#[allow(dead_code, reason = "the example's main is not called")]
+#[path = "../examples/candle_text.rs"]
+mod text;
 
 /// Both contenders go below the loss of the start, which is the same for them.
 macro_rules! both_train {
@@ -38,4 +41,16 @@ fn the_table_trains() {
 #[test]
 fn fine_tuning_trains() {
     both_train!(finetune, finetune::fine_tuning(40, [300, 100, 100]).unwrap(), 40);
+}
+
+#[test]
+fn the_language_models_train() {
+    let words = text::Text::new(&lopt_problems::TEXT[..20_000]).unwrap();
+    both_train!(text, text::Network::lstm(words.clone()).unwrap(), 30);
+    both_train!(text, text::Network::transformer(words).unwrap(), 30);
+}
+
+#[test]
+fn a_text_without_a_validation_part_is_refused() {
+    assert!(text::Text::new("too short").is_err_and(|error| error.contains("got 9")));
 }

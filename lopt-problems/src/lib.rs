@@ -96,8 +96,8 @@ pub use error::ProblemError;
 pub use evaluation::Evaluation;
 pub use factorisation::Factorisation;
 pub use field::{
-    FieldSuite, FieldTask, FieldTasks, Job, JobStart, PracticeTask, field_tasks, plain_practice,
-    practice,
+    FieldSuite, FieldTask, FieldTasks, Job, JobStart, PracticeTask, TEXT, field_tasks,
+    plain_practice, practice,
 };
 pub use instance::{Array, Dataset, Instance};
 pub use lanes::{LaneArray, pack_arrays, pack_lanes, pack_slices};

@@ -73,15 +73,22 @@ fn values(map: &VarMap) -> Result<Vec<(String, Var, Tensor)>> {
     Ok(all)
 }
 
+/// [`draw_scaled`] as for layers with `ReLU` (He et al. 2015).
+pub(crate) fn draw(map: &VarMap) -> Result<()> {
+    draw_scaled(map, 2.0)
+}
+
 /// Draws the values of all tensors with two axes or more, and sets biases to 0: candle's own draws cannot be
 /// repeated.
-pub(crate) fn draw(map: &VarMap) -> Result<()> {
+///
+/// * `gain`: the variance of an element, times the inputs of an output.
+pub(crate) fn draw_scaled(map: &VarMap, gain: f64) -> Result<()> {
     let mut rng = stream(1, &[]);
     for (name, var, _) in values(map)? {
         let scale = match var.rank() {
             0 | 1 if name.ends_with("bias") => 0.0,
             0 | 1 => continue,
-            _ => (2.0 * var.dim(0)? as f64 / var.elem_count() as f64).sqrt(),
+            _ => (gain * var.dim(0)? as f64 / var.elem_count() as f64).sqrt(),
         };
         let drawn = (0..var.elem_count()).map(|_| (scale * normal(&mut rng)) as f32).collect();
         var.set(&Tensor::from_vec(drawn, var.shape(), var.device())?)?;

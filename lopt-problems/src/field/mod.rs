@@ -40,6 +40,7 @@ mod vae;
 mod wrong_labels;
 
 pub use practice::{PracticeTask, plain_practice, practice};
+pub use text::TEXT;
 
 use std::fmt::{self, Debug};
 use std::path::Path;

@@ -15,8 +15,9 @@ use super::random::{Purpose, random};
 use super::{Graph, Job, JobStart};
 use crate::trial::{Objective, Validation};
 
-/// Never to be changed, as every recorded result depends on it.
-const TEXT: &str = include_str!("text.txt");
+/// A text of ASCII to train language models on: documents and source code of this project.
+// never to be changed, as every recorded result depends on it
+pub const TEXT: &str = include_str!("text.txt");
 
 /// Size of the vocabulary: the line feed, and the printable characters of ASCII in their order.
 pub(super) const CHARACTERS: usize = 96;
