@@ -91,9 +91,7 @@ fn draw(number: u64, augmented: bool) -> PracticeTask {
         "smooth" => shared(smooth(rng)),
         _ => shared(normed(rng)),
     };
-    let dear = matches!(family, "attention" | "convolution");
-    let cost = log_uniform(rng, COST[0], COST[1]) * if dear { DEAR } else { 1.0 };
-    let most = cost / (job.layout().len() as f64 * rows as f64);
+    let most = log_uniform(rng, COST[0], COST[1]) / (job.layout().len() as f64 * rows as f64);
     let steps = log_uniform(rng, LEAST_STEPS, most.clamp(LEAST_STEPS, MOST_STEPS)) as usize;
     // deviations of 0.02 as GPT-2's, or up to those of other frameworks
     let larger = if family == "attention" { log_uniform(rng, 1.0, 12.0) } else { 1.0 };
@@ -315,13 +313,11 @@ const FAMILIES: [&str; 9] = [
 ];
 
 /// Horizons.
-const LEAST_STEPS: f64 = 300.0;
+const LEAST_STEPS: f64 = 150.0;
 const MOST_STEPS: f64 = 3000.0;
 
 /// Bounds of the most that a run costs, in parameters times rows of a batch times steps.
 const COST: [f64; 2] = [1e8, 2.5e9];
-/// How much more those may cost that would have too few steps.
-const DEAR: f64 = 6.0;
 
 #[cfg(test)]
 mod tests {
