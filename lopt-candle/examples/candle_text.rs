@@ -206,13 +206,18 @@ impl Job for Network {
 #[allow(clippy::print_stdout, reason = "an example reports")]
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let options = Options::of_command_line(1000)?;
-    let text = match &options.data {
-        Some(path) if !path.is_dir() => std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?,
-        _ => lopt_problems::TEXT.to_owned(),
+    // a folder, as `LOPT_DATA` names one, holds no text
+    let file = options.data.filter(|path| !path.is_dir());
+    let (text, whose) = match &file {
+        Some(path) => {
+            let read = std::fs::read_to_string(path);
+            let text = read.map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
+            (text, path.display().to_string())
+        }
+        None => (lopt_problems::TEXT.to_owned(), "the text of this project".to_owned()),
     };
     let text = Text::new(&text)?;
-    print("LSTM on text", &Network::lstm(text.clone())?, options.steps)?;
+    print(&format!("LSTM on {whose}"), &Network::lstm(text.clone())?, options.steps)?;
     println!();
-    Ok(print("Transformer on text", &Network::transformer(text)?, options.steps)?)
+    Ok(print(&format!("Transformer on {whose}"), &Network::transformer(text)?, options.steps)?)
 }

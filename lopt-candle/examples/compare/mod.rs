@@ -133,7 +133,9 @@ impl Options {
                 "--steps" => options.steps = value()?.parse().map_err(|e| format!("{e}"))?,
                 "--data" => options.data = Some(value()?.into()),
                 _ => {
-                    return Err(format!("expected --quick, --steps N or --data DIR, got `{word}`"));
+                    return Err(format!(
+                        "expected --quick, --steps N or --data PATH, got `{word}`"
+                    ));
                 }
             }
         }
