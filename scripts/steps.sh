@@ -63,7 +63,32 @@ adapter_lints() {
   cargo clippy -p lopt-burn -p lopt-candle --features lopt-burn/train --all-targets -- -D warnings
 }
 
+# Fails if a built project with these dependencies builds any of them again once the adapter is there:
+# `rebuilds_nothing DEPENDENCIES ADAPTER [FEATURES]`.
+rebuilds_nothing() {
+  local project
+  project=$(mktemp -d)
+  mkdir "$project/src" && touch "$project/src/lib.rs" && cp Cargo.lock "$project"
+  printf '[package]\nname = "project"\n[workspace]\n[dependencies]\n%s\n' "$1" >"$project/Cargo.toml"
+  crates_with_features() {
+    cargo tree -q --manifest-path "$project/Cargo.toml" -e no-dev --prefix none -f '{p} [{f}]' |
+      sed 's/ (\*)$//' | grep -v '^project ' | sort -u
+  }
+  crates_with_features >"$project/before"
+  printf '%s = { path = "%s", features = [%s] }\n' "$2" "$PWD/$2" "${3:-}" >>"$project/Cargo.toml"
+  crates_with_features >"$project/after"
+  if ! test -s "$project/before" || comm -23 "$project/before" "$project/after" | grep .; then
+    echo "adding $2 changes features of these crates, so that they are built again" >&2
+    return 1
+  fi
+  rm -r "$project"
+}
+
 adapters() {
+  step "adapters: what adding them builds again"
+  rebuilds_nothing $'candle-core = "=0.11.1"\ncandle-nn = "=0.11.1"' lopt-candle
+  rebuilds_nothing 'burn = { version = "=0.22.1", features = ["flex"] }' lopt-burn
+  rebuilds_nothing 'burn = { version = "=0.22.1", features = ["flex", "train"] }' lopt-burn '"train"'
   step "adapters: tests"
   cargo test --profile adapters -p lopt-burn -p lopt-candle --features lopt-burn/train
   local example built=${CARGO_TARGET_DIR:-target}/adapters

@@ -2,12 +2,7 @@
 
 use super::Simd as _;
 use super::math::{self, Bits, polynomial};
-use super::x86::Avx512;
-use pulp::Simd as _;
-use pulp::{f32x16, u32x16};
-use std::arch::x86_64::{
-    __m512, _MM_MANT_NORM_P75_1P5 as FROM_3_4_TO_3_2, _MM_MANT_SIGN_NAN as NAN_IF_NEGATIVE,
-};
+use super::x86::{Avx512, Register512};
 
 /// Points about 0.29 apart whose tanh is (nearly) an `f32`.
 #[rustfmt::skip]
@@ -54,28 +49,25 @@ const TANH: [f64; 2] = [-3.333_230_317e-1, 1.317_574_233e-1];
 /// Coefficients of `(ln(1 + f) - f) / f^2` for `-1/32 <= f <= 1/16`.
 const LN: [f64; 4] = [-4.999_987_185e-1, 3.333_297_968e-1, -2.514_550_984e-1, 2.099_732_310e-1];
 
-type V = [f32x16; 1];
+type V = [Register512; 1];
 
 impl Avx512 {
     /// The entries that the low five bits choose.
     #[inline(always)]
     fn look_up_32(self, table: [f32; 32], bits: V) -> V {
-        let [low, high]: [__m512; 2] = bytemuck::cast(table);
-        let [index] = bytemuck::cast(bits);
-        [bytemuck::cast(self.0.avx512f._mm512_permutex2var_ps(low, index, high))]
+        let [low, high]: [Register512; 2] = bytemuck::cast(table);
+        [Register512::look_up_32(self, bits[0], low, high)]
     }
     /// `ln(2^DOUBLINGS x)`.
     #[inline(always)]
     fn ln<const DOUBLINGS: u32>(self, x: V) -> V {
-        let avx = self.0.avx512f;
         let (m, mut e) = self.split(x);
         if DOUBLINGS > 0 {
             e = self.add(e, self.constant(DOUBLINGS.into()));
         }
-        let index = avx._mm512_srli_epi32::<19>(bytemuck::cast(m[0]));
-        let inverse = avx._mm512_permutexvar_ps(index, bytemuck::cast(LN_INVERSES));
-        let value = [bytemuck::cast(avx._mm512_permutexvar_ps(index, bytemuck::cast(LN_VALUES)))];
-        let f = self.fma(m, [bytemuck::cast(inverse)], self.constant(-1.0));
+        let inverse = [Register512::look_up_16(self, m[0], bytemuck::cast(LN_INVERSES))];
+        let value = [Register512::look_up_16(self, m[0], bytemuck::cast(LN_VALUES))];
+        let f = self.fma(m, inverse, self.constant(-1.0));
         let y = self.fma(self.mul(f, f), polynomial(self, f, LN), f);
         // near one both terms of the logarithm of the power and the knot are zero
         let high = self.fma(e, self.constant(std::f64::consts::LN_2), value);
@@ -85,26 +77,16 @@ impl Avx512 {
 
 impl Bits for Avx512 {
     #[inline(always)]
-    fn power_of_two(self, k: V, bias: u32) -> V {
-        let t = self.0;
-        let [bits]: [u32x16; 1] = bytemuck::cast(k);
-        let shifted = t.wrapping_dyn_shl_u32s(bits, t.splat_u32s(23));
-        [t.transmute_f32s_u32s(t.add_u32s(shifted, t.splat_u32s(bias << 23)))]
-    }
-    #[inline(always)]
     fn add_to_exponent(self, a: V, k: V) -> V {
         let n = self.sub(k, self.constant(math::MAGIC));
-        let ([a], [n]) = (bytemuck::cast(a), bytemuck::cast(n));
-        [bytemuck::cast(self.0.avx512f._mm512_scalef_ps(a, n))]
+        [Register512::scale(self, a[0], n[0])]
     }
     /// Zero, infinities, subnormal and negative numbers get what makes their logarithm right.
     #[inline(always)]
     fn split(self, x: V) -> (V, V) {
-        let avx = self.0.avx512f;
-        let [x] = bytemuck::cast(x);
-        let m = avx._mm512_getmant_ps::<FROM_3_4_TO_3_2, NAN_IF_NEGATIVE>(x);
-        let e = avx._mm512_sub_ps(avx._mm512_getexp_ps(x), avx._mm512_getexp_ps(m));
-        ([bytemuck::cast(m)], [bytemuck::cast(e)])
+        let m = Register512::mantissa_from_3_4_to_3_2(self, x[0]);
+        let (of_x, of_m) = (Register512::exponent(self, x[0]), Register512::exponent(self, m));
+        ([m], self.sub([of_x], [of_m]))
     }
     #[inline(always)]
     fn fast_exp(self, x: V) -> V {

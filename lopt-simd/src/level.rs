@@ -92,9 +92,9 @@ impl Level {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
+            Self::Avx2 => x86::Avx2::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => pulp::x86::V4::try_new().is_some(),
+            Self::Avx512 => x86::Avx512::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -128,13 +128,13 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         match self {
             Self::Avx512 => {
-                if let Some(token) = pulp::x86::V4::try_new() {
-                    return x86::Avx512(token).run_lanes(kernel);
+                if let Some(token) = x86::Avx512::detect() {
+                    return token.run_lanes(kernel);
                 }
             }
             Self::Avx2 => {
-                if let Some(token) = pulp::x86::V3::try_new() {
-                    return x86::Avx2(token).run_lanes(kernel);
+                if let Some(token) = x86::Avx2::detect() {
+                    return token.run_lanes(kernel);
                 }
             }
             Self::Portable => {}

@@ -172,6 +172,10 @@ pub trait Lanes: Simd<E = f32> {
     fn and(self, a: Self::V, bits: u32) -> Self::V;
     /// Bitwise or of the representations.
     fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Sum of the representations as integers that wrap.
+    fn add_bits(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Difference of the representations as integers that wrap.
+    fn sub_bits(self, a: Self::V, b: Self::V) -> Self::V;
     /// Representation shifted left by 23 bits, into the exponent.
     fn shift_left_23(self, a: Self::V) -> Self::V;
     /// Representation shifted right by 23 bits, out of the exponent.

@@ -7,9 +7,9 @@
 use super::{Lanes, Simd};
 
 /// Added to the bits of a float, carries into the exponent for mantissas above 4/3.
-pub(super) const SPLIT_OFFSET: u32 = 0x4000_0000 - 0x3f2a_aaab;
+const SPLIT_OFFSET: u32 = 0x4000_0000 - 0x3f2a_aaab;
 /// What [`Bits::split`] has to subtract from `2^23 +` the exponent of the shifted bits.
-pub(super) const SPLIT_BIAS: f32 = 8_388_608.0 + 128.0;
+const SPLIT_BIAS: f32 = 8_388_608.0 + 128.0;
 
 /// Rounds to an integer when added, and leaves that integer in the low bits.
 pub(super) const MAGIC: f64 = 12_582_912.0;
@@ -21,11 +21,27 @@ const LN_2_LOW: f64 = -2.121_944_400_546_905_8e-4;
 /// What the functions below need beyond [`Lanes`].
 pub(crate) trait Bits: Lanes {
     /// `2^(n + bias - 127)` for `k = n + MAGIC`, if that is a normal number.
-    fn power_of_two(self, k: Self::V, bias: u32) -> Self::V;
+    #[inline(always)]
+    fn power_of_two(self, k: Self::V, bias: u32) -> Self::V {
+        self.add_bits(self.shift_left_23(k), self.splat(f32::from_bits(bias << 23)))
+    }
     /// `a * 2^n` for `k = n + MAGIC`, if that is a normal number.
-    fn add_to_exponent(self, a: Self::V, k: Self::V) -> Self::V;
+    #[inline(always)]
+    fn add_to_exponent(self, a: Self::V, k: Self::V) -> Self::V {
+        self.add_bits(a, self.shift_left_23(k))
+    }
     /// Mantissa in `[2/3, 4/3)` (AVX-512: `[3/4, 3/2)`) and exponent of a positive normal number.
-    fn split(self, x: Self::V) -> (Self::V, Self::V);
+    #[inline(always)]
+    fn split(self, x: Self::V) -> (Self::V, Self::V) {
+        let shifted = self.add_bits(x, self.splat(f32::from_bits(SPLIT_OFFSET)));
+        let field = self.and(shifted, 0xff80_0000);
+        let mantissa =
+            self.add_bits(self.sub_bits(x, field), self.splat(f32::from_bits(0x4000_0000)));
+        // an integer below 2^23 under the bits of 2^23 is that float plus 2^23
+        let exponent =
+            self.or(self.shift_right_23(shifted), self.splat(f32::from_bits(0x4b00_0000)));
+        (mantissa, self.sub(exponent, self.splat(SPLIT_BIAS)))
+    }
 
     /// The level's exp.
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! 16 `f32` lanes by the crate `wide`: whatever the build target guarantees.
 
-use super::math::{self, Bits, SPLIT_BIAS, SPLIT_OFFSET};
+use super::math::{self, Bits};
 use super::{Kernel, Lanes, Simd};
 use wide::{f32x16, u32x16};
 
@@ -32,6 +32,14 @@ impl Lanes for Portable {
         a | b
     }
     #[inline(always)]
+    fn add_bits(self, a: f32x16, b: f32x16) -> f32x16 {
+        bytemuck::cast(bytemuck::cast::<_, u32x16>(a) + bytemuck::cast::<_, u32x16>(b))
+    }
+    #[inline(always)]
+    fn sub_bits(self, a: f32x16, b: f32x16) -> f32x16 {
+        bytemuck::cast(bytemuck::cast::<_, u32x16>(a) - bytemuck::cast::<_, u32x16>(b))
+    }
+    #[inline(always)]
     fn shift_left_23(self, a: f32x16) -> f32x16 {
         bytemuck::cast(bytemuck::cast::<_, u32x16>(a) << 23_u32)
     }
@@ -41,27 +49,7 @@ impl Lanes for Portable {
     }
 }
 
-impl Bits for Portable {
-    #[inline(always)]
-    fn power_of_two(self, k: f32x16, bias: u32) -> f32x16 {
-        let bits: u32x16 = bytemuck::cast(k);
-        bytemuck::cast((bits << 23_u32) + u32x16::splat(bias << 23))
-    }
-    #[inline(always)]
-    fn add_to_exponent(self, a: f32x16, k: f32x16) -> f32x16 {
-        let bits: u32x16 = bytemuck::cast(a);
-        bytemuck::cast(bits + (bytemuck::cast::<_, u32x16>(k) << 23_u32))
-    }
-    #[inline(always)]
-    fn split(self, x: f32x16) -> (f32x16, f32x16) {
-        let bits: u32x16 = bytemuck::cast(x);
-        let shifted = bits + u32x16::splat(SPLIT_OFFSET);
-        let field = shifted & u32x16::splat(0xff80_0000);
-        let mantissa = bits - field + u32x16::splat(0x4000_0000);
-        let exponent: f32x16 = bytemuck::cast((shifted >> 23_u32) | u32x16::splat(0x4b00_0000));
-        (bytemuck::cast(mantissa), exponent - f32x16::splat(SPLIT_BIAS))
-    }
-}
+impl Bits for Portable {}
 
 impl Simd for Portable {
     type E = f32;
