@@ -38,6 +38,7 @@ fn main() {
         ("without the loss", without(Part::Loss), updates),
         ("without recurrence", without(Part::Recurrence), updates),
         ("without augmentation", without(Part::Augmentation), updates),
+        ("scored by training rows", without(Part::HeldOutRows), updates),
     ] {
         let of_seed = |seed| score(recipe.clone(), [updates, pairs, seed]);
         let scores: Vec<f64> = (1..=if updates == 0 { 1 } else { seeds }).map(of_seed).collect();

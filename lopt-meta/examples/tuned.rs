@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use lopt_meta::evolution::tuned_adamw;
+use lopt_meta::evolution::{Rows, tuned_adamw};
 use lopt_problems::practice;
 use rayon::prelude::*;
 
@@ -16,8 +16,10 @@ fn main() {
             std::process::exit(2);
         };
         let numbers: Vec<u64> = numbers.collect();
-        let found: Vec<f64> =
-            numbers.par_iter().map(|&number| tuned_adamw(&practice(number))).collect();
+        let found: Vec<f64> = numbers
+            .par_iter()
+            .map(|&number| tuned_adamw(&practice(number), Rows::Validation))
+            .collect();
         for (number, loss) in numbers.iter().zip(found) {
             println!("{number} {loss}");
         }

@@ -11,7 +11,7 @@ mod recipe;
 mod score;
 
 pub use recipe::{Calibration, EvolutionRecipe, Part, RECOMMENDED};
-pub use score::{Practice, tuned_adamw};
+pub use score::{Practice, Rows, tuned_adamw};
 
 use lopt_core::learned::BuildError;
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
@@ -58,16 +58,16 @@ impl EvolutionTrainer {
     }
 
     fn at(recipe: EvolutionRecipe, mut psi: Vec<f64>) -> Self {
-        let jobs = |from: u64, count: u64, plain: bool| -> Vec<Practice> {
+        let jobs = |from: u64, count: u64, without: &[Part]| -> Vec<Practice> {
+            let plain = without.contains(&Part::Augmentation);
+            let training = without.contains(&Part::HeldOutRows);
+            let rows = if training { Rows::Training } else { Rows::Validation };
             let known = tuned().filter(|(number, _)| (from..from + count).contains(number));
             let known: Vec<(u64, f64)> = known.collect();
-            let job = |&(number, loss): &(u64, f64)| match plain {
-                false => Practice::new(practice(number), loss),
-                true => {
-                    let task = plain_practice(number);
-                    let tuned = tuned_adamw(&task);
-                    Practice::new(task, tuned)
-                }
+            let job = |&(number, known): &(u64, f64)| {
+                let task = if plain { plain_practice(number) } else { practice(number) };
+                let tuned = if plain || training { tuned_adamw(&task, rows) } else { known };
+                Practice::new(task, rows, tuned)
             };
             let all: Vec<Practice> = known.par_iter().map(job).collect();
             all.into_iter().filter(Practice::teaches).collect()
@@ -76,8 +76,8 @@ impl EvolutionTrainer {
         let held: Vec<usize> = parts.flat_map(|part| part.weights(&recipe.networks)).collect();
         held.iter().for_each(|&i| psi[i] = 0.0);
         Self {
-            validation: jobs(0, FIRST_JOB, false),
-            jobs: jobs(FIRST_JOB, recipe.jobs, recipe.without.contains(&Part::Augmentation)),
+            validation: jobs(0, FIRST_JOB, &[]),
+            jobs: jobs(FIRST_JOB, recipe.jobs, &recipe.without),
             held,
             meta: MetaState::new(psi, &recipe.meta_optimizer),
             counters: Counters { best_score: f64::INFINITY, ..Counters::default() },

@@ -63,6 +63,8 @@ pub enum Part {
     Recurrence,
     /// Units and starts that are drawn for every practice job.
     Augmentation,
+    /// Rows that are not trained on: without them the losses of batches are scored.
+    HeldOutRows,
 }
 
 impl Part {
@@ -83,7 +85,7 @@ impl Part {
                 rows.flat_map(|row| (h..h + 3).map(move |column| row + column)).collect()
             }
             Self::Recurrence => readout.flat_map(|row| row..row + h).collect(),
-            Self::Augmentation => Vec::new(),
+            Self::Augmentation | Self::HeldOutRows => Vec::new(),
         }
     }
 }

@@ -2,27 +2,38 @@
 
 use lopt_core::Optimizer;
 use lopt_core::baselines::AdamW;
-use lopt_problems::{Objective, PracticeTask, Probe, train};
+use lopt_problems::{BatchLoss, Objective, PracticeTask, Probe, train};
+
+/// Rows by whose losses a run is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Rows that are not trained on.
+    Validation,
+    /// Those of the batches, in the twentieth of the steps before.
+    Training,
+}
 
 /// A practice job, with what a tuned baseline reaches on it.
 #[derive(Clone, Debug)]
 pub struct Practice {
     /// The job.
     pub task: PracticeTask,
+    rows: Rows,
     /// Validation loss of the best answer that does not look at the input.
     guessing: f64,
-    /// Final validation loss of [`tuned_adamw`].
+    /// Final loss of [`tuned_adamw`].
     tuned: f64,
 }
 
 impl Practice {
     /// A job to be scored.
     ///
+    /// * `rows`: which losses count.
     /// * `tuned`: what [`tuned_adamw`] reaches on it.
     #[must_use]
-    pub fn new(task: PracticeTask, tuned: f64) -> Self {
+    pub fn new(task: PracticeTask, rows: Rows, tuned: f64) -> Self {
         let guessing = task.job.guessing();
-        Self { task, guessing, tuned }
+        Self { task, rows, guessing, tuned }
     }
 
     /// Whether there is something to learn: tuned AdamW is well below guessing.
@@ -31,7 +42,7 @@ impl Practice {
         self.guessing - self.tuned > 0.03 * self.guessing.abs().min(1.0)
     }
 
-    /// Validation losses after a third, two thirds and all of the steps, as distances to those of tuned
+    /// Losses after a third, two thirds and all of the steps, as distances to those of tuned
     /// AdamW on a logarithmic scale: 0 is as good, less is better.
     #[must_use]
     pub fn score(&self, losses: [f64; 3]) -> f64 {
@@ -41,7 +52,7 @@ impl Practice {
     /// With a loss that can go to zero a power of the ratio; else the part of the way from guessing to
     /// tuned AdamW that is left, of which [`SLACK`] counts as nothing.
     fn score_one(&self, loss: f64) -> f64 {
-        let Self { task, guessing, tuned } = self;
+        let Self { task, guessing, tuned, .. } = self;
         if !loss.is_finite() {
             return LOST;
         }
@@ -56,15 +67,15 @@ impl Practice {
     /// Trains a fresh optimizer; the losses that [`score`](Self::score) takes, infinite from where the
     /// run was lost.
     pub fn run(&self, seed: u64, optimizer: &mut dyn Optimizer) -> [f64; 3] {
-        losses(&self.task, seed, optimizer)
+        losses(&self.task, self.rows, seed, optimizer)
     }
 }
 
-fn losses(task: &PracticeTask, seed: u64, optimizer: &mut dyn Optimizer) -> [f64; 3] {
+fn losses(task: &PracticeTask, rows: Rows, seed: u64, optimizer: &mut dyn Optimizer) -> [f64; 3] {
     let mut start = task.job.start(seed);
     let steps = task.steps;
     let at = [steps / 3, 2 * steps / 3, steps];
-    let mut seen = Validated { at, losses: [f64::INFINITY; 3] };
+    let mut seen = Seen { at, rows, of_batches: [0.0; 3], losses: [f64::INFINITY; 3] };
     // how a run that is lost ended shows in its losses
     train(&mut *start.objective, optimizer, &mut start.params, steps, &mut seen);
     let [first, second, third] = seen.losses;
@@ -74,36 +85,58 @@ fn losses(task: &PracticeTask, seed: u64, optimizer: &mut dyn Optimizer) -> [f64
     }
 }
 
-struct Validated {
+struct Seen {
     at: [usize; 3],
+    rows: Rows,
+    /// Means over the batches before each of these steps.
+    of_batches: [f64; 3],
     losses: [f64; 3],
 }
 
-impl Probe for Validated {
+impl Probe for Seen {
     fn parameters(
         &mut self,
         step: usize,
         params: &[f32],
         objective: &mut dyn Objective,
     ) -> Result<(), String> {
-        for (_, place) in self.at.iter().zip(&mut self.losses).filter(|(at, _)| **at == step) {
-            let loss = objective.validate(params).map_or(f64::NAN, |validation| validation.loss);
+        for (i, _) in self.at.into_iter().enumerate().filter(|&(_, at)| at == step) {
+            let loss = match self.rows {
+                Rows::Training => self.of_batches[i],
+                Rows::Validation => objective.validate(params).map_or(f64::NAN, |it| it.loss),
+            };
             if !loss.is_finite() {
-                return Err(format!("the validation loss is {loss}"));
+                return Err(format!("the loss is {loss}"));
             }
-            *place = loss;
+            self.losses[i] = loss;
         }
         Ok(())
     }
+
+    fn batch_loss(
+        &mut self,
+        step: usize,
+        batch: BatchLoss<'_>,
+        _: &mut dyn Objective,
+    ) -> Result<(), String> {
+        let loss = f64::from(batch.loss);
+        for (mean, at) in self.of_batches.iter_mut().zip(self.at) {
+            let count = at.div_ceil(20);
+            if step <= at && step + count > at {
+                *mean += loss / count as f64;
+            }
+        }
+        if loss.is_finite() { Ok(()) } else { Err(format!("the loss of the batch is {loss}")) }
+    }
 }
 
-/// Final validation loss of Adam with 5 % warm-up and a cosine, at the best of four rates.
+/// Final loss of Adam with 5 % warm-up and a cosine, at the best of four rates.
 #[must_use]
-pub fn tuned_adamw(task: &PracticeTask) -> f64 {
+pub fn tuned_adamw(task: &PracticeTask, rows: Rows) -> f64 {
     let of_rate = |rate: f64| {
         let adam = AdamW::new(&task.job.layout(), rate, 0.0);
         let mut optimizer = Cosine { adam, taken: 0, steps: task.steps, before: Vec::new() };
-        losses(task, 0, &mut optimizer)[2]
+        losses(task, rows, 0, &mut optimizer)[2]
     };
     RATES.into_iter().map(of_rate).fold(f64::INFINITY, f64::min)
 }
