@@ -64,9 +64,9 @@ impl EvolutionTrainer {
             let rows = if training { Rows::Training } else { Rows::Validation };
             let known = tuned().filter(|(number, _)| (from..from + count).contains(number));
             let known: Vec<(u64, f64)> = known.collect();
-            let job = |&(number, known): &(u64, f64)| {
+            let job = |&(number, loss): &(u64, f64)| {
                 let task = if plain { plain_practice(number) } else { practice(number) };
-                let tuned = if plain || training { tuned_adamw(&task, rows) } else { known };
+                let tuned = if plain || training { tuned_adamw(&task, rows) } else { loss };
                 Practice::new(task, rows, tuned)
             };
             let all: Vec<Practice> = known.par_iter().map(job).collect();
