@@ -14,6 +14,8 @@ mod level;
 pub mod math;
 mod portable;
 mod prefetch;
+#[cfg(feature = "throughput")]
+pub mod throughput;
 pub mod tile;
 mod x16;
 #[cfg(target_arch = "x86_64")]

@@ -33,7 +33,7 @@ impl<S: Simd> Start<'_, S> {
 }
 
 /// `out[r][c] = start + sum_i w[i * stride + r] * x[i][c]` for the first `cols` columns, where the
-/// rows of `x` are those of `parts`, one after another.
+/// rows of `x` are those of `parts`, one or two, one after another.
 #[inline(always)]
 pub fn affine<S: Simd, const K: usize>(
     s: S,
@@ -44,22 +44,24 @@ pub fn affine<S: Simd, const K: usize>(
     out: &mut [Row<S>],
     cols: usize,
 ) {
+    // none in place of a second part: one instance of the kernel serves both
+    let parts = [parts[0], parts.get(1).copied().unwrap_or_default()];
     s.run(Affine { token: s, w, stride, parts, start, out, cols });
 }
 
 /// A function of its own, called from many places: inlined everywhere, the kernels would outgrow
 /// the instruction cache.
-struct Affine<'a, S: Simd, const K: usize> {
+struct Affine<'a, S: Simd> {
     token: S,
     w: &'a [S::E],
     stride: usize,
-    parts: [&'a [Row<S>]; K],
+    parts: [&'a [Row<S>]; 2],
     start: Start<'a, S>,
     out: &'a mut [Row<S>],
     cols: usize,
 }
 
-impl<S: Simd, const K: usize> Kernel<S::E> for Affine<'_, S, K> {
+impl<S: Simd> Kernel<S::E> for Affine<'_, S> {
     type Output = ();
     #[inline(always)]
     fn run<Same: Simd<E = S::E>>(self, _: Same) {
@@ -67,13 +69,13 @@ impl<S: Simd, const K: usize> Kernel<S::E> for Affine<'_, S, K> {
         let mut c = 0;
         while c < cols {
             if S::WIDE_REGISTERS && c + 4 <= cols {
-                affine_columns::<S, K, 4>(s, w, stride, parts, start, out, c);
+                affine_columns::<S, 4>(s, w, stride, parts, start, out, c);
                 c += 4;
             } else if S::WIDE_REGISTERS && c + 2 <= cols {
-                affine_columns::<S, K, 2>(s, w, stride, parts, start, out, c);
+                affine_columns::<S, 2>(s, w, stride, parts, start, out, c);
                 c += 2;
             } else {
-                affine_columns::<S, K, 1>(s, w, stride, parts, start, out, c);
+                affine_columns::<S, 1>(s, w, stride, parts, start, out, c);
                 c += 1;
             }
         }
@@ -81,11 +83,11 @@ impl<S: Simd, const K: usize> Kernel<S::E> for Affine<'_, S, K> {
 }
 
 #[inline(always)]
-fn affine_columns<S: Simd, const K: usize, const C: usize>(
+fn affine_columns<S: Simd, const C: usize>(
     s: S,
     w: &[S::E],
     stride: usize,
-    parts: [&[Row<S>]; K],
+    parts: [&[Row<S>]; 2],
     start: Start<'_, S>,
     out: &mut [Row<S>],
     c: usize,
@@ -93,29 +95,29 @@ fn affine_columns<S: Simd, const K: usize, const C: usize>(
     let rows = out.len();
     let mut r = 0;
     while S::WIDE_REGISTERS && C < 4 && r + 10 <= rows {
-        affine_block::<S, K, C, 10>(s, w, stride, parts, start, out, c, r);
+        affine_block::<S, C, 10>(s, w, stride, parts, start, out, c, r);
         r += 10;
     }
     while r + 5 <= rows {
-        affine_block::<S, K, C, 5>(s, w, stride, parts, start, out, c, r);
+        affine_block::<S, C, 5>(s, w, stride, parts, start, out, c, r);
         r += 5;
     }
     while r + 3 <= rows {
-        affine_block::<S, K, C, 3>(s, w, stride, parts, start, out, c, r);
+        affine_block::<S, C, 3>(s, w, stride, parts, start, out, c, r);
         r += 3;
     }
     while r < rows {
-        affine_block::<S, K, C, 1>(s, w, stride, parts, start, out, c, r);
+        affine_block::<S, C, 1>(s, w, stride, parts, start, out, c, r);
         r += 1;
     }
 }
 
 #[inline(always)]
-fn affine_block<S: Simd, const K: usize, const C: usize, const R: usize>(
+fn affine_block<S: Simd, const C: usize, const R: usize>(
     s: S,
     w: &[S::E],
     stride: usize,
-    parts: [&[Row<S>]; K],
+    parts: [&[Row<S>]; 2],
     start: Start<'_, S>,
     out: &mut [Row<S>],
     c: usize,

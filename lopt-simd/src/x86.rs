@@ -31,7 +31,6 @@ macro_rules! instructions {
             /// Runs a kernel inside a function compiled for this level.
             #[inline(always)]
             pub(super) fn run_lanes<K: LanesKernel>(self, kernel: K) -> K::Output {
-                #[inline]
                 #[target_feature($(enable = $feature),+)]
                 fn compiled<K: LanesKernel>(kernel: K, token: $token) -> K::Output {
                     kernel.run(token)

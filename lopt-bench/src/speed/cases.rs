@@ -12,6 +12,7 @@ use lopt_core::{
 };
 use lopt_meta::config::QUADRATIC20;
 use lopt_meta::{Recipe, Trainer};
+use lopt_simd::throughput::pass_in_place;
 
 use crate::error::CliError;
 use crate::parallel::pool;
@@ -96,11 +97,9 @@ pub(super) fn copy(parameters: usize, bytes_per_parameter: f64) -> Case {
 /// The same bytes read and written in one place, as optimizers do with their state.
 pub(super) fn in_place(parameters: usize, bytes_per_parameter: f64) -> Case {
     let len = (parameters as f64 * bytes_per_parameter / 8.0) as usize;
-    let mut values = vec![1_u32; len];
+    let mut values = vec![1; len];
     Box::new(move || {
-        for value in black_box(&mut values) {
-            *value ^= 1;
-        }
+        pass_in_place(black_box(&mut values));
         Ok(parameters as f64)
     })
 }

@@ -11,10 +11,10 @@
 //! spares.
 
 use lopt_core::simd::Level;
+use lopt_simd::throughput::FUNCTIONS;
 
-use super::functions::{FUNCTIONS, function_ns};
 use super::operations::Operations;
-use super::peak;
+use super::throughput::{function_ns, multiply_add_ns};
 
 /// What one row needs at least, per parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +54,7 @@ impl LevelSpeeds {
     pub fn measure(level: Level, seconds: f64) -> Self {
         Self {
             level,
-            multiply_add: peak::multiply_add_ns(level, seconds),
+            multiply_add: multiply_add_ns(level, seconds),
             functions: FUNCTIONS.map(|function| function_ns(function, level, seconds)),
         }
     }

@@ -1,11 +1,11 @@
 //! The result as data, `--json`.
 
 use lopt_core::simd::Level;
+use lopt_simd::throughput::FUNCTIONS;
 use serde::Serialize;
 use serde_json::json;
 
 use super::floor::LevelSpeeds;
-use super::functions::FUNCTIONS;
 use super::machine::{Machine, level_name, levels};
 use super::rounds::Measured;
 use super::rows::{Row, Wanted};

@@ -1,7 +1,8 @@
 //! Timing: several rounds over all rows, so that noise on the machine hits all of them alike.
 
+use lopt_simd::throughput::FUNCTIONS;
+
 use super::floor::{LevelSpeeds, Speeds};
-use super::functions::FUNCTIONS;
 use super::operations::ADAM_BYTES;
 use super::rows::{COPY, IN_PLACE, Row};
 use crate::error::CliError;
