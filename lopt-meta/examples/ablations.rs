@@ -1,49 +1,106 @@
 //! What parts of the relative RNN and of its training are worth: runs without one each, all of equal length.
 //! `cargo run --release -p lopt-meta --example ablations -- UPDATES PAIRS SEEDS` prints a table of scores on
 //! practice jobs that are not trained on: 0 is as good as tuned AdamW, less is better.
+//!
+//! `-- SECONDS PAIRS SEEDS estimators` compares evolution strategies, exact truncated gradients and their mix, each for
+//! so many seconds of processor time, at a constant rate of the meta-optimizer and without the pull; as many runs are
+//! differentiated in an update as there are pairs. Making jobs and scoring come on top, a minute for each run.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
-use lopt_meta::evolution::{Part, RECOMMENDED};
+use lopt_meta::evolution::{Estimator, Part, RECOMMENDED};
 use lopt_meta::{EvolutionRecipe, EvolutionTrainer};
 
-/// A run of a recipe, and its score at the end.
-fn score(mut recipe: EvolutionRecipe, [updates, pairs, seed]: [u64; 3]) -> f64 {
-    (recipe.updates, recipe.pairs, recipe.seed) = (updates.max(1), pairs as usize, seed);
+/// When a run ends.
+#[derive(Clone, Copy)]
+enum Length {
+    Updates(u64),
+    /// Of processor time, of all threads together.
+    Seconds(f64),
+}
+
+/// A run of a recipe: its score at the end, and how many updates it took.
+fn score(recipe: EvolutionRecipe, length: Length) -> (f64, u64) {
     let mut trainer = EvolutionTrainer::new(recipe);
-    for _ in 0..updates {
+    let begun = processor_seconds();
+    let goes_on = |updates: u64| match length {
+        Length::Updates(all) => updates < all,
+        Length::Seconds(all) => processor_seconds() - begun < all,
+    };
+    while goes_on(trainer.counters().updates) {
         trainer.update();
     }
-    trainer.validate()
+    (trainer.validate(), trainer.counters().updates)
+}
+
+/// Processor time of this process.
+#[cfg(unix)]
+fn processor_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+}
+
+/// Where there is no such clock, that of the wall.
+#[cfg(not(unix))]
+fn processor_seconds() -> f64 {
+    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGUN.get_or_init(std::time::Instant::now).elapsed().as_secs_f64()
+}
+
+/// Scores of a recipe by seed, as a row of the table.
+fn row(name: &str, recipe: &EvolutionRecipe, length: Length, seeds: u64) {
+    let of_seed = |seed| score(EvolutionRecipe { seed, ..recipe.clone() }, length);
+    let runs: Vec<(f64, u64)> = (1..=seeds).map(of_seed).collect();
+    let mean = runs.iter().map(|(score, _)| score).sum::<f64>() / runs.len() as f64;
+    let each: Vec<String> = runs.iter().map(|(score, _)| format!("{score:.3}")).collect();
+    let updates = runs.iter().map(|(_, updates)| updates).sum::<u64>() / seeds;
+    println!("| {name} | {mean:.3} | {} | {updates} |", each.join(", "));
 }
 
 fn main() {
-    let mut given = std::env::args().skip(1).map(|number| number.parse::<u64>());
-    let [Some(Ok(updates)), Some(Ok(pairs @ 1..)), Some(Ok(seeds))] =
-        [given.next(), given.next(), given.next()]
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let numbers = given.iter().take(3).map(|number| number.parse::<u64>().ok());
+    let numbers: Option<Vec<u64>> = numbers.collect();
+    let estimators = given.get(3).map(String::as_str);
+    let (Some(&[length, pairs, seeds]), None | Some("estimators")) =
+        (numbers.as_deref(), estimators)
     else {
         eprintln!(
-            "expected numbers of updates, of pairs in an update, and of seeds, such as 60 16 3"
+            "expected numbers of updates, of pairs in an update, and of seeds, such as 60 16 3; or of seconds, of \
+             pairs, and of seeds, and the word estimators"
         );
         std::process::exit(2);
     };
-    let recipe = EvolutionRecipe::parse(RECOMMENDED).expect("the recipe is checked by tests");
-    let without = |part: Part| EvolutionRecipe { without: vec![part], ..recipe.clone() };
-    println!("| run of {updates} updates, {pairs} pairs each | mean score | by seed |");
-    println!("| --- | --- | --- |");
-    for (name, recipe, updates) in [
-        ("nothing learned: the prior", recipe.clone(), 0),
-        ("all parts", recipe.clone(), updates),
-        ("without what is seen of gradients", without(Part::Signals), updates),
-        ("without the loss", without(Part::Loss), updates),
-        ("without recurrence", without(Part::Recurrence), updates),
-        ("without augmentation", without(Part::Augmentation), updates),
-        ("scored by training rows", without(Part::HeldOutRows), updates),
+    let (pairs, seeds) = (pairs.max(1), seeds.max(1));
+    let mut recipe = EvolutionRecipe::parse(RECOMMENDED).expect("the recipe is checked by tests");
+    (recipe.updates, recipe.pairs) = (length.max(1), pairs as usize);
+    println!("| run, {pairs} pairs in an update | mean score | by seed | updates |");
+    println!("| --- | --- | --- | --- |");
+    row("nothing learned: the prior", &recipe, Length::Updates(0), 1);
+    if estimators.is_some() {
+        let meta = &mut recipe.meta_optimizer;
+        (meta.final_rate, meta.warmup) = (meta.rate, 5);
+        // gradients of some steps are far shorter than those of whole runs, and a pull would weigh more
+        recipe.pull = 0.0;
+        for (name, estimator) in [
+            ("evolution strategies", Estimator::Evolution),
+            ("exact truncated gradients", Estimator::Exact),
+            ("both", Estimator::Mix),
+        ] {
+            let recipe = EvolutionRecipe { estimator, ..recipe.clone() };
+            row(name, &recipe, Length::Seconds(length as f64), seeds);
+        }
+        return;
+    }
+    row("all parts", &recipe, Length::Updates(length), seeds);
+    for (name, part) in [
+        ("without what is seen of gradients", Part::Signals),
+        ("without the loss", Part::Loss),
+        ("without recurrence", Part::Recurrence),
+        ("without augmentation", Part::Augmentation),
+        ("scored by training rows", Part::HeldOutRows),
     ] {
-        let of_seed = |seed| score(recipe.clone(), [updates, pairs, seed]);
-        let scores: Vec<f64> = (1..=if updates == 0 { 1 } else { seeds }).map(of_seed).collect();
-        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        let each: Vec<String> = scores.iter().map(|score| format!("{score:.3}")).collect();
-        println!("| {name} | {mean:.3} | {} |", each.join(", "));
+        let recipe = EvolutionRecipe { without: vec![part], ..recipe.clone() };
+        row(name, &recipe, Length::Updates(length), seeds);
     }
 }

@@ -387,6 +387,9 @@ pub enum RecipeError {
     /// A recipe for a relative RNN where exact gradients are taken.
     #[error("the recipe is for a relative RNN, which evolution strategies train, in one process")]
     Evolution,
+    /// Exact gradients of losses of batches.
+    #[error("exact gradients are of losses on held-out rows, which the recipe does without")]
+    Rows,
     /// Weights or a checkpoint of another optimizer.
     #[error("the recipe is for another optimizer than these weights")]
     OtherOptimizer,

@@ -4,7 +4,9 @@
 
 use lopt_core::baselines::AdamW;
 use lopt_core::{RelativeRnnConfig, Weights};
-use lopt_meta::evolution::{Calibration, Part, Practice, RECOMMENDED, Rows, tuned_adamw};
+use lopt_meta::evolution::{
+    Calibration, Estimator, Part, Practice, RECOMMENDED, Rows, tuned_adamw,
+};
 use lopt_meta::{Checkpoint, EvolutionRecipe, EvolutionTrainer};
 use lopt_problems::{plain_practice, practice};
 
@@ -52,6 +54,31 @@ fn a_run_gives_the_same_bits_with_any_number_of_threads_and_when_it_is_resumed()
     EvolutionTrainer::from_weights(recipe(), &whole).unwrap();
     let other = Weights::embedded("paper").unwrap();
     assert!(EvolutionTrainer::from_weights(recipe(), &other).is_err());
+}
+
+#[test]
+fn gradients_can_be_exact() {
+    for estimator in [Estimator::Exact, Estimator::Mix] {
+        let mut recipe = recipe();
+        (recipe.estimator, recipe.unroll) = (estimator, 8);
+        let text = recipe.to_toml();
+        assert_eq!(EvolutionRecipe::parse(&text).unwrap(), recipe);
+        let run = |threads| {
+            in_threads(threads, || {
+                let mut trainer = EvolutionTrainer::new(recipe.clone());
+                let report = trainer.update();
+                assert!(report.norm > 0.0 && report.diverged == 0, "{report:?}");
+                trainer.meta().psi.clone()
+            })
+        };
+        let psi = run(2);
+        assert!(estimator == Estimator::Exact || psi == run(1));
+        recipe.without = vec![Part::HeldOutRows];
+        let refused = EvolutionRecipe::parse(&recipe.to_toml()).unwrap_err().to_string();
+        assert!(refused.contains("held-out rows"), "{refused}");
+    }
+    let usual = recipe().to_toml();
+    assert!(!usual.contains("estimator") && !usual.contains("unroll"));
 }
 
 /// The embedded weights are those of the checkpoint from which their training goes on.

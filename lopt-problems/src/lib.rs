@@ -63,6 +63,7 @@
 mod autoencoder;
 mod batch;
 mod classifier;
+mod curvature;
 mod data;
 mod error;
 mod evaluation;
@@ -91,6 +92,7 @@ pub use classifier::{
     Activation, AttentionNet, Cell, ConvNet, EmbeddingRegression, ImageNorm, InceptionModule,
     InceptionNet, Init, Mlp, RecurrentNet, ResNet, Stage,
 };
+pub use curvature::Curvature;
 pub use data::{DataError, MnistPart, Recipe, Source, read_cifar10, read_mnist};
 pub use error::ProblemError;
 pub use evaluation::Evaluation;

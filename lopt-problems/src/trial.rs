@@ -3,6 +3,8 @@
 use lopt_core::Optimizer;
 use lopt_core::flush::FlushToZero;
 
+use crate::curvature::Curvature;
+
 /// One seed of something to train: a model with its data, the order of its batches and all else that
 /// is random about it, in a fixed order of draws.
 ///
@@ -27,6 +29,11 @@ pub trait Objective: Send {
     /// Loss of the batch at `params`, `[P]`, where no gradient is wanted; changes nothing.
     fn batch_loss(&mut self, params: &[f32]) -> f32;
 
+    /// The loss of the batch as a function that can be differentiated twice; `None` where it cannot.
+    fn curvature(&self) -> Option<Curvature> {
+        None
+    }
+
     /// Loss on training rows that are the same at every call and for every optimizer; `None` where
     /// there are none.
     fn training_loss(&mut self, params: &[f32]) -> Option<f64> {
@@ -38,6 +45,13 @@ pub trait Objective: Send {
     /// them: without dropout, with running statistics. `None` where there is nothing to validate on.
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {
         let _ = params;
+        None
+    }
+
+    /// The loss that [`validate`](Self::validate) gives, and its gradient, `[P]`, with running statistics as they
+    /// stand; `None` where there is none.
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        let _ = (params, gradient);
         None
     }
 }

@@ -10,11 +10,14 @@
 mod config;
 mod networks;
 mod parameter;
-mod tensor;
+#[doc(hidden)]
+pub mod tensor;
 
 pub use config::RelativeRnnConfig;
 #[doc(hidden)]
-pub use networks::{GLOBAL_INPUTS, INPUTS};
+pub use networks::{GLOBAL_INPUTS, INPUTS, OUTPUTS};
+#[doc(hidden)]
+pub use parameter::EPSILON;
 #[doc(hidden)]
 pub use tensor::normal_length;
 
@@ -149,7 +152,8 @@ impl RelativeRnn {
     }
 
     /// Has the points of tensors that have taken no step follow the parameters.
-    pub(crate) fn follow(&mut self, params: &[f32]) {
+    #[doc(hidden)]
+    pub fn follow(&mut self, params: &[f32]) {
         for t in 0..self.tensors.len() {
             if self.begun && self.tensors[t].steps == 0 {
                 self.vectors.begin(self.layout.range(t), params);
@@ -169,7 +173,8 @@ impl RelativeRnn {
     }
 
     /// A step whose arguments have been checked; `tensors`: how each takes part, or empty.
-    pub(crate) fn advance(
+    #[doc(hidden)]
+    pub fn advance(
         &mut self,
         params: &mut [f32],
         grads: &[f32],
@@ -253,8 +258,9 @@ fn over_blocks<E: Element>(
 const PAYS_THREADS: usize = 1 << 17;
 
 /// How the loss goes: averages over three horizons, and its spread.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct LossTrend {
+pub struct LossTrend {
     averages: [f64; 3],
     spread: f64,
     count: f64,
@@ -262,7 +268,7 @@ struct LossTrend {
 
 impl LossTrend {
     /// Progress at two timescales in units of the spread, from -1 to 1, and 1; zeros without a loss.
-    fn take(&mut self, loss: Option<f32>) -> [f64; 3] {
+    pub fn take(&mut self, loss: Option<f32>) -> [f64; 3] {
         let Some(loss) = loss.map(f64::from).filter(|loss| loss.is_finite()) else {
             return [0.0; 3];
         };
@@ -333,8 +339,10 @@ impl Optimizer for RelativeRnn {
 }
 
 /// What a later run needs beside configuration and weights.
+#[doc(hidden)]
 #[derive(Debug)]
-pub(crate) struct RelativeMemory<'a> {
+pub struct RelativeMemory<'a> {
+    /// Whether a step was taken.
     pub begun: bool,
     /// As many for every model of a layout.
     pub numbers: Vec<f64>,
@@ -343,7 +351,9 @@ pub(crate) struct RelativeMemory<'a> {
 }
 
 impl RelativeRnn {
-    pub(crate) fn memory(&self) -> RelativeMemory<'_> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn memory(&self) -> RelativeMemory<'_> {
         let LossTrend { averages, spread, count } = self.loss;
         let mut numbers: Vec<f64> = self.tensors.iter().flat_map(Tensor::memory).collect();
         numbers.extend(&self.hidden);

@@ -16,7 +16,7 @@ pub const GLOBAL_INPUTS: usize = 4;
 
 /// Length of the step, its change, two decays of averages, averaging of iterates, where gradients are
 /// taken, and weight decay.
-pub(super) const OUTPUTS: usize = 7;
+pub const OUTPUTS: usize = 7;
 
 /// The meta-parameters psi by network.
 #[derive(Clone, Debug, PartialEq)]

@@ -38,35 +38,50 @@ pub(super) struct Tensor {
 
 /// What a shape tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Kind {
+pub struct Kind {
     /// 1 with two axes of more than one element, else 0.
-    matrix: f64,
-    elements: f64,
-    /// The longer of its two [`sides`], or 1.
-    longer: f64,
+    pub matrix: f64,
+    /// Number of elements.
+    pub elements: f64,
+    /// The longer of its two sides, or 1.
+    pub longer: f64,
     /// Step in units of its size, where the networks say nothing.
-    normal: f64,
+    pub normal: f64,
     /// What its size counts as at least, so that it can leave zero.
-    least_size: f64,
+    pub least_size: f64,
     /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for all but what gives a
     /// single output.
-    agreement: f64,
+    pub agreement: f64,
+}
+
+impl Kind {
+    /// * `agreement`: that of the configuration.
+    #[must_use]
+    pub fn of(shape: &TensorShape, agreement: f64) -> Self {
+        let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
+        let longer = sides.map_or(1.0, |[a, b]| a.max(b));
+        Self {
+            matrix: f64::from(u8::from(sides.is_some())),
+            elements,
+            longer,
+            normal: normal_length(&shape.shape),
+            least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
+            agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
+        }
+    }
+
+    /// Root mean square of elements with this sum of squares, not below the least.
+    #[must_use]
+    pub fn size(&self, squares: f64) -> f64 {
+        (squares / self.elements).sqrt().max(self.least_size)
+    }
 }
 
 impl Tensor {
     /// * `agreement`: that of the configuration.
     pub(super) fn new(shape: &TensorShape, agreement: f64) -> Self {
-        let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
-        let longer = sides.map_or(1.0, |[a, b]| a.max(b));
         Self {
-            kind: Kind {
-                matrix: f64::from(u8::from(sides.is_some())),
-                elements,
-                longer,
-                normal: normal_length(&shape.shape),
-                least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
-                agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
-            },
+            kind: Kind::of(shape, agreement),
             steps: 0,
             sizes: [0.0; 2],
             weights: [0.0; 2],
@@ -85,11 +100,7 @@ impl Tensor {
 
     /// Before its first step, at parameters of this sum of squares.
     pub(super) fn begin(&mut self, squares: f64) {
-        self.sizes = [self.size(squares); 2];
-    }
-
-    fn size(&self, squares: f64) -> f64 {
-        (squares / self.kind.elements).sqrt().max(self.kind.least_size)
+        self.sizes = [self.kind.size(squares); 2];
     }
 
     /// Geometric mean of the sizes: lets small tensors grow without letting large ones run away.
@@ -132,7 +143,7 @@ impl Tensor {
         let (count, steps) = (self.kind.elements, self.steps as f64);
         let scale = self.scale();
         self.influence = scale * (sums.along[2] / count).sqrt();
-        self.sizes[1] = self.size(sums.size);
+        self.sizes[1] = self.kind.size(sums.size);
         self.moved = rates.step * (sums.direction / count).sqrt();
         let [gg, gm, mm] = sums.scaled;
         let [ga, aa, g2] = sums.along;
@@ -228,7 +239,7 @@ impl Tensor {
 }
 
 /// Numbers of [`Tensor::memory`].
-pub(super) const NUMBERS: usize = 21;
+pub const NUMBERS: usize = 21;
 
 fn cosine(product: f64, a: f64, b: f64) -> f64 {
     let length = a.sqrt() * b.sqrt();
@@ -290,34 +301,36 @@ const LENGTH: f64 = 0.08;
 /// The same for a matrix, in units of the sum of the inverse roots of its sides: as long for one of 64 by 64.
 const OF_MATRIX: f64 = 0.32;
 /// Bound of a step in those units.
-const LONGEST: f64 = 0.3;
+pub const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length.
-const WARM_UP: f64 = 50.0;
+pub const WARM_UP: f64 = 50.0;
 /// Decays of the averages of gradients and of their squares, where the networks say nothing.
-const DECAYS: [f64; 2] = [0.9, 0.998];
+pub const DECAYS: [f64; 2] = [0.9, 0.998];
 /// Exponent of the average, where the networks say nothing.
-const POWER: f64 = 8.0;
+pub const POWER: f64 = 8.0;
 /// Where gradients are taken at the start, between average and iterate.
 const MIX: f64 = 0.5;
 /// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
 const LEAST_SIZE: f64 = 0.05;
 /// Size of the cosine of gradient and mean gradient from which on gradients turn round, or agree.
-const CLEAR: f64 = 0.3;
+pub const CLEAR: f64 = 0.3;
 /// How much shorter steps get for each unit of the cosine where gradients turn round, logarithmically.
-const BRAKE: f64 = 4.0;
+pub const BRAKE: f64 = 4.0;
 /// The most that agreement lengthens a step, logarithmically: it is far above its bound then.
-const MOST_AGREED: f64 = 20.0;
+pub const MOST_AGREED: f64 = 20.0;
 /// Share of the largest influence below which gradients are taken for rounding errors.
-const ROUNDING: f64 = 3e-4;
+pub const ROUNDING: f64 = 3e-4;
 /// Least such share: keeps the step above zero.
-const LEAST_INFLUENCE: f64 = 1e-6;
+pub const LEAST_INFLUENCE: f64 = 1e-6;
 /// Size of that cosine from which on there is no weight decay.
-const NO_NOISE: f64 = 0.25;
-/// Largest sizes that the networks are told of: those of the jobs that they are trained on.
-const MOST_ELEMENTS: f64 = 4500.0;
-const MOST_SIDE: f64 = 450.0;
-/// Most that the log of the step length drifts in a step, and in all.
-const DRIFT: f64 = 0.02;
-const MOST_DRIFT: f64 = 2.0;
+pub const NO_NOISE: f64 = 0.25;
+/// Most elements that the networks are told of: as many as tensors have that they are trained on.
+pub const MOST_ELEMENTS: f64 = 4500.0;
+/// Longest side that they are told of, likewise.
+pub const MOST_SIDE: f64 = 450.0;
+/// Most that the log of the step length drifts in a step.
+pub const DRIFT: f64 = 0.02;
+/// The same in all steps.
+pub const MOST_DRIFT: f64 = 2.0;
 /// Weight decay, in units of the relative step, where the readout is 1 and gradients are noise.
-const WEIGHT_DECAY: f64 = 0.02;
+pub const WEIGHT_DECAY: f64 = 0.02;

@@ -5,12 +5,15 @@
 //! plus a perturbation and once with psi minus it (Salimans et al. 2017, with mirrored sampling). The
 //! difference of the two scores, which is limited, weighs the perturbation in the estimate of the
 //! gradient. There is no truncation and nothing is differentiated, so that what is drawn may be as long
-//! and as noisy as real jobs are.
+//! and as noisy as real jobs are. A recipe may ask for exact gradients of some steps of a run in place of pairs, or
+//! for both ([`Estimator`]).
 
+mod estimate;
+mod exact;
 mod recipe;
 mod score;
 
-pub use recipe::{Calibration, EvolutionRecipe, Part, RECOMMENDED};
+pub use recipe::{Calibration, Estimator, EvolutionRecipe, Part, RECOMMENDED};
 pub use score::{Practice, Rows, tuned_adamw};
 
 use lopt_core::learned::BuildError;
@@ -24,6 +27,7 @@ use crate::checkpoint::{Checkpoint, Counters};
 use crate::config::RecipeError;
 use crate::meta_optimizer::{MetaState, rate};
 use crate::trainer::UpdateReport;
+use exact::Unroll;
 
 /// A run of an [`EvolutionRecipe`].
 #[derive(Debug)]
@@ -108,20 +112,34 @@ impl EvolutionTrainer {
         let readout = recipe.networks.readout();
         let all = 0..self.meta.psi.len();
         let free = if update < recipe.readout_first { readout.clone() } else { all };
+        let pairs = if recipe.estimator.has_pairs() { recipe.pairs } else { 0 };
+        let unrolls = if recipe.estimator.has_unrolls() { recipe.pairs } else { 0 };
         let pairs: Vec<Pair> =
-            (0..recipe.pairs).into_par_iter().map(|pair| self.pair(update, pair, &free)).collect();
+            (0..pairs).into_par_iter().map(|pair| self.pair(update, pair, &free)).collect();
+        let unrolls: Vec<(Option<Unroll>, u64)> =
+            (0..unrolls).into_par_iter().map(|run| self.unroll(update, run)).collect();
         let mut gradient = vec![0.0; self.meta.psi.len()];
         let share = 1.0 / (2.0 * recipe.sigma * pairs.len() as f64);
-        let (mut score, mut steps) = (0.0, 0);
+        let mut steps = unrolls.iter().map(|(_, taken)| taken).sum();
+        let (mut scores, mut by_pairs) = (Vec::new(), Vec::new());
         for i in readout {
             gradient[i] = recipe.pull * self.meta.psi[i];
         }
         for Pair { noise, difference, mean, steps: taken } in pairs {
             let weight = share * difference.clamp(-LARGEST_DIFFERENCE, LARGEST_DIFFERENCE);
-            gradient[free.clone()].iter_mut().zip(noise).for_each(|(g, e)| *g += weight * e);
-            score += mean / recipe.pairs as f64;
+            by_pairs.push(noise.into_iter().map(|e| weight * e).collect());
+            scores.push(mean);
             steps += taken;
         }
+        let lost = unrolls.iter().filter(|(unroll, _)| unroll.is_none()).count();
+        let share = 1.0 / (unrolls.len() - lost) as f64;
+        let mut by_unrolls = Vec::new();
+        for Unroll { gradient, score } in unrolls.into_iter().filter_map(|(unroll, _)| unroll) {
+            by_unrolls.push(gradient[free.clone()].iter().map(|g| share * g).collect());
+            scores.push(score);
+        }
+        estimate::add(&mut gradient[free], &[by_pairs, by_unrolls]);
+        let score = scores.iter().map(|score| score / scores.len() as f64).sum();
         self.held.iter().for_each(|&i| gradient[i] = 0.0);
         let of = &recipe.meta_optimizer;
         let norm = self.meta.update(of, &gradient, update, recipe.updates);
@@ -137,17 +155,35 @@ impl EvolutionTrainer {
             norm,
             rate: rate(of, update, recipe.updates),
             instance_steps: steps,
-            diverged: 0,
-            used: recipe.pairs,
+            diverged: lost,
+            used: scores.len(),
         }
+    }
+
+    /// The job of a run, the factor of its steps, and its seed.
+    fn draw(&self, rng: &mut Rng) -> (&Practice, f64, u64) {
+        let job = &self.jobs[below(rng, self.jobs.len())];
+        let factor = draw_factor(&self.recipe, rng);
+        (job, factor, below(rng, 1 << 20) as u64)
+    }
+
+    /// An unroll from the start of a run or from where it stands later, and the steps of the run until its end.
+    fn unroll(&self, update: u64, run: usize) -> (Option<Unroll>, u64) {
+        let recipe = &self.recipe;
+        let rng = &mut stream(recipe.seed, &[UNROLLS, update, run as u64]);
+        let (job, factor, seed) = self.draw(rng);
+        let count = recipe.unroll.min(job.task.steps);
+        let later = below(rng, job.task.steps - count + 1);
+        let first = if unit(rng) < FROM_START { 0 } else { later };
+        let (networks, psi) = (&recipe.networks, &self.meta.psi);
+        let unroll = exact::unroll(job, networks, psi, factor, seed, first..first + count);
+        (unroll, (first + count) as u64)
     }
 
     fn pair(&self, update: u64, pair: usize, free: &std::ops::Range<usize>) -> Pair {
         let recipe = &self.recipe;
         let rng = &mut stream(recipe.seed, &[PAIRS, update, pair as u64]);
-        let job = &self.jobs[below(rng, self.jobs.len())];
-        let factor = draw_factor(recipe, rng);
-        let seed = below(rng, 1 << 20) as u64;
+        let (job, factor, seed) = self.draw(rng);
         let noise: Vec<f64> = free.clone().map(|_| normal(rng)).collect();
         let at = |sign: f64| {
             let mut psi = self.meta.psi.clone();
@@ -285,6 +321,10 @@ const KNOWN_JOBS: u64 = 1215;
 /// Most that one pair counts.
 const LARGEST_DIFFERENCE: f64 = 0.5;
 
+/// Part of the unrolls that begin where runs begin.
+const FROM_START: f64 = 0.25;
+
 /// Streams.
 const INITIAL: u64 = 0;
 const PAIRS: u64 = 1;
+const UNROLLS: u64 = 2;

@@ -37,6 +37,12 @@ pub struct EvolutionRecipe {
     pub factor_probability: f64,
     /// The factor is log-uniform between its inverse and this.
     pub largest_factor: f64,
+    /// How the gradient of the meta-loss is estimated.
+    #[serde(default, skip_serializing_if = "Estimator::is_evolution")]
+    pub estimator: Estimator,
+    /// Steps of an unroll, where gradients are exact; runs that are shorter are unrolled as a whole.
+    #[serde(default = "usual_unroll", skip_serializing_if = "is_usual_unroll")]
+    pub unroll: usize,
     /// How psi moves.
     pub meta_optimizer: MetaOptimizerConfig,
     /// Updates between checkpoints.
@@ -50,6 +56,50 @@ pub struct EvolutionRecipe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Part>,
 }
+
+/// How the gradient of the meta-loss is estimated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// By pairs of whole runs, at psi plus and minus a perturbation.
+    #[default]
+    Evolution,
+    /// By differentiating the score after some steps of a run, of one run in place of every pair.
+    Exact,
+    /// Both, each meta-parameter's weighted by the inverse of their variances over the runs of an update
+    /// (Metz et al. 2019, "Understanding and correcting pathologies in the training of learned optimizers").
+    Mix,
+}
+
+impl Estimator {
+    /// Whether runs are compared in pairs.
+    pub(super) fn has_pairs(self) -> bool {
+        self != Self::Exact
+    }
+
+    /// Whether runs are differentiated.
+    pub(super) fn has_unrolls(self) -> bool {
+        self != Self::Evolution
+    }
+
+    /// Whether it is that of recipes that do not name one.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_evolution(&self) -> bool {
+        *self == Self::Evolution
+    }
+}
+
+fn usual_unroll() -> usize {
+    UNROLL
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_unroll(steps: &usize) -> bool {
+    *steps == UNROLL
+}
+
+/// Steps of an unroll in recipes that do not name them.
+const UNROLL: usize = 50;
 
 /// A part of the optimizer or of its training that a run can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,12 +216,16 @@ impl EvolutionRecipe {
             ("pull", self.pull, 0.0, 1e3),
             ("factor_probability", self.factor_probability, 0.0, 1.0),
             ("largest_factor", self.largest_factor, 1.0, 1e3),
+            ("unroll", self.unroll as f64, 1.0, 1e4),
             ("calibration.readout", self.calibration.readout, 0.0, 1.0),
             ("calibration.length", self.calibration.length, -2.0, 2.0),
             ("calibration.weight_decay", self.calibration.weight_decay, -4.0, 4.0),
             ("checkpoint_every", self.checkpoint_every as f64, 1.0, f64::MAX),
         ] {
             within(name, value, least, most)?;
+        }
+        if self.estimator.has_unrolls() && self.without.contains(&Part::HeldOutRows) {
+            return Err(RecipeError::Rows);
         }
         self.meta_optimizer.check()
     }

@@ -46,22 +46,29 @@ impl Practice {
     /// AdamW on a logarithmic scale: 0 is as good, less is better.
     #[must_use]
     pub fn score(&self, losses: [f64; 3]) -> f64 {
-        WEIGHTS.iter().zip(losses).map(|(weight, loss)| weight * self.score_one(loss)).sum()
+        let one = |loss| self.score_and_slope(loss)[0];
+        WEIGHTS.iter().zip(losses).map(|(weight, loss)| weight * one(loss)).sum()
     }
 
     /// With a loss that can go to zero a power of the ratio; else the part of the way from guessing to
-    /// tuned AdamW that is left, of which [`SLACK`] counts as nothing.
-    fn score_one(&self, loss: f64) -> f64 {
+    /// tuned AdamW that is left, of which [`SLACK`] counts as nothing. Beside it its derivative.
+    pub(super) fn score_and_slope(&self, loss: f64) -> [f64; 2] {
         let Self { task, guessing, tuned, .. } = self;
         if !loss.is_finite() {
-            return LOST;
+            return [LOST, 0.0];
         }
-        if task.to_zero {
+        let ([score, slope], least) = if task.to_zero {
             let least = 1e-8 * guessing;
-            return (0.35 * ((loss + least) / (tuned + least)).ln()).clamp(-4.0, LOST);
-        }
-        let left = (loss - tuned) / (guessing - tuned).max(1e-9);
-        ((left.max(-0.9 * SLACK) + SLACK) / SLACK).ln().clamp(-2.5, LOST)
+            ([0.35 * ((loss + least) / (tuned + least)).ln(), 0.35 / (loss + least)], -4.0)
+        } else {
+            let way = (guessing - tuned).max(1e-9);
+            let left = (loss - tuned) / way;
+            let counted = left.max(-0.9 * SLACK);
+            let slope = if counted == left { ((counted + SLACK) * way).recip() } else { 0.0 };
+            ([((counted + SLACK) / SLACK).ln(), slope], -2.5)
+        };
+        let within = (least..LOST).contains(&score);
+        [score.clamp(least, LOST), if within { slope } else { 0.0 }]
     }
 
     /// Trains a fresh optimizer; the losses that [`score`](Self::score) takes, infinite from where the

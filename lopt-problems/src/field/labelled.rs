@@ -2,7 +2,7 @@
 
 use lopt_grad::{Real, Tape, Var};
 
-use super::Graph;
+use super::{Graph, mean_gradient};
 use crate::classifier::{cross_entropy, predicted};
 use crate::instance::Array;
 use crate::trial::Validation;
@@ -102,6 +102,19 @@ impl LabelledImages {
         }
         let count = self.labels.len() as f64;
         Validation { loss: loss / count, accuracy: Some(right as f64 / count) }
+    }
+
+    /// Mean loss and its gradient.
+    ///
+    /// * `one`: from a batch to its loss, whose gradient it leaves in the slice.
+    pub(super) fn validation_gradient(
+        &self,
+        gradient: &mut [f32],
+        mut one: impl FnMut(&Batch, &mut [f32]) -> f32,
+    ) -> f64 {
+        let all: Vec<usize> = (0..self.pixels.rows()).collect();
+        let parts = all.chunks(ROWS_AT_ONCE).map(|rows| (rows.len(), self.batch(rows)));
+        mean_gradient(gradient, parts, |batch, gradient| one(&batch, gradient))
     }
 }
 

@@ -239,3 +239,24 @@ impl Graph {
         read(&self.tape, &constants)
     }
 }
+
+/// Mean loss of some parts, each with its number of rows, and the mean of their gradients, `[P]`.
+///
+/// * `one`: from a part to its loss, whose gradient it leaves in the slice.
+fn mean_gradient<T>(
+    gradient: &mut [f32],
+    parts: impl Iterator<Item = (usize, T)>,
+    mut one: impl FnMut(T, &mut [f32]) -> f32,
+) -> f64 {
+    let mut of_part = vec![0.0; gradient.len()];
+    let (mut sum, mut all) = (0.0, 0.0);
+    gradient.fill(0.0);
+    for (rows, part) in parts {
+        let rows = rows as f64;
+        sum += rows * f64::from(one(part, &mut of_part));
+        gradient.iter_mut().zip(&of_part).for_each(|(g, x)| *g += rows as f32 * x);
+        all += rows;
+    }
+    gradient.iter_mut().for_each(|g| *g /= all as f32);
+    sum / all
+}

@@ -11,6 +11,7 @@ use super::labelled::LabelledImages;
 use super::random::{FIXED, Purpose, random};
 use super::{FieldTask, Graph, Job, JobStart};
 use crate::batch::BatchStream;
+use crate::curvature::Curvature;
 use crate::data::Source;
 use crate::instance::Dataset;
 use crate::problem::layout_of;
@@ -131,6 +132,27 @@ impl Objective for Training {
             let logits = self.design.logits(params, batch.images(tape), &mut batch_moments);
             batch.loss(logits).item()
         })
+    }
+
+    fn curvature(&self) -> Option<Curvature> {
+        let (design, batch) = (self.design, self.data.training.batch(&self.rows));
+        Some(Curvature::new(design.layout(), move |tape, params| {
+            batch.loss(design.logits(params, batch.images(tape), &mut batch_moments))
+        }))
+    }
+
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        let Self { design, running, graph, data, .. } = self;
+        Some(data.validation.validation_gradient(gradient, |batch, gradient| {
+            graph.differentiate(params, gradient, |tape, params| {
+                let mut running = running.iter();
+                let logits = design.logits(params, batch.images(tape), &mut |x| {
+                    let running = running.next().expect("statistics of every normalisation");
+                    running.moments(x.tape())
+                });
+                batch.loss(logits)
+            })
+        }))
     }
 
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {

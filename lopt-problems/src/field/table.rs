@@ -11,6 +11,7 @@ use super::random::{Purpose, random};
 use super::{Graph, Job, JobStart};
 use crate::batch::BatchStream;
 use crate::classifier::{cross_entropy, predicted};
+use crate::curvature::Curvature;
 use crate::instance::Array;
 use crate::trial::{Objective, Validation};
 
@@ -201,6 +202,18 @@ impl<M: TableModel> Objective for TableObjective<M> {
     fn batch_loss(&mut self, params: &[f32]) -> f32 {
         let Self { job, graph, batch, masks, .. } = self;
         graph.evaluate(params, |_, params| job.loss(params, batch, masks).item())
+    }
+
+    fn curvature(&self) -> Option<Curvature> {
+        let (job, batch, masks) = (self.job.clone(), self.batch.clone(), self.masks.clone());
+        Some(Curvature::new(job.layout(), move |_, params| job.loss(params, &batch, &masks)))
+    }
+
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        let Self { job, graph, .. } = self;
+        let loss = graph
+            .differentiate(params, gradient, |_, params| job.loss(params, &job.validation, &[]));
+        Some(f64::from(loss))
     }
 
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {

@@ -12,7 +12,8 @@ use lopt_core::rng::{Rng, below};
 use lopt_grad::{Real, Var};
 
 use super::random::{Purpose, random};
-use super::{Graph, Job, JobStart};
+use super::{Graph, Job, JobStart, mean_gradient};
+use crate::curvature::Curvature;
 use crate::trial::{Objective, Validation};
 
 /// A text of ASCII to train language models on: documents and source code of this project.
@@ -195,6 +196,19 @@ impl<M: LanguageModel> Objective for TextObjective<M> {
     fn batch_loss(&mut self, params: &[f32]) -> f32 {
         let Self { job, windows, graph, .. } = self;
         graph.evaluate(params, |_, params| job.model.loss(params, windows).item())
+    }
+
+    fn curvature(&self) -> Option<Curvature> {
+        let (model, windows) = (self.job.model.clone(), self.windows.clone());
+        Some(Curvature::new(model.layout(), move |_, params| model.loss(params, &windows)))
+    }
+
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        let Self { job, validation, graph, .. } = self;
+        let parts = validation.iter().map(|windows| (1, windows));
+        Some(mean_gradient(gradient, parts, |windows, gradient| {
+            graph.differentiate(params, gradient, |_, params| job.model.loss(params, windows))
+        }))
     }
 
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {

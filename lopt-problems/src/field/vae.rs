@@ -10,6 +10,7 @@ use super::random::{FIXED, Purpose, random};
 use super::{FieldTask, Graph, Job, JobStart};
 use crate::batch::BatchStream;
 use crate::classifier::Init;
+use crate::curvature::Curvature;
 use crate::data::Source;
 use crate::instance::{Array, Dataset};
 use crate::problem::layout_of;
@@ -144,6 +145,20 @@ impl Objective for Training {
         self.graph.evaluate(params, |tape, params| {
             self.design.loss(tape, params, &self.images, &self.noise).item()
         })
+    }
+
+    fn curvature(&self) -> Option<Curvature> {
+        let (design, images, noise) = (self.design, self.images.clone(), self.noise.clone());
+        let layout = design.layout();
+        Some(Curvature::new(layout, move |tape, params| design.loss(tape, params, &images, &noise)))
+    }
+
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        let Data { validation, noise, .. } = &*self.data;
+        let loss = self.graph.differentiate(params, gradient, |tape, params| {
+            self.design.loss(tape, params, &validation.values, noise)
+        });
+        Some(f64::from(loss))
     }
 
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {

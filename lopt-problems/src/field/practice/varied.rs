@@ -6,6 +6,7 @@ use lopt_core::layout::Layout;
 use lopt_core::rng::{Rng, unit};
 
 use super::log_uniform;
+use crate::curvature::Curvature;
 use crate::field::{Job, JobStart};
 use crate::trial::{Objective, Validation};
 
@@ -108,9 +109,20 @@ impl Objective for Scaled {
         self.inner.batch_loss(&self.at)
     }
 
+    fn curvature(&self) -> Option<Curvature> {
+        Some(self.inner.curvature()?.in_units(&self.units))
+    }
+
     fn validate(&mut self, params: &[f32]) -> Option<Validation> {
         self.go_to(params);
         self.inner.validate(&self.at)
+    }
+
+    fn validation_gradient(&mut self, params: &[f32], gradient: &mut [f32]) -> Option<f64> {
+        self.go_to(params);
+        let loss = self.inner.validation_gradient(&self.at, gradient)?;
+        gradient.iter_mut().zip(&self.units).for_each(|(g, unit)| *g *= unit);
+        Some(loss)
     }
 }
 
