@@ -86,14 +86,10 @@ impl<E: Element> Vectors<E> {
         params: &'a mut [E],
         grads: &'a [E],
     ) -> Elements<'a, E> {
-        Elements {
-            gradient: &grads[range.clone()],
-            mean: &mut self.mean[range.clone()],
-            square: &mut self.square[range.clone()],
-            iterate: &mut self.iterate[range.clone()],
-            attended: &mut self.attended[range.clone()],
-            average: &mut params[range],
-        }
+        let [m, v] = [&mut self.mean, &mut self.square].map(|vector| &mut vector[range.clone()]);
+        let [z, y] = [&mut self.iterate, &mut self.attended].map(|it| &mut it[range.clone()]);
+        let vectors = [m, v, z, y, &mut params[range.clone()]];
+        Elements { gradient: &grads[range], vectors }
     }
 }
 

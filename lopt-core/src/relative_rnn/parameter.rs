@@ -50,16 +50,8 @@ pub(super) struct Rates {
 #[derive(Debug)]
 pub(super) struct Elements<'a, E> {
     pub gradient: &'a [E],
-    /// `m`.
-    pub mean: &'a mut [E],
-    /// `v`.
-    pub square: &'a mut [E],
-    /// `z`.
-    pub iterate: &'a mut [E],
-    /// `y`.
-    pub attended: &'a mut [E],
-    /// `x`.
-    pub average: &'a mut [E],
+    /// `m`, `v`, `z`, `y`, `x`.
+    pub vectors: [&'a mut [E]; 5],
 }
 
 impl<'a, E> Elements<'a, E> {
@@ -69,29 +61,10 @@ impl<'a, E> Elements<'a, E> {
 
     /// The first `count` elements and the others.
     pub(super) fn split(self, count: usize) -> [Self; 2] {
-        let gradient = self.gradient.split_at(count);
-        let mean = self.mean.split_at_mut(count);
-        let square = self.square.split_at_mut(count);
-        let iterate = self.iterate.split_at_mut(count);
-        let attended = self.attended.split_at_mut(count);
-        let average = self.average.split_at_mut(count);
-        let first = Self {
-            gradient: gradient.0,
-            mean: mean.0,
-            square: square.0,
-            iterate: iterate.0,
-            attended: attended.0,
-            average: average.0,
-        };
-        let second = Self {
-            gradient: gradient.1,
-            mean: mean.1,
-            square: square.1,
-            iterate: iterate.1,
-            attended: attended.1,
-            average: average.1,
-        };
-        [first, second]
+        let (gradient, others) = self.gradient.split_at(count);
+        let [m, v, z, y, x] = self.vectors.map(|vector| vector.split_at_mut(count));
+        let first = Self { gradient, vectors: [m.0, v.0, z.0, y.0, x.0] };
+        [first, Self { gradient: others, vectors: [m.1, v.1, z.1, y.1, x.1] }]
     }
 }
 
@@ -143,13 +116,9 @@ impl<E: Element> Kernel<E> for Step<'_, E> {
         let count = elements.len();
         let whole = count - count % S::LANES;
         let [body, rest] = elements.split(whole);
+        let [m, v, z, y, x] = body.vectors.map(|vector| vector.chunks_exact_mut(S::LANES));
         let rows = body.gradient.chunks_exact(S::LANES);
-        let rows = rows.zip(body.mean.chunks_exact_mut(S::LANES));
-        let rows = rows.zip(body.square.chunks_exact_mut(S::LANES));
-        let rows = rows.zip(body.iterate.chunks_exact_mut(S::LANES));
-        let rows = rows.zip(body.attended.chunks_exact_mut(S::LANES));
-        let rows = rows.zip(body.average.chunks_exact_mut(S::LANES));
-        for (((((g, m), v), z), y), x) in rows {
+        for (((((g, m), v), z), y), x) in rows.zip(m).zip(v).zip(z).zip(y).zip(x) {
             let old = [s.load(g), s.load(m), s.load(v), s.load(z), s.load(x)];
             let new = constants.move_row(s, old, &mut sums);
             for (place, row) in [m, v, z, x, y].into_iter().zip(&new) {
@@ -164,10 +133,10 @@ impl<E: Element> Kernel<E> for Step<'_, E> {
                     .copy_from_slice(values);
                 row
             };
-            let Elements { gradient, mean, square, iterate, attended, average } = rest;
-            let old = [gradient, &*mean, &*square, &*iterate, &*average].map(fill);
+            let [m, v, z, y, x] = rest.vectors;
+            let old = [rest.gradient, &*m, &*v, &*z, &*x].map(fill);
             let new = constants.move_row(s, old, &mut sums);
-            for (place, row) in [mean, square, iterate, average, attended].into_iter().zip(&new) {
+            for (place, row) in [m, v, z, x, y].into_iter().zip(&new) {
                 let count = place.len();
                 place.copy_from_slice(&s.lanes(row)[..count]);
             }
