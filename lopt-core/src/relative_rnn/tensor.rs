@@ -238,7 +238,7 @@ impl Tensor {
     }
 }
 
-/// Numbers of [`Tensor::memory`].
+/// Numbers that are kept of a tensor, the clock first.
 pub const NUMBERS: usize = 21;
 
 fn cosine(product: f64, a: f64, b: f64) -> f64 {
