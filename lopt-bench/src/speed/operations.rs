@@ -25,7 +25,7 @@ pub struct Operations {
     pub multiply_adds: f64,
     /// Additions, multiplications, comparisons, each fused where it can be.
     pub simple: f64,
-    /// Of each function, in the order of [`FUNCTIONS`](super::functions::FUNCTIONS).
+    /// Of each function, in the order of [`FUNCTIONS`](lopt_simd::throughput::FUNCTIONS).
     pub functions: [f64; 7],
 }
 
