@@ -8,9 +8,9 @@
 //! length.
 
 mod config;
-mod networks;
-mod parameter;
-mod tensor;
+pub(crate) mod networks;
+pub(crate) mod parameter;
+pub(crate) mod tensor;
 
 pub use config::RelativeRnnConfig;
 #[doc(hidden)]
@@ -38,18 +38,18 @@ use tensor::{NUMBERS, Tensor};
 #[derive(Clone)]
 pub struct RelativeRnn {
     config: RelativeRnnConfig,
-    networks: Networks,
+    pub(crate) networks: Networks,
     layout: Layout,
     level: Level,
     threads: usize,
     begun: bool,
     vectors: Vectors<f32>,
-    tensors: Vec<Tensor>,
+    pub(crate) tensors: Vec<Tensor>,
     /// Of the Tensor RNN, `[T, H]`.
     hidden: Vec<f64>,
     /// Of the Global RNN.
     global: Vec<f64>,
-    loss: LossTrend,
+    pub(crate) loss: LossTrend,
     observed: Option<f32>,
 }
 
@@ -254,7 +254,7 @@ const PAYS_THREADS: usize = 1 << 17;
 
 /// How the loss goes: averages over three horizons, and its spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct LossTrend {
+pub(crate) struct LossTrend {
     averages: [f64; 3],
     spread: f64,
     count: f64,
@@ -262,7 +262,7 @@ struct LossTrend {
 
 impl LossTrend {
     /// Progress at two timescales in units of the spread, from -1 to 1, and 1; zeros without a loss.
-    fn take(&mut self, loss: Option<f32>) -> [f64; 3] {
+    pub(crate) fn take(&mut self, loss: Option<f32>) -> [f64; 3] {
         let Some(loss) = loss.map(f64::from).filter(|loss| loss.is_finite()) else {
             return [0.0; 3];
         };
@@ -278,6 +278,12 @@ impl LossTrend {
         let spread = self.spread.max(1e-12 * loss.abs()).max(1e-30);
         let [fast, middle, slow] = self.averages;
         [((middle - fast) / spread).tanh(), ((slow - middle) / spread).tanh(), 1.0]
+    }
+
+    /// What a later run needs.
+    pub(crate) fn numbers(&self) -> [f64; 5] {
+        let [fast, middle, slow] = self.averages;
+        [fast, middle, slow, self.spread, self.count]
     }
 }
 
@@ -334,7 +340,8 @@ impl Optimizer for RelativeRnn {
 
 /// What a later run needs beside configuration and weights.
 #[derive(Debug)]
-pub(crate) struct RelativeMemory<'a> {
+pub struct RelativeMemory<'a> {
+    /// Whether points were taken from the parameters.
     pub begun: bool,
     /// As many for every model of a layout.
     pub numbers: Vec<f64>,
@@ -343,13 +350,13 @@ pub(crate) struct RelativeMemory<'a> {
 }
 
 impl RelativeRnn {
-    pub(crate) fn memory(&self) -> RelativeMemory<'_> {
-        let LossTrend { averages, spread, count } = self.loss;
+    #[doc(hidden)]
+    #[must_use]
+    pub fn memory(&self) -> RelativeMemory<'_> {
         let mut numbers: Vec<f64> = self.tensors.iter().flat_map(Tensor::memory).collect();
         numbers.extend(&self.hidden);
         numbers.extend(&self.global);
-        numbers.extend(averages);
-        numbers.extend([spread, count]);
+        numbers.extend(self.loss.numbers());
         let Vectors { mean, square, iterate, attended } = &self.vectors;
         RelativeMemory { begun: self.begun, numbers, parts: [mean, square, iterate, attended] }
     }

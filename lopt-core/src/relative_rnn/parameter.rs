@@ -27,7 +27,7 @@ use crate::simd::{Element, Kernel, Simd};
 pub(super) const BLOCK: usize = 4096;
 
 /// Least `sqrt(v)`: below it, a gradient is as good as none.
-const EPSILON: f64 = 1e-12;
+pub(crate) const EPSILON: f64 = 1e-12;
 
 /// What is the same for all elements of a tensor.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use crate::layout::TensorShape;
 
 /// One tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     kind: Kind,
     /// Steps it took part in.
     pub steps: u64,
@@ -39,11 +39,10 @@ pub(super) struct Tensor {
 /// What a shape tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Kind {
-    /// 1 with two axes of more than one element, else 0.
-    matrix: f64,
+    /// What the Tensor RNN reads of it: 1 with two axes of more than one element, else 0; its elements; the
+    /// longer of its two [`sides`], or 1.
+    told: [f64; 3],
     elements: f64,
-    /// The longer of its two [`sides`], or 1.
-    longer: f64,
     /// Step in units of its size, where the networks say nothing.
     normal: f64,
     /// What its size counts as at least, so that it can leave zero.
@@ -60,9 +59,12 @@ impl Tensor {
         let longer = sides.map_or(1.0, |[a, b]| a.max(b));
         Self {
             kind: Kind {
-                matrix: f64::from(u8::from(sides.is_some())),
+                told: [
+                    f64::from(u8::from(sides.is_some())),
+                    elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
+                    longer.min(MOST_SIDE).ln() / 4.0 - 0.5,
+                ],
                 elements,
-                longer,
                 normal: normal_length(&shape.shape),
                 least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
                 agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
@@ -149,6 +151,7 @@ impl Tensor {
             }
         }
         let [mean, along, direction, present] = self.seen;
+        let [matrix, elements, longer] = self.kind.told;
         [
             3.0 * mean[0],
             3.0 * mean[1],
@@ -159,9 +162,9 @@ impl Tensor {
             0.5 * (self.sizes[1] / self.sizes[0]).ln(),
             0.3 * (((aa / count).sqrt() / scale).max(1e-6).ln() + 3.0),
             (steps + 1.0).ln() / 5.0 - 1.0,
-            self.kind.matrix,
-            self.kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
-            self.kind.longer.min(MOST_SIDE).ln() / 4.0 - 0.5,
+            matrix,
+            elements,
+            longer,
             0.3 * present[1],
             0.5 * self.length.ln(),
         ]
@@ -180,7 +183,7 @@ impl Tensor {
         // no noise need none: those agree, or turn round, or do the one and the other
         let noise = |cosine: f64| (1.0 - cosine.abs() / NO_NOISE).max(0.0);
         let noise = noise(self.seen[0][1]) * noise(self.cosine);
-        self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 4.0);
+        self.weight_decay = WEIGHT_DECAY * noise * self.kind.told[0] * weight_decay.clamp(0.0, 4.0);
     }
 
     /// Shortens the next step of a vector whose gradients are rounding errors of sums that are zero, such as
@@ -188,10 +191,18 @@ impl Tensor {
     ///
     /// * `largest`: influence of all tensors.
     pub(super) fn quieten(&mut self, largest: f64) {
-        if self.kind.matrix == 0.0 && self.influence > 0.0 {
+        if self.kind.told[0] == 0.0 && self.influence > 0.0 {
             let share = (self.influence / largest).max(LEAST_INFLUENCE).powi(2);
             self.length *= share / (share + ROUNDING * ROUNDING);
         }
+    }
+
+    /// What kernels of a device know of a shape.
+    #[cfg(feature = "cubecl")]
+    pub(crate) fn kind(&self) -> [f64; 7] {
+        let Kind { told: [matrix, of_elements, longer], elements, normal, least_size, agreement } =
+            self.kind;
+        [matrix, of_elements, longer, elements, normal, least_size, agreement]
     }
 
     /// What a later run needs.
@@ -228,7 +239,7 @@ impl Tensor {
 }
 
 /// Numbers of [`Tensor::memory`].
-pub(super) const NUMBERS: usize = 21;
+pub(crate) const NUMBERS: usize = 21;
 
 fn cosine(product: f64, a: f64, b: f64) -> f64 {
     let length = a.sqrt() * b.sqrt();
@@ -290,34 +301,34 @@ const LENGTH: f64 = 0.08;
 /// The same for a matrix, in units of the sum of the inverse roots of its sides: as long for one of 64 by 64.
 const OF_MATRIX: f64 = 0.32;
 /// Bound of a step in those units.
-const LONGEST: f64 = 0.3;
+pub(crate) const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length.
-const WARM_UP: f64 = 50.0;
+pub(crate) const WARM_UP: f64 = 50.0;
 /// Decays of the averages of gradients and of their squares, where the networks say nothing.
-const DECAYS: [f64; 2] = [0.9, 0.998];
+pub(crate) const DECAYS: [f64; 2] = [0.9, 0.998];
 /// Exponent of the average, where the networks say nothing.
-const POWER: f64 = 8.0;
+pub(crate) const POWER: f64 = 8.0;
 /// Where gradients are taken at the start, between average and iterate.
 const MIX: f64 = 0.5;
 /// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
 const LEAST_SIZE: f64 = 0.05;
 /// Size of the cosine of gradient and mean gradient from which on gradients turn round, or agree.
-const CLEAR: f64 = 0.3;
+pub(crate) const CLEAR: f64 = 0.3;
 /// How much shorter steps get for each unit of the cosine where gradients turn round, logarithmically.
-const BRAKE: f64 = 4.0;
+pub(crate) const BRAKE: f64 = 4.0;
 /// The most that agreement lengthens a step, logarithmically: it is far above its bound then.
-const MOST_AGREED: f64 = 20.0;
+pub(crate) const MOST_AGREED: f64 = 20.0;
 /// Share of the largest influence below which gradients are taken for rounding errors.
-const ROUNDING: f64 = 3e-4;
+pub(crate) const ROUNDING: f64 = 3e-4;
 /// Least such share: keeps the step above zero.
-const LEAST_INFLUENCE: f64 = 1e-6;
+pub(crate) const LEAST_INFLUENCE: f64 = 1e-6;
 /// Size of that cosine from which on there is no weight decay.
-const NO_NOISE: f64 = 0.25;
+pub(crate) const NO_NOISE: f64 = 0.25;
 /// Largest sizes that the networks are told of: those of the jobs that they are trained on.
 const MOST_ELEMENTS: f64 = 4500.0;
 const MOST_SIDE: f64 = 450.0;
 /// Most that the log of the step length drifts in a step, and in all.
-const DRIFT: f64 = 0.02;
-const MOST_DRIFT: f64 = 2.0;
+pub(crate) const DRIFT: f64 = 0.02;
+pub(crate) const MOST_DRIFT: f64 = 2.0;
 /// Weight decay, in units of the relative step, where the readout is 1 and gradients are noise.
-const WEIGHT_DECAY: f64 = 0.02;
+pub(crate) const WEIGHT_DECAY: f64 = 0.02;
