@@ -384,8 +384,8 @@ pub enum RecipeError {
     /// Unknown optimizer.
     #[error("unknown optimizer {0:?}, expected paper, released, appendix-d or recommended")]
     Optimizer(String),
-    /// A recipe for a relative RNN where exact gradients are taken.
-    #[error("the recipe is for a relative RNN, which evolution strategies train, in one process")]
+    /// A recipe for a relative RNN where one for a hierarchical RNN is needed.
+    #[error("the recipe is for a relative RNN, which is trained by other means, in one process")]
     Evolution,
     /// Exact gradients of losses of batches.
     #[error("exact gradients are of losses on held-out rows, which the recipe does without")]

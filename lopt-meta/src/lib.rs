@@ -1,7 +1,8 @@
 //! Meta-training: learning the optimizers of `lopt-core`, the hierarchical RNN by exact gradients
-//! through unrolled training runs, the relative RNN by evolution strategies ([`evolution`]).
+//! through unrolled training runs, the relative RNN by evolution strategies on whole
+//! runs, or by exact gradients of some steps of them ([`evolution`]).
 //!
-//! For exact gradients, a [`Recipe`] says everything that decides a run. A [`Trainer`] keeps slots: one
+//! For the hierarchical RNN, a [`Recipe`] says everything that decides a run. A [`Trainer`] keeps slots: one
 //! problem each, 16 instances side by side in SIMD lanes, somewhere in their lives. Each update
 //! unrolls some slots, differentiates the log relative loss through every step, second derivatives
 //! included, averages over the instances and moves psi.

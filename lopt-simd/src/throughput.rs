@@ -13,6 +13,8 @@ pub const FUNCTIONS: [&str; 7] = ["sigmoid", "tanh", "exp", "ln", "asinh", "sqrt
 ///
 /// The values do not depend on each other: this is throughput, the least a kernel can hope for that calls these
 /// functions, not latency.
+///
+/// * `function`: one of [`FUNCTIONS`]; any other name counts as the last.
 #[inline(never)]
 pub fn sum_of_function(function: &'static str, level: Level, values: &Buffer<f32>) -> f32 {
     level.dispatch(Sweep { function, values })

@@ -85,10 +85,12 @@ impl<R: Real> Steps<R> {
         let mut elements = [m, v, z, params, y].map(singles);
         let (of_tensors, rest) = memory.numbers.split_at(self.kinds.len() * tensor::NUMBERS);
         let (mut steps, mut numbers) = (Vec::new(), Vec::new());
-        for (t, of_tensor) in of_tensors.chunks_exact(tensor::NUMBERS).enumerate() {
-            // all but the clock, which comes first, and the length of the last step before the decays
-            let mut of_tensor = [&of_tensor[..NUMBERS - 1], &of_tensor[NUMBERS..]].concat();
-            steps.push(of_tensor.remove(0) as u64);
+        let of_tensors = of_tensors.as_chunks::<{ tensor::NUMBERS }>().0;
+        // the length of the last step decides nothing
+        for (t, [clock, known @ .., _length, b1, b2]) in of_tensors.iter().enumerate() {
+            let mut of_tensor = known.to_vec();
+            of_tensor.extend([b1, b2]);
+            steps.push(*clock as u64);
             if steps[t] == 0 {
                 let range = self.layout.range(t);
                 let squares = params[range.clone()].iter().map(|&x| f64::from(x) * f64::from(x));
