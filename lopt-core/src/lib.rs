@@ -130,7 +130,7 @@ pub use hierarchical_rnn::psi::{config, meta_params, network};
 #[doc(hidden)]
 pub use hierarchical_rnn::stages::{accumulators, features, gru, readout, scale, update};
 #[doc(hidden)]
-pub use hierarchical_rnn::whole_step::tile_pass;
+pub use hierarchical_rnn::whole_step::{cohorts, tile_pass};
 pub use hierarchical_rnn::whole_step::{engine, plan, record, step};
 pub use layout::{Layout, LayoutError, TensorShape};
 pub use learned::{

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod exact;
 mod reference;
 
-use lopt_core::hierarchical_rnn::{ExactHierarchicalRnn, draw_log_rates};
+use exact::ExactHierarchicalRnn;
+use lopt_core::hierarchical_rnn::draw_log_rates;
 use lopt_core::rng::{normal, stream};
 use lopt_core::tensor_step::TensorStep;
 use lopt_core::{

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod exact;
 mod reference;
 mod tf_case;
 
-use lopt_core::hierarchical_rnn::{ExactHierarchicalRnn, draw_log_rates};
+use exact::ExactHierarchicalRnn;
+use lopt_core::hierarchical_rnn::draw_log_rates;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{below, normal, stream};
 use lopt_core::simd::Level;

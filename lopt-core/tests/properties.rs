@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::hierarchical_rnn::{ExactHierarchicalRnn, draw_log_rates};
+mod exact;
+
+use exact::ExactHierarchicalRnn;
+use lopt_core::hierarchical_rnn::draw_log_rates;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{
     HierarchicalRnn, Layout, LearnedOptimizerConfig, Optimizer, ParameterGroup, TensorShape,

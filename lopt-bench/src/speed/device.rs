@@ -1,13 +1,14 @@
 //! `lopt speed --device`: the step on a GPU beside a copy and Adam on the same one.
 
-use lopt_core::gpu::{Client, DeviceAdam, DeviceError, DeviceOptimizer, Runtime, copy, wait};
+use lopt_core::gpu::{Client, DeviceError, DeviceOptimizer, Runtime, copy, cubecl};
 use lopt_core::hierarchical_rnn::AVERAGING_ETA;
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
 use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout};
+use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, RelativeRnn, RelativeRnnConfig};
 use serde::Serialize;
 
+use super::device_adam::DeviceAdam;
 use super::operations::ADAM_BYTES;
 use super::rounds::median;
 use super::rows::{many_tensors, single};
@@ -73,23 +74,27 @@ pub fn measure(
     Ok(DeviceRecord { runtime: client.name().to_owned(), rows })
 }
 
-/// Copy, Adam and the step over one layout, in turn, so that noise hits all of them alike.
+/// Copy, Adam and the steps of both learned optimizers over one layout, in turn, so that noise hits all alike.
 fn measure_layout(
     client: &Client,
     name: &str,
     config: &HierarchicalRnnConfig,
     layout: &Layout,
     quick: bool,
-) -> Result<[DeviceRow; 3], DeviceError> {
+) -> Result<[DeviceRow; 4], DeviceError> {
     let n = layout.len();
     let psi = MetaLayout::new(config).initialize(config, &mut stream(0, &[]));
     let host = HierarchicalRnn::new(config, &psi, layout, Level::detect());
     let mut learned = DeviceOptimizer::new(client, &host.with_averaging(AVERAGING_ETA))?;
+    let sizes = RelativeRnnConfig::recommended();
+    let psi = sizes.initialize(&mut stream(0, &[]));
+    let host = RelativeRnn::new(&sizes, &psi, layout, Level::detect());
+    let mut relative = DeviceOptimizer::new(client, &host)?;
     let mut adam = DeviceAdam::new(client, n, 1e-3);
     let [params, grads, others] = [0.5, 0.1, 0.5].map(|x| learned.upload(&vec![x; n]));
     let (params, grads, others) = (params?, grads?, others?);
     let (rounds, seconds) = if quick { (3, 0.05) } else { (9, 0.3) };
-    let mut times = [const { Vec::new() }; 3];
+    let mut times = [const { Vec::new() }; 4];
     for _ in 0..rounds {
         times[0].push(time(client, seconds, || {
             copy(client, &grads, &others, n);
@@ -97,9 +102,10 @@ fn measure_layout(
         })?);
         times[1].push(time(client, seconds, || adam.step(&others, &grads))?);
         times[2].push(time(client, seconds, || learned.step(&params, &grads))?);
+        times[3].push(time(client, seconds, || relative.step(&params, &grads))?);
     }
-    let [copied, adams, steps] = times.map(|times| median(times) * 1e9 / n as f64);
-    let step_bytes = learned.bytes_moved() as f64 / n as f64;
+    let [copied, adams, steps, relatives] = times.map(|times| median(times) * 1e9 / n as f64);
+    let bytes = |optimizer: &DeviceOptimizer| optimizer.bytes_moved() as f64 / n as f64;
     let row = |name: &str, ns: f64, bytes: f64| DeviceRow {
         name: name.to_owned(),
         n,
@@ -112,7 +118,8 @@ fn measure_layout(
     Ok([
         row("copy", copied, COPY_BYTES),
         row("adam", adams, ADAM_BYTES),
-        row(name, steps, step_bytes),
+        row(name, steps, bytes(&learned)),
+        row(&name.replace("step", "relative"), relatives, bytes(&relative)),
     ])
 }
 
@@ -138,6 +145,11 @@ fn time(
         }
         count = count.saturating_mul(2);
     }
+}
+
+/// Waits until everything given to the device is done.
+fn wait(client: &Client) -> Result<(), DeviceError> {
+    cubecl::future::block_on(client.sync()).map_err(|error| DeviceError::Device(error.to_string()))
 }
 
 /// The result for people.

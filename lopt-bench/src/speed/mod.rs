@@ -7,6 +7,8 @@
 mod cases;
 #[cfg(feature = "gpu")]
 pub mod device;
+#[cfg(feature = "gpu")]
+mod device_adam;
 pub mod floor;
 pub mod machine;
 pub mod operations;

@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | attended point to tensors of a new module | 1 | 8 |
 //! | gradients from burn's tensors to one flat buffer | 1 per 7 tensors | 8 |
-//! | the networks ([`lopt_core::gpu`]) | 3 | 212 |
+//! | the step ([`lopt_core::gpu`]) | 3 | 40, of a hierarchical RNN 212 |
 //! | true parameters to tensors of the module | 1 | 8 |
 //!
 //! A gradient that is not contiguous costs one launch more, the first step a few. burn's tensors are
@@ -27,6 +27,7 @@
 //! * The guard, weight decay, clipping and the compact state look at values on the host or have no
 //!   kernels: [`init_on_device`](crate::LearnedOptimizerConfig::init_on_device) refuses them. A
 //!   gradient that is not finite goes through to the parameters.
+//! * The loss, unless [`observe`](DeviceOptimizer::observe) is told it: it is a tensor that nobody waits for.
 //! * Parameters of 16 bits, and models spread over devices, are refused.
 //!
 //! # Changes by others
@@ -37,6 +38,8 @@
 
 mod buffers;
 mod optimizer;
+#[doc(hidden)]
+pub mod packing;
 mod reach;
 mod saved;
 mod settings;

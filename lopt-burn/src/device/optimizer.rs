@@ -1,6 +1,7 @@
 //! The optimizer of a whole module on its device.
 
 use super::buffers::{Buffers, Held, put_into};
+use super::packing::Packing;
 use crate::attended::Attended;
 use crate::config::LearnedOptimizerConfig;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use burn::tensor::{DType, Device, Shape};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::tensor::CubeTensor;
 use lopt_core::Layout;
-use lopt_core::gpu::{Client, DeviceLearnedOptimizer, Handle, Packing};
+use lopt_core::gpu::{Client, DeviceLearnedOptimizer, Handle};
 
 /// A learned optimizer for a burn module on a GPU, which it does not leave: see
 /// [the module](crate::device).

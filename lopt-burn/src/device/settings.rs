@@ -1,4 +1,4 @@
-//! What an optimizer on a device tells of itself, and the one thing that can be set while it runs.
+//! What an optimizer on a device tells of itself, and what it can be told while it runs.
 
 use super::optimizer::DeviceOptimizer;
 
@@ -10,6 +10,12 @@ impl DeviceOptimizer {
     /// If the multiplier is negative or not finite.
     pub fn set_lr_multiplier(&mut self, multiplier: f32) {
         self.core.set_lr_multiplier(multiplier);
+    }
+
+    /// Tells the loss of the next step, an optional input of relative RNNs such as `recommended`. Whoever has
+    /// it as a tensor only goes without, as nobody waits for its value.
+    pub fn observe(&mut self, loss: f32) {
+        self.core.observe(loss);
     }
 
     /// Factor of the next step of a tensor without settings of its own.

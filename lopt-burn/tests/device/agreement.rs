@@ -2,12 +2,12 @@
 
 use crate::model::flat;
 use crate::problems::{
-    ConvNet, InBowl, Mlp, OnCpu, OnDevice, Problem, Regression, config, cpu, gpu,
+    ConvNet, InBowl, Mlp, OnCpu, OnDevice, Problem, Regression, config, cpu, gpu, with_weights,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
-use lopt_burn::{LearnedOptimizerConfig, ParameterGroup, Schedule, Weights};
+use lopt_burn::{LearnedOptimizerConfig, ParameterGroup, Schedule};
 
 /// Largest difference in units of the largest value.
 fn difference(a: &[f32], b: &[f32]) -> f32 {
@@ -66,8 +66,8 @@ fn text(figures: &[f32]) -> String {
 
 #[test]
 fn a_few_steps_are_those_of_the_cpu() {
-    let paper = config().with_weights(Weights::embedded("paper").unwrap());
-    for (name, config) in [("hierarchical-rnn", config()), ("paper", paper)] {
+    for name in ["recommended", "hierarchical-rnn", "paper"] {
+        let config = with_weights(name);
         let mlp = over::<Mlp>(&config, &[1, 2, 3, 4, 5]);
         let conv = over::<ConvNet>(&config, &[1, 2, 3, 4, 5]);
         println!("{name}: MLP {}, convolutional network {}", text(&mlp), text(&conv));
@@ -77,8 +77,8 @@ fn a_few_steps_are_those_of_the_cpu() {
 
 #[test]
 fn a_thousand_steps_end_together() {
-    for name in ["hierarchical-rnn", "paper"] {
-        let config = config().with_weights(Weights::embedded(name).unwrap());
+    for name in ["recommended", "hierarchical-rnn", "paper"] {
+        let config = with_weights(name);
         let at = [10, 100, 1000];
         let bowl = (over::<InBowl>(&config, &at), of_rounding::<InBowl>(&config, &at));
         let regression =
@@ -98,12 +98,14 @@ fn a_thousand_steps_end_together() {
 
 #[test]
 fn groups_and_schedules_are_those_of_the_cpu() {
-    let config = config()
-        .with_group(ParameterGroup::new("conv.*").with_step_multiplier(0.3))
-        .with_group(ParameterGroup::new("head.weight").frozen())
-        .with_schedule(Schedule::Cosine { steps: 10, floor: 0.1 });
-    let seen = over::<ConvNet>(&config, &[1, 3, 5]);
-    assert!(seen.iter().all(|&x| x < 1e-5), "{seen:?}");
+    for name in ["recommended", "hierarchical-rnn"] {
+        let config = with_weights(name)
+            .with_group(ParameterGroup::new("conv.*").with_step_multiplier(0.3))
+            .with_group(ParameterGroup::new("head.weight").frozen())
+            .with_schedule(Schedule::Cosine { steps: 10, floor: 0.1 });
+        let seen = over::<ConvNet>(&config, &[1, 3, 5]);
+        assert!(seen.iter().all(|&x| x < 1e-5), "{name}: {seen:?}");
+    }
 }
 
 /// Frozen parameters, one without a gradient, and tied ones.
@@ -129,6 +131,7 @@ fn what_is_frozen_unused_or_tied_is_as_on_the_cpu() {
     let frozen = flat_of(&b.1.weight);
     for _ in 0..5 {
         a = host.step(a, |m| (0.0, gradients(m, &x(cpu())))).unwrap().0;
+        device.observe(0.0);
         b = device.step(b, |m| ((), gradients(m, &x(gpu())))).unwrap().0;
     }
     assert_eq!(device.layout(), host.core().layout());
@@ -150,6 +153,7 @@ fn two_half_batches_are_a_whole_one_up_to_rounding() {
         (OnDevice::<ConvNet>::new(&config()), OnDevice::<ConvNet>::new(&config()));
     for _ in 0..3 {
         whole.step();
+        halves.2.observe(0.0);
         let attended = halves.2.attend(&halves.1).unwrap();
         let mut accumulator = GradientsAccumulator::new();
         for _ in 0..2 {

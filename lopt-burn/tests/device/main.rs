@@ -8,6 +8,7 @@ mod agreement;
 #[path = "../model/mod.rs"]
 mod model;
 mod on_device;
+mod packing;
 mod problems;
 mod refusals;
 mod saved;

@@ -1,15 +1,24 @@
 //! Nothing of a step goes through the host, and nothing that the user holds is written to.
 
 use crate::model::flat;
-use crate::problems::{ConvNet, OnDevice, Problem, config};
-use lopt_core::gpu::Runtime;
+use crate::problems::{ConvNet, OnDevice, Problem, config, with_weights};
+use lopt_core::gpu::{Client, Runtime};
+
+/// The first device of the first runtime in this build.
+pub(crate) fn client() -> Client {
+    let runtime = if cfg!(feature = "cuda") { Runtime::Cuda } else { Runtime::Wgpu };
+    runtime.client().unwrap()
+}
 
 /// While a graph is recorded, cubecl refuses to read, to wait and to write from the host.
 #[test]
 fn a_step_reads_nothing_writes_nothing_and_waits_for_nothing() {
-    let OnDevice(problem, mut model, mut optimizer) = OnDevice::<ConvNet>::new(&config());
-    let runtime = if cfg!(feature = "cuda") { Runtime::Cuda } else { Runtime::Wgpu };
-    let client = runtime.client().unwrap();
+    ["recommended", "hierarchical-rnn"].into_iter().for_each(steps_are_recorded);
+}
+
+fn steps_are_recorded(name: &str) {
+    let OnDevice(problem, mut model, mut optimizer) = OnDevice::<ConvNet>::new(&with_weights(name));
+    let client = client();
     // gradients are the user's: they are taken before
     let mut attended = optimizer.attend(&model).unwrap();
     let mut prepared: Vec<_> = (0..4).map(|_| problem.gradients(&attended).1).collect();

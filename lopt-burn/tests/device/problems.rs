@@ -33,8 +33,12 @@ pub(crate) fn gpu() -> Device {
 }
 
 pub(crate) fn config() -> LearnedOptimizerConfig {
-    let weights = lopt_core::Weights::embedded("hierarchical-rnn").unwrap();
-    LearnedOptimizerConfig::new().with_weights(weights).with_guard(None)
+    LearnedOptimizerConfig::new().with_guard(None)
+}
+
+pub(crate) fn with_weights(name: &str) -> LearnedOptimizerConfig {
+    let weights = lopt_core::Weights::embedded(name).unwrap();
+    config().with_weights(weights)
 }
 
 /// A problem with its optimizer on the CPU.
@@ -76,6 +80,8 @@ impl<P: Problem> OnDevice<P> {
     }
 
     pub(crate) fn step(&mut self) {
+        // the loss that the CPU is told
+        self.2.observe(0.0);
         let gradients = |attended: &P::Model| self.0.gradients(attended);
         self.1 = self.2.step(self.1.clone(), gradients).unwrap().0;
     }

@@ -1,15 +1,19 @@
 //! State files: a run that was stopped goes on bit for bit.
 
 use crate::model::{bits, flat};
-use crate::problems::{ConvNet, OnCpu, OnDevice, config, gpu};
+use crate::problems::{ConvNet, OnCpu, OnDevice, gpu, with_weights};
 use burn::module::Module;
 use lopt_burn::{Schedule, StateError};
 
 #[test]
 fn a_stopped_run_goes_on_bit_for_bit() {
+    ["recommended", "hierarchical-rnn"].into_iter().for_each(stopped);
+}
+
+fn stopped(name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let config = config().with_schedule(Schedule::Cosine { steps: 12, floor: 0.1 });
+    let config = with_weights(name).with_schedule(Schedule::Cosine { steps: 12, floor: 0.1 });
     let mut whole = OnDevice::<ConvNet>::new(&config);
     (0..5).for_each(|_| whole.step());
     whole.2.save(&path, &whole.1).unwrap();
@@ -29,10 +33,15 @@ fn a_stopped_run_goes_on_bit_for_bit() {
 
 #[test]
 fn the_cpu_goes_on_from_the_file_of_a_device() {
-    let mut device = OnDevice::<ConvNet>::new(&config());
+    ["recommended", "hierarchical-rnn"].into_iter().for_each(goes_on);
+}
+
+fn goes_on(name: &str) {
+    let config = with_weights(name);
+    let mut device = OnDevice::<ConvNet>::new(&config);
     (0..4).for_each(|_| device.step());
     let bytes = device.2.to_bytes(&device.1).unwrap();
-    let mut host = OnCpu::<ConvNet>::new(&config());
+    let mut host = OnCpu::<ConvNet>::new(&config);
     host.load(&bytes);
     assert_eq!(bits(host.parameters()), bits(&flat(&device.1, None)));
     for _ in 0..3 {
@@ -46,17 +55,18 @@ fn the_cpu_goes_on_from_the_file_of_a_device() {
 
 #[test]
 fn foreign_files_are_refused_and_change_nothing() {
-    let mut run = OnDevice::<ConvNet>::new(&config());
+    let config = with_weights("hierarchical-rnn");
+    let mut run = OnDevice::<ConvNet>::new(&config);
     run.step();
     let before = run.2.to_bytes(&run.1).unwrap();
     let error = run.2.from_bytes(&before[..100], run.1.clone()).unwrap_err();
     assert!(matches!(error, lopt_burn::Error::State(StateError::Seal(_))), "{error}");
-    let other = config().with_averaging(None);
+    let other = config.clone().with_averaging(None);
     let mut plain = OnDevice::<ConvNet>::new(&other);
     let error = plain.2.from_bytes(&before, plain.1.clone()).unwrap_err().to_string();
     assert_eq!(error, "saved with averaging with eta 8, here it is off");
     // a module on another device
-    let error = run.2.from_bytes(&before, OnCpu::<ConvNet>::new(&config()).1).unwrap_err();
+    let error = run.2.from_bytes(&before, OnCpu::<ConvNet>::new(&config).1).unwrap_err();
     assert!(matches!(error, lopt_burn::Error::Elsewhere { .. }), "{error}");
     assert_eq!(run.2.to_bytes(&run.1).unwrap(), before);
     // a record of the module has the same values in other buffers

@@ -1,7 +1,7 @@
-//! Copies on a device, and waiting for it.
+//! Copies on a device.
 
-use super::launch::argument;
-use super::{Client, DeviceError, Handle};
+use super::memory::argument;
+use super::{Client, Handle};
 use cubecl::prelude::*;
 
 /// Threads of a group, and most groups: enough to keep the memory of a large device busy.
@@ -42,16 +42,8 @@ pub fn copy(client: &Client, from: &Handle, to: &Handle, len: usize) {
 }
 
 /// Groups and threads of a pass over `len` values, for kernels that go on by all of them.
-pub(super) fn spread(len: usize) -> (CubeCount, CubeDim) {
+#[must_use]
+pub fn spread(len: usize) -> (CubeCount, CubeDim) {
     let groups = len.div_ceil(THREADS).clamp(1, MOST_GROUPS) as u32;
     (CubeCount::Static(groups, 1, 1), CubeDim::new_1d(THREADS as u32))
-}
-
-/// Waits until everything given to the device is done.
-///
-/// # Errors
-///
-/// If the device failed on the way.
-pub fn wait(client: &Client) -> Result<(), DeviceError> {
-    cubecl::future::block_on(client.sync()).map_err(|error| DeviceError::Device(error.to_string()))
 }

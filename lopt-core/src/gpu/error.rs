@@ -17,9 +17,6 @@ pub enum DeviceError {
     /// The compact state exists on the CPU only.
     #[error("an optimizer with a compact state cannot move to a device")]
     CompactState,
-    /// Relative RNNs exist on the CPU only.
-    #[error("a relative RNN cannot move to a device; weights of a hierarchical RNN can")]
-    RelativeRnn,
     /// Another model, or another configuration, than the one of the device.
     #[error("the optimizer on the host has another {what} than the one on the device")]
     Mismatch {

@@ -75,3 +75,15 @@ pub(super) fn asinh(x: f32) -> f32 {
 pub(super) fn mix(w: f32, a: f32, b: f32) -> f32 {
     fma(w, b - a, a)
 }
+
+/// The larger one; NaN stays what it is.
+#[cube]
+pub(super) fn at_least(x: f32, least: f32) -> f32 {
+    select(x < least, least, x)
+}
+
+/// The smaller one.
+#[cube]
+pub(super) fn at_most(x: f32, most: f32) -> f32 {
+    select(x > most, most, x)
+}

@@ -2,49 +2,41 @@
 //! nothing read back.
 //!
 //! ```no_run
-//! use lopt_core::gpu::{DeviceOptimizer, Runtime};
-//! use lopt_core::{HierarchicalRnn, Layout};
+//! use lopt_core::gpu::Runtime;
+//! use lopt_core::{Layout, LearnedOptimizerConfig};
 //!
 //! let layout = Layout::single(1_000_000)?;
-//! let host = HierarchicalRnn::pretrained(&layout)?;
 //! let client = Runtime::Any.client()?;
-//! let mut optimizer = DeviceOptimizer::new(&client, &host)?;
-//! let params = optimizer.upload(&vec![0.5; layout.len()])?;
-//! let grads = optimizer.upload(&vec![0.1; layout.len()])?;
-//! optimizer.step(&params, &grads)?;
+//! let config = LearnedOptimizerConfig::new().with_guard(None);
+//! let mut optimizer = config.init_on_device(&client, &layout)?;
+//! let params = optimizer.bare().upload(&vec![0.5; layout.len()])?;
+//! let grads = optimizer.bare().upload(&vec![0.1; layout.len()])?;
+//! optimizer.step(&params, &grads, &[])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Data flows **gradient -> `parameter_pass` -> `upper_pass` -> `move_pass`**, each one launch; the
-//! state is that of the CPU path, in the same layout, and goes back and forth
-//! ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]). [`DeviceLearnedOptimizer`]
-//! has groups, schedules and state files around it; [`Packing`] is for models whose tensors are in
-//! buffers of their own.
+//! In a relative RNN data flows **gradient -> `presence` -> `element_pass` -> `upper_pass`**, in a hierarchical
+//! RNN **gradient -> `parameter_pass` -> `upper_pass` -> `move_pass`**, each one launch. The state goes back and
+//! forth between CPU and device ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]).
+//! [`DeviceLearnedOptimizer`] has groups, schedules and state files around it.
 
-mod adam;
-mod cell;
 mod copy;
 mod error;
 mod functions;
-mod inputs;
-mod launch;
-mod move_pass;
+mod hierarchical;
+mod memory;
 mod optimizer;
-mod packing;
-mod parameter_pass;
+mod relative;
 mod runtime;
-mod shape;
 mod tables;
-mod transfer;
-mod upper_pass;
-mod weights;
 
 pub use crate::learned::DeviceLearnedOptimizer;
-pub use adam::DeviceAdam;
-pub use copy::{copy, wait};
+#[doc(hidden)]
+pub use copy::{copy, spread};
+#[doc(hidden)]
+pub use cubecl;
 pub use cubecl::client::Client;
 pub use cubecl::server::Handle;
 pub use error::DeviceError;
-pub use optimizer::DeviceOptimizer;
-pub use packing::Packing;
+pub use optimizer::{DeviceOptimizer, Host, HostMut};
 pub use runtime::Runtime;

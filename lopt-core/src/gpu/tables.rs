@@ -1,8 +1,15 @@
 //! Offset tables: how the threads of one launch find all tensors.
 
-use super::DeviceError;
-use super::shape::LANES;
-use crate::hierarchical_rnn::whole_step::plan::Plan;
+use super::memory::Memory;
+use super::{Client, DeviceError};
+use crate::layout::Layout;
+use crate::tensor_step::TensorStep;
+use cubecl::prelude::*;
+
+/// Threads of a group in the passes over parameters: one tile.
+pub(super) const LANES: usize = 64;
+/// Threads of the one group of the upper pass.
+pub(super) const UPPER_THREADS: usize = 256;
 
 /// Groups of one launch over parameters, beyond one per tensor: enough to fill a large device, few
 /// enough that adding up what each leaves behind costs little.
@@ -14,36 +21,54 @@ const CHUNK_JOBS: usize = 32;
 /// Groups that every device can launch along one axis.
 const MOST_GROUPS: usize = 65_535;
 
-/// Entries of [`Tables::jobs`] per job: tensor, first tile, tiles, first scalar, scalars, elements
+/// Entries of [`Model::jobs`] per job: tensor, first tile, tiles, first scalar, scalars, elements
 /// of the tensor, its first job, its jobs.
 pub(super) const JOB: usize = 8;
-/// Entries of [`Tables::tensors`] per tensor: elements, first chunk, chunks.
+/// Entries of [`Model::tensors`] per tensor: elements, first chunk, chunks.
 pub(super) const TENSOR: usize = 3;
-/// Entries of [`Tables::chunks`] per chunk: first job, jobs.
+/// Entries of [`Model::chunks`] per chunk: first job, jobs.
 pub(super) const CHUNK: usize = 2;
 
-/// All tables of one model.
-#[derive(Debug)]
-pub(super) struct Tables {
-    pub jobs: Vec<u32>,
-    pub tensors: Vec<u32>,
-    pub chunks: Vec<u32>,
+/// Floats per tensor in the table of how it takes part in a step: multiplier; whether it is held; and, of
+/// hierarchical RNNs, whether it is its first step in a cohort, for which points are taken from the parameters;
+/// the mean log rate that its rates are relative to in that.
+pub(super) const STEP: usize = 4;
+pub(super) const STEP_HELD: usize = 1;
+pub(super) const STEP_BEGINS: usize = 2;
+pub(super) const STEP_RATE: usize = 3;
+
+/// One model on a device.
+pub(super) struct Model {
+    pub client: Client,
+    pub layout: Layout,
+    pub jobs: Memory,
+    pub tensors: Memory,
+    pub chunks: Memory,
 }
 
-impl Tables {
-    pub(super) fn new(plan: &Plan) -> Result<Self, DeviceError> {
-        let job_tiles = plan.tiles.div_ceil(JOBS).max(LEAST_TILES);
+impl Model {
+    /// * `fields`: floats per parameter in the largest buffer.
+    /// * `needed`: bytes of shared memory that a group takes.
+    pub(super) fn new(
+        client: &Client,
+        layout: &Layout,
+        fields: usize,
+        needed: usize,
+    ) -> Result<Self, DeviceError> {
+        let tiles: usize = layout.ranges().map(|range| range.len().div_ceil(LANES)).sum();
+        check_device(client, tiles * LANES, fields, needed)?;
+        let job_tiles = tiles.div_ceil(JOBS).max(LEAST_TILES);
         let (mut jobs, mut tensors, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
         let mut first_tile = 0;
-        for (t, tensor) in plan.tensors.iter().enumerate() {
-            let elements = tensor.scalars.len();
+        for (t, range) in layout.ranges().enumerate() {
+            let elements = range.len();
             let tiles = elements.div_ceil(LANES);
             let (first_job, count) = (jobs.len() / JOB, tiles.div_ceil(job_tiles));
             for j in 0..count {
                 let done = j * job_tiles;
                 let own = job_tiles.min(tiles - done);
                 let scalars = (own * LANES).min(elements - done * LANES);
-                let start = tensor.scalars.start + done * LANES;
+                let start = range.start + done * LANES;
                 let of_tensor = [elements, first_job, count];
                 jobs.extend([t, first_tile + done, own, start, scalars].map(index));
                 jobs.extend(of_tensor.map(index));
@@ -61,11 +86,105 @@ impl Tables {
             let what = "number of groups of threads";
             return Err(DeviceError::TooLarge { what, value: groups, most: MOST_GROUPS });
         }
-        Ok(Self { jobs, tensors, chunks })
+        let [jobs, tensors, chunks] =
+            [jobs, tensors, chunks].map(|table| Memory::of(client, &table));
+        Ok(Self { client: client.clone(), layout: layout.clone(), jobs, tensors, chunks })
     }
+
+    /// Groups of a launch over parameters.
+    pub(super) fn groups(&self) -> usize {
+        self.jobs.len / JOB
+    }
+
+    /// Groups and threads of a launch over parameters.
+    pub(super) fn over_jobs(&self) -> (CubeCount, CubeDim) {
+        (CubeCount::Static(self.groups() as u32, 1, 1), CubeDim::new_1d(LANES as u32))
+    }
+
+    /// Floats of the sums of chunks, so many each.
+    pub(super) fn chunk_sums(&self, sums: usize) -> usize {
+        self.chunks.len / CHUNK * sums
+    }
+}
+
+/// How tensors take part in a step, [`STEP`] floats each, on the host and on the device.
+#[derive(Debug)]
+pub(super) struct StepTable {
+    known: Vec<f32>,
+    pub memory: Memory,
+}
+
+impl StepTable {
+    pub(super) fn empty(client: &Client) -> Self {
+        Self { known: Vec::new(), memory: Memory::zeros(client, STEP) }
+    }
+
+    /// Brings a table to the device, unless it is there.
+    pub(super) fn set(&mut self, client: &Client, table: Vec<f32>) {
+        if self.known != table {
+            *self = Self { memory: Memory::of(client, &table), known: table };
+        }
+    }
+}
+
+/// Multiplier of a tensor, and whether it is held, as a number.
+pub(super) fn described(step: &TensorStep<f32>) -> [f32; 2] {
+    [step.multiplier, f32::from(u8::from(step.held))]
+}
+
+/// Whether all fits a device.
+fn check_device(
+    client: &Client,
+    padded: usize,
+    fields: usize,
+    needed: usize,
+) -> Result<(), DeviceError> {
+    // the largest part of the state is one buffer, whose elements have indices of 32 bits
+    let buffer = client.properties().memory.max_page_size / size_of::<f32>() as u64;
+    let most = buffer.min(u32::MAX.into()) as usize / fields;
+    if padded > most {
+        let what = "number of parameters, each tensor's padded to a multiple of 64,";
+        return Err(DeviceError::TooLarge { what, value: padded, most });
+    }
+    let hardware = &client.properties().hardware;
+    let available = hardware.max_shared_memory_size;
+    if needed > available {
+        return Err(DeviceError::SharedMemory { needed, available });
+    }
+    let threads = hardware.max_units_per_cube as usize;
+    if threads < UPPER_THREADS {
+        let what = "number of threads in a group";
+        return Err(DeviceError::TooLarge { what, value: UPPER_THREADS, most: threads });
+    }
+    Ok(())
 }
 
 /// The size of every buffer has been checked to fit.
 fn index(value: usize) -> u32 {
     value as u32
+}
+
+/// `[job][sum]` to `[chunk][sum]`, in the one group of an upper pass.
+#[cube]
+pub(super) fn add_jobs(
+    of_jobs: &[f32],
+    chunks: &[u32],
+    of_chunks: &mut [f32],
+    thread: usize,
+    #[comptime] sums: usize,
+) {
+    let items = chunks.len() / comptime!(CHUNK) * sums;
+    let mut item = thread;
+    while item < items {
+        let chunk = item / sums;
+        let sum = item % sums;
+        let first = chunks[chunk * comptime!(CHUNK)] as usize;
+        let end = first + chunks[chunk * comptime!(CHUNK) + 1] as usize;
+        let mut total = 0.0f32;
+        for job in first..end {
+            total += of_jobs[job * sums + sum];
+        }
+        of_chunks[item] = total;
+        item += comptime!(UPPER_THREADS);
+    }
 }

@@ -1,14 +1,11 @@
 //! The hierarchical RNN as an optimizer: one big model, lanes are neighbouring parameters.
 
 // what is public in these has its path in `lib.rs`; the stages are public for their adjoints in lopt-meta only
-mod exact;
 pub(crate) mod memory;
 pub(crate) mod psi;
 #[doc(hidden)]
 pub(crate) mod stages;
 pub(crate) mod whole_step;
-
-pub use exact::ExactHierarchicalRnn;
 
 use crate::files::weights::{Weights, WeightsError};
 use crate::layout::Layout;

@@ -3,10 +3,8 @@
 
 use super::engine::Engine;
 use super::groups::TensorSettings;
-use super::{BuildError, LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
-use crate::files::weights::Weights;
-use crate::gpu::{Client, DeviceError, DeviceOptimizer, Handle};
-use crate::hierarchical_rnn::HierarchicalRnn;
+use super::{LearnedOptimizer, LearnedOptimizerConfig, expect_multiplier};
+use crate::gpu::{Client, DeviceError, DeviceOptimizer, Handle, Host, HostMut};
 use crate::layout::Layout;
 use crate::tensor_step::TensorStep;
 
@@ -27,14 +25,12 @@ pub struct DeviceLearnedOptimizer {
 }
 
 impl LearnedOptimizerConfig {
-    /// An optimizer for a model of this layout whose parameters are on a device. There the default
-    /// weights are `hierarchical-rnn`: relative RNNs run on the CPU only.
+    /// An optimizer for a model of this layout whose parameters are on a device.
     ///
     /// # Errors
     ///
     /// If a setting is out of range, a group matches nothing, a setting is of those that a device
-    /// goes without (guard, weight decay, clipping, compact state), the weights are of a relative RNN,
-    /// or the model does not fit.
+    /// goes without (guard, weight decay, clipping, compact state), or the model does not fit.
     pub fn init_on_device(
         &self,
         client: &Client,
@@ -47,19 +43,13 @@ impl LearnedOptimizerConfig {
         if !self.clipping.is_off() {
             return host_only("clipping");
         }
-        let mut config = self.clone();
-        if config.weights.is_none() {
-            let weights = Weights::embedded("hierarchical-rnn").map_err(BuildError::from)?;
-            config.weights = Some(weights);
-        }
-        let host = config.init(layout)?;
+        let host = self.init(layout)?;
         if host.settings.iter().any(|own| own.weight_decay > 0.0) {
             return host_only("weight decay");
         }
-        let device = DeviceOptimizer::new(client, bare(&host)?)?;
         Ok(DeviceLearnedOptimizer {
-            config,
-            device,
+            config: self.clone(),
+            device: DeviceOptimizer::new(client, &host.engine)?,
             multiplier: 1.0,
             taken: 0,
             tensors: Vec::with_capacity(host.settings.len()),
@@ -68,11 +58,21 @@ impl LearnedOptimizerConfig {
     }
 }
 
-/// The optimizer that a device has a twin of.
-fn bare(host: &LearnedOptimizer) -> Result<&HierarchicalRnn, DeviceError> {
-    match &host.engine {
-        Engine::Hierarchical(rnn) => Ok(rnn),
-        Engine::Relative(_) => Err(DeviceError::RelativeRnn),
+impl<'a> From<&'a Engine> for Host<'a> {
+    fn from(engine: &'a Engine) -> Self {
+        match engine {
+            Engine::Hierarchical(rnn) => Self::Hierarchical(rnn),
+            Engine::Relative(rnn) => Self::Relative(rnn),
+        }
+    }
+}
+
+impl<'a> From<&'a mut Engine> for HostMut<'a> {
+    fn from(engine: &'a mut Engine) -> Self {
+        match engine {
+            Engine::Hierarchical(rnn) => Self::Hierarchical(rnn),
+            Engine::Relative(rnn) => Self::Relative(rnn),
+        }
     }
 }
 
@@ -106,6 +106,11 @@ impl DeviceLearnedOptimizer {
         Ok(())
     }
 
+    /// Tells the loss of the next step, an optional input of a relative RNN.
+    pub fn observe(&mut self, loss: f32) {
+        self.device.observe(loss);
+    }
+
     /// Where the next gradient must be taken; `params` as the last step left them.
     #[must_use]
     pub fn attended<'a>(&'a self, params: &'a Handle) -> &'a Handle {
@@ -119,7 +124,7 @@ impl DeviceLearnedOptimizer {
     /// If the device cannot hold the state.
     pub fn reset(&mut self) -> Result<(), DeviceError> {
         let host = self.config.init(self.layout())?;
-        self.device.upload_state(bare(&host)?)?;
+        self.device.upload_state(&host.engine)?;
         self.taken = 0;
         Ok(())
     }
@@ -131,10 +136,7 @@ impl DeviceLearnedOptimizer {
     /// If the device failed, now or in a step before.
     pub fn to_host(&self) -> Result<LearnedOptimizer, DeviceError> {
         let mut host = self.config.init(self.layout())?;
-        match &mut host.engine {
-            Engine::Hierarchical(rnn) => self.device.download_state(rnn)?,
-            Engine::Relative(_) => return Err(DeviceError::RelativeRnn),
-        }
+        self.device.download_state(&mut host.engine)?;
         (host.taken, host.multiplier) = (self.taken, self.multiplier);
         Ok(host)
     }
@@ -153,9 +155,9 @@ impl DeviceLearnedOptimizer {
     ///
     /// # Errors
     ///
-    /// If it is for another model or of another configuration, or compact.
+    /// If it is of another kind, for another model or of another configuration, or compact.
     pub fn go_on_from(&mut self, host: &LearnedOptimizer) -> Result<(), DeviceError> {
-        self.device.upload_state(bare(host)?)?;
+        self.device.upload_state(&host.engine)?;
         (self.taken, self.multiplier) = (host.taken, host.multiplier);
         Ok(())
     }

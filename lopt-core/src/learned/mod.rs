@@ -29,6 +29,7 @@ use crate::guard::{Decision, Guard, GuardEvent};
 use crate::hierarchical_rnn::HierarchicalRnn;
 use crate::layout::Layout;
 use crate::optimizer::{Optimizer, StepError};
+use crate::relative_rnn::RelativeRnn;
 use crate::schedule::Schedule;
 use crate::tensor_step::TensorStep;
 use engine::Engine;
@@ -245,6 +246,15 @@ impl LearnedOptimizer {
         match &self.engine {
             Engine::Hierarchical(rnn) => Some(rnn),
             Engine::Relative(_) => None,
+        }
+    }
+
+    /// The bare optimizer inside, if the weights are of a relative RNN, such as `recommended`.
+    #[must_use]
+    pub fn relative_rnn(&self) -> Option<&RelativeRnn> {
+        match &self.engine {
+            Engine::Hierarchical(_) => None,
+            Engine::Relative(rnn) => Some(rnn),
         }
     }
 

@@ -41,18 +41,18 @@ use tensor::{NUMBERS, Tensor};
 #[derive(Clone)]
 pub struct RelativeRnn {
     config: RelativeRnnConfig,
-    networks: Networks,
+    pub(crate) networks: Networks,
     layout: Layout,
     level: Level,
     threads: usize,
     begun: bool,
     vectors: Vectors<f32>,
-    tensors: Vec<Tensor>,
+    pub(crate) tensors: Vec<Tensor>,
     /// Of the Tensor RNN, `[T, H]`.
     hidden: Vec<f64>,
     /// Of the Global RNN.
     global: Vec<f64>,
-    loss: LossTrend,
+    pub(crate) loss: LossTrend,
     observed: Option<f32>,
 }
 
@@ -281,6 +281,12 @@ impl LossTrend {
         let [fast, middle, slow] = self.averages;
         [((middle - fast) / spread).tanh(), ((slow - middle) / spread).tanh(), 1.0]
     }
+
+    /// What a later run needs.
+    pub(crate) fn numbers(&self) -> [f64; 5] {
+        let [fast, middle, slow] = self.averages;
+        [fast, middle, slow, self.spread, self.count]
+    }
 }
 
 /// Short: the state would be megabytes.
@@ -350,12 +356,10 @@ impl RelativeRnn {
     #[doc(hidden)]
     #[must_use]
     pub fn memory(&self) -> RelativeMemory<'_> {
-        let LossTrend { averages, spread, count } = self.loss;
         let mut numbers: Vec<f64> = self.tensors.iter().flat_map(Tensor::memory).collect();
         numbers.extend(&self.hidden);
         numbers.extend(&self.global);
-        numbers.extend(averages);
-        numbers.extend([spread, count]);
+        numbers.extend(self.loss.numbers());
         let Vectors { mean, square, iterate, attended } = &self.vectors;
         RelativeMemory { begun: self.begun, numbers, parts: [mean, square, iterate, attended] }
     }

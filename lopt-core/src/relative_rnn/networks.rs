@@ -20,7 +20,7 @@ pub const OUTPUTS: usize = 7;
 
 /// The meta-parameters psi by network.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Networks {
+pub(crate) struct Networks {
     tensor: Gru,
     global: Gru,
     /// `(OUTPUTS, H + 1 + INPUTS)`: of the state, constant, of the inputs.
@@ -123,6 +123,14 @@ impl Networks {
         let tensor = Gru::read(&mut psi, h, INPUTS + g);
         let global = Gru::read(&mut psi, g, h + GLOBAL_INPUTS);
         Self { tensor, global, readout: psi.to_vec() }
+    }
+
+    /// Weights of the Tensor RNN, of the Global RNN and of the readout, as kernels of a device read them: of
+    /// inputs `(inputs, 3 H)`, of the state `(H, 3 H)`, bias.
+    #[cfg(feature = "cubecl")]
+    pub(crate) fn weights(&self) -> Vec<f64> {
+        let of = |gru: &Gru| [&gru.of_inputs[..], &gru.of_state, &gru.bias].concat();
+        [of(&self.tensor), of(&self.global), self.readout.clone()].concat()
     }
 
     /// The Tensor RNN's step for one tensor, and what it reads out.

@@ -6,7 +6,7 @@ use crate::layout::TensorShape;
 
 /// One tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     kind: Kind,
     /// Steps it took part in.
     pub steps: u64,
@@ -68,6 +68,13 @@ impl Kind {
             least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
             agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
         }
+    }
+
+    /// What the Tensor RNN reads of its number of elements and of its longer side.
+    #[must_use]
+    pub fn told(&self) -> [f64; 2] {
+        let [elements, longer] = [self.elements.min(MOST_ELEMENTS), self.longer.min(MOST_SIDE)];
+        [elements.ln() / 5.0 - 1.0, longer.ln() / 4.0 - 0.5]
     }
 
     /// Root mean square of elements with this sum of squares, not below the least.
@@ -160,6 +167,7 @@ impl Tensor {
             }
         }
         let [mean, along, direction, present] = self.seen;
+        let [elements, longer] = self.kind.told();
         [
             3.0 * mean[0],
             3.0 * mean[1],
@@ -171,8 +179,8 @@ impl Tensor {
             0.3 * (((aa / count).sqrt() / scale).max(1e-6).ln() + 3.0),
             (steps + 1.0).ln() / 5.0 - 1.0,
             self.kind.matrix,
-            self.kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0,
-            self.kind.longer.min(MOST_SIDE).ln() / 4.0 - 0.5,
+            elements,
+            longer,
             0.3 * present[1],
             0.5 * self.length.ln(),
         ]
@@ -203,6 +211,14 @@ impl Tensor {
             let share = (self.influence / largest).max(LEAST_INFLUENCE).powi(2);
             self.length *= share / (share + ROUNDING * ROUNDING);
         }
+    }
+
+    /// What kernels of a device know of a shape.
+    #[cfg(feature = "cubecl")]
+    pub(crate) fn kind(&self) -> [f64; 7] {
+        let Kind { matrix, elements, normal, least_size, agreement, .. } = self.kind;
+        let [of_elements, longer] = self.kind.told();
+        [matrix, of_elements, longer, elements, normal, least_size, agreement]
     }
 
     /// What a later run needs.
@@ -325,9 +341,9 @@ pub const LEAST_INFLUENCE: f64 = 1e-6;
 /// Size of that cosine from which on there is no weight decay.
 pub const NO_NOISE: f64 = 0.25;
 /// Most elements that the networks are told of: as many as tensors have that they are trained on.
-pub const MOST_ELEMENTS: f64 = 4500.0;
+const MOST_ELEMENTS: f64 = 4500.0;
 /// Longest side that they are told of, likewise.
-pub const MOST_SIDE: f64 = 450.0;
+const MOST_SIDE: f64 = 450.0;
 /// Most that the log of the step length drifts in a step.
 pub const DRIFT: f64 = 0.02;
 /// The same in all steps.

@@ -6,9 +6,9 @@
 
 mod agreement;
 mod drift;
-mod packing;
 mod pair;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod relative;
 mod settings;
 mod state;

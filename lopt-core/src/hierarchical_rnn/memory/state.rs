@@ -14,13 +14,13 @@ use crate::simd::{Element, TILE};
 pub struct State<E: Element> {
     /// `[tile][field][column]`: hidden vector, averages, mean squares, log rate, two gains. Empty
     /// in a compact state.
-    pub(crate) tiles: Buffer<E>,
+    pub tiles: Buffer<E>,
     /// What a compact state has in place of `tiles`; in the shape of parameters, in `f32` only.
     pub(crate) compact: Option<CompactTiles>,
     /// `[group][H_T][tensor of the group]`, see [`Plan::group_size`].
-    pub(crate) tensor: Buffer<E>,
+    pub tensor: Buffer<E>,
     /// `[H_G]`, in column 0.
-    pub(crate) global: Buffer<E>,
+    pub global: Buffer<E>,
     /// Mean log rate each tensor's rates are relative to, a vector per tensor.
     pub(crate) mean_rate: Buffer<E>,
 }
@@ -145,7 +145,7 @@ impl<E: Element> State<E> {
     }
 
     /// Mean log rates before the first step of the tensors for which `counts` says so, over these.
-    pub(crate) fn reset_mean_rate(
+    pub fn reset_mean_rate(
         &mut self,
         net: &Network<E>,
         plan: &Plan,

@@ -12,7 +12,7 @@ use crate::tensor_step::{TensorStep, is_held};
 
 /// Which tensors are together, and how many steps they have taken since the last reset.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cohorts {
+pub struct Cohorts {
     /// Cohort of every tensor, `[T]`.
     of: Vec<u32>,
     /// Steps of every cohort.
@@ -23,12 +23,12 @@ pub(crate) struct Cohorts {
 
 impl Cohorts {
     /// All tensors together before their first step.
-    pub(crate) fn one(tensors: usize) -> Self {
+    pub fn one(tensors: usize) -> Self {
         Self { of: vec![0; tensors], steps: vec![0], seen: Vec::new() }
     }
 
     /// Those of a file, if they can be.
-    pub(crate) fn restored(of: &[u32], steps: &[u64]) -> Option<Self> {
+    pub fn restored(of: &[u32], steps: &[u64]) -> Option<Self> {
         let mut filled = vec![false; steps.len()];
         for &cohort in of {
             *filled.get_mut(cohort as usize)? = true;
@@ -38,33 +38,33 @@ impl Cohorts {
     }
 
     /// For a file: the cohort of every tensor, `[T]`, and the steps of every cohort.
-    pub(crate) fn memory(&self) -> (&[u32], &[u64]) {
+    pub fn memory(&self) -> (&[u32], &[u64]) {
         (&self.of, &self.steps)
     }
 
     /// Number of cohorts.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.steps.len()
     }
 
     /// Cohort of a tensor.
-    pub(crate) fn of(&self, tensor: usize) -> usize {
+    pub fn of(&self, tensor: usize) -> usize {
         self.of[tensor] as usize
     }
 
     /// Steps of a cohort.
-    pub(crate) fn steps(&self, cohort: usize) -> u64 {
+    pub fn steps(&self, cohort: usize) -> u64 {
         self.steps[cohort]
     }
 
     /// Steps of a tensor.
-    pub(crate) fn steps_of(&self, tensor: usize) -> u64 {
+    pub fn steps_of(&self, tensor: usize) -> u64 {
         self.steps(self.of(tensor))
     }
 
     /// Before a step: tensors that are held part from those of their cohort that are not. Returns, for
     /// every cohort that is new, the one it was part of.
-    pub(crate) fn part<E>(&mut self, tensors: &[TensorStep<E>]) -> Vec<usize> {
+    pub fn part<E>(&mut self, tensors: &[TensorStep<E>]) -> Vec<usize> {
         self.seen.clear();
         self.seen.resize(self.count(), [tensors.is_empty(), false]);
         if tensors.is_empty() {
@@ -91,18 +91,18 @@ impl Cohorts {
     }
 
     /// Whether a cohort takes the step before which [`part`](Self::part) was called.
-    pub(crate) fn takes_part(&self, cohort: usize) -> bool {
+    pub fn takes_part(&self, cohort: usize) -> bool {
         self.seen[cohort][0]
     }
 
     /// A cohort takes a step.
-    pub(crate) fn count_step(&mut self, cohort: usize) {
+    pub fn count_step(&mut self, cohort: usize) {
         self.steps[cohort] = self.steps[cohort].saturating_add(1);
     }
 
     /// How tensors take part in the step of one cohort, all others being held. Left empty if all tensors
     /// are alike in it.
-    pub(crate) fn steps_in<E: Element>(
+    pub fn steps_in<E: Element>(
         &self,
         cohort: usize,
         tensors: &[TensorStep<E>],
@@ -122,28 +122,31 @@ impl Cohorts {
 
 /// Hidden vectors of the Global RNN of all cohorts but the first, whose is in the state.
 #[derive(Clone, Debug)]
-pub(crate) struct OtherGlobals<E> {
+pub struct OtherGlobals<E> {
     /// `[cohort - 1][H_G]`.
     values: Vec<E>,
     units: usize,
 }
 
 impl<E: Element> OtherGlobals<E> {
-    pub(crate) fn none(units: usize) -> Self {
+    /// Before a second cohort.
+    pub fn none(units: usize) -> Self {
         Self { values: Vec::new(), units }
     }
 
-    pub(crate) fn values(&self) -> &[E] {
+    /// Hidden vectors, one cohort after another.
+    pub fn values(&self) -> &[E] {
         &self.values
     }
 
-    pub(crate) fn restore(&mut self, values: &[E]) {
+    /// Takes what [`values`](Self::values) gave.
+    pub fn restore(&mut self, values: &[E]) {
         self.values = values.to_vec();
     }
 
     /// One more, that of a cohort that others part from; `global`: that of the first, rows of which the
     /// first column counts.
-    pub(crate) fn push_copy(&mut self, parent: usize, global: &[E], lanes: usize) {
+    pub fn push_copy(&mut self, parent: usize, global: &[E], lanes: usize) {
         match parent.checked_sub(1) {
             Some(at) => self.values.extend_from_within(at * self.units..(at + 1) * self.units),
             None => self.values.extend(global.chunks_exact(TILE * lanes).map(|row| row[0])),
@@ -151,7 +154,7 @@ impl<E: Element> OtherGlobals<E> {
     }
 
     /// Puts that of a cohort in the place of that of the first; the same again puts both back.
-    pub(crate) fn exchange(&mut self, cohort: usize, global: &mut [E], lanes: usize) {
+    pub fn exchange(&mut self, cohort: usize, global: &mut [E], lanes: usize) {
         let Some(at) = cohort.checked_sub(1) else { return };
         let own = &mut self.values[at * self.units..(at + 1) * self.units];
         for (row, value) in global.chunks_exact_mut(TILE * lanes).zip(own) {

@@ -1,7 +1,7 @@
 //! A step of the bare optimizer, one cohort of tensors after the other: [`engine`] chooses the kernel, and
 //! [`step`] strings the stages together.
 
-pub(crate) mod cohorts;
+pub mod cohorts;
 pub mod engine;
 mod jobs;
 mod moves;

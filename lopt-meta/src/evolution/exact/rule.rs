@@ -6,8 +6,8 @@
 
 use lopt_core::RelativeRnnConfig;
 use lopt_core::relative_rnn::tensor::{
-    BRAKE, CLEAR, DECAYS, DRIFT, Kind, LEAST_INFLUENCE, LONGEST, MOST_AGREED, MOST_DRIFT,
-    MOST_ELEMENTS, MOST_SIDE, NO_NOISE, POWER, ROUNDING, WARM_UP, WEIGHT_DECAY,
+    BRAKE, CLEAR, DECAYS, DRIFT, Kind, LEAST_INFLUENCE, LONGEST, MOST_AGREED, MOST_DRIFT, NO_NOISE,
+    POWER, ROUNDING, WARM_UP, WEIGHT_DECAY,
 };
 use lopt_core::relative_rnn::{EPSILON, GLOBAL_INPUTS, INPUTS, OUTPUTS};
 use lopt_grad::{Real, Tape, Var};
@@ -115,8 +115,8 @@ impl<'t, R: Real> Rule<'_, 't, R> {
                 away * 0.3,
                 self.constants(|_, clock| (clock + 1.0).ln() / 5.0 - 1.0),
                 self.constants(|kind, _| kind.matrix),
-                self.constants(|kind, _| kind.elements.min(MOST_ELEMENTS).ln() / 5.0 - 1.0),
-                self.constants(|kind, _| kind.longer.min(MOST_SIDE).ln() / 4.0 - 0.5),
+                self.constants(|kind, _| kind.told()[0]),
+                self.constants(|kind, _| kind.told()[1]),
                 column(seen, 7) * 0.3,
                 length.ln() * 0.5,
             ],

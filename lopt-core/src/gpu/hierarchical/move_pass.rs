@@ -1,8 +1,8 @@
 //! Third launch: the parameters take their step (eq. 5 to 9, 18, 19), and their squares are added up
 //! for the next one.
 
-use super::shape::{LANES, STEP, STEP_BEGINS, STEP_HELD, Shape};
-use super::tables::JOB;
+use super::shape::Shape;
+use crate::gpu::tables::{JOB, LANES, STEP, STEP_BEGINS, STEP_HELD};
 use cubecl::prelude::*;
 
 /// What moves.

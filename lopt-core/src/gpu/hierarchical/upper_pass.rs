@@ -1,10 +1,10 @@
 //! Second launch, one group of threads: sums of jobs become means of tensors, the Tensor and Global
 //! RNN take their step, and what the other passes want of every tensor is written down.
 
-use super::functions::{sigmoid, tanh};
-use super::shape::{Length, Relative, STEP, STEP_HELD, Shape, UPPER_THREADS};
-use super::tables::{CHUNK, TENSOR};
+use super::shape::{Length, Relative, Shape};
 use super::weights::UpperAt;
+use crate::gpu::functions::{sigmoid, tanh};
+use crate::gpu::tables::{CHUNK, STEP, STEP_HELD, TENSOR, UPPER_THREADS, add_jobs};
 use cubecl::prelude::*;
 
 const LENGTH_EPSILON: f32 = 1e-16;
@@ -35,9 +35,8 @@ pub(super) fn upper_pass(
     let thread = UNIT_POS as usize;
     let count = tensors.len() / comptime!(TENSOR);
     if comptime!(moves) {
-        let chunk_count = chunks.len() / comptime!(CHUNK);
-        let own = chunk_count * comptime!(s.sums);
-        add_jobs(sums, chunks, scratch, thread, s);
+        let own = chunks.len() / comptime!(CHUNK) * comptime!(s.sums);
+        add_jobs(sums, chunks, scratch, thread, comptime!(s.sums));
         sync_storage();
         add_chunks(tensors, steps, rows, scratch, own, least_square, thread, s);
         sync_storage();
@@ -48,31 +47,6 @@ pub(super) fn upper_pass(
         sync_storage();
     }
     parameter_biases(weights, steps, global, hidden, rows, count, thread, s, at);
-}
-
-/// `[job][sum]` to `[chunk][sum]`.
-#[cube]
-fn add_jobs(
-    sums: &[f32],
-    chunks: &[u32],
-    scratch: &mut [f32],
-    thread: usize,
-    #[comptime] s: Shape,
-) {
-    let items = chunks.len() / comptime!(CHUNK) * comptime!(s.sums);
-    let mut item = thread;
-    while item < items {
-        let chunk = item / comptime!(s.sums);
-        let sum = item % comptime!(s.sums);
-        let first = chunks[chunk * comptime!(CHUNK)] as usize;
-        let end = first + chunks[chunk * comptime!(CHUNK) + 1] as usize;
-        let mut total = 0.0f32;
-        for job in first..end {
-            total += sums[job * comptime!(s.sums) + sum];
-        }
-        scratch[item] = total;
-        item += comptime!(UPPER_THREADS);
-    }
 }
 
 /// `[chunk][sum]` to the inputs of the Tensor RNNs, inverse lengths, fading and sums of rates.

@@ -1,7 +1,8 @@
 //! Averages, mean squares and features of one parameter (`accumulators.rs`, `features.rs`).
 
-use super::functions::{asinh, ln, mix};
-use super::shape::{LANES, Relative, Shape};
+use super::shape::{Relative, Shape};
+use crate::gpu::functions::{asinh, ln, mix};
+use crate::gpu::tables::LANES;
 use cubecl::prelude::*;
 
 /// Inside the mean squares; below roots and logarithms; see `accumulators.rs` and `features.rs`.

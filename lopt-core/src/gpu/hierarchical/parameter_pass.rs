@@ -2,10 +2,10 @@
 //! of threads per job, one thread per parameter of a tile, sums over the job at the end.
 
 use super::cell::{cell, direction, read};
-use super::functions::{ln, sigmoid};
 use super::inputs::inputs;
-use super::shape::{LANES, NONE, STEP, STEP_BEGINS, STEP_HELD, STEP_RATE, Shape};
-use super::tables::JOB;
+use super::shape::{NONE, Shape};
+use crate::gpu::functions::{ln, sigmoid};
+use crate::gpu::tables::{JOB, LANES, STEP, STEP_BEGINS, STEP_HELD, STEP_RATE};
 use cubecl::prelude::*;
 
 /// See `scale.rs`.

@@ -1,8 +1,7 @@
 //! Adam on a device: what the learned step is timed beside.
 
-use super::copy::spread;
-use super::launch::{Memory, argument};
-use super::{Client, DeviceError, Handle};
+use lopt_core::gpu::{Client, DeviceError, Handle, cubecl, spread};
+
 use cubecl::prelude::*;
 
 const BETA_1: f32 = 0.9;
@@ -32,21 +31,19 @@ fn adam(
 }
 
 /// Adam with its usual settings; one launch per step.
-#[expect(missing_debug_implementations, reason = "a client has none")]
-pub struct DeviceAdam {
+pub(super) struct DeviceAdam {
     client: Client,
     len: usize,
     rate: f64,
     steps: i32,
-    average: Memory,
-    square: Memory,
+    average: Handle,
+    square: Handle,
 }
 
 impl DeviceAdam {
     /// For `len` parameters, with this learning rate.
-    #[must_use]
-    pub fn new(client: &Client, len: usize, rate: f64) -> Self {
-        let zeros = || Memory::zeros(client, len);
+    pub(super) fn new(client: &Client, len: usize, rate: f64) -> Self {
+        let zeros = || client.create_from_slice(f32::as_bytes(&vec![0.0; len]));
         let client = client.clone();
         Self { average: zeros(), square: zeros(), client, len, rate, steps: 0 }
     }
@@ -56,7 +53,7 @@ impl DeviceAdam {
     /// # Errors
     ///
     /// If a buffer does not have one value per parameter.
-    pub fn step(&mut self, params: &Handle, grads: &Handle) -> Result<(), DeviceError> {
+    pub(super) fn step(&mut self, params: &Handle, grads: &Handle) -> Result<(), DeviceError> {
         let expected = 4 * self.len as u64;
         for (what, handle) in [("params", params), ("grads", grads)] {
             let got = handle.size_in_used();
@@ -75,10 +72,10 @@ impl DeviceAdam {
                 &self.client,
                 groups,
                 threads,
-                argument(params, self.len),
-                argument(grads, self.len),
-                self.average.arg(),
-                self.square.arg(),
+                BufferArg::from_raw_parts(params.clone(), self.len),
+                BufferArg::from_raw_parts(grads.clone(), self.len),
+                BufferArg::from_raw_parts(self.average.clone(), self.len),
+                BufferArg::from_raw_parts(self.square.clone(), self.len),
                 rate as f32,
                 root as f32,
             );

@@ -1,21 +1,21 @@
 //! The hierarchical RNN in `f64`, one lane: what the kernels are checked against.
 
-use crate::hierarchical_rnn::memory::state::{State, Work};
-use crate::hierarchical_rnn::psi::config::HierarchicalRnnConfig;
-use crate::hierarchical_rnn::psi::network::Network;
-use crate::hierarchical_rnn::whole_step::cohorts::{Cohorts, OtherGlobals};
-use crate::hierarchical_rnn::whole_step::engine::{Engine, Forward, Pace};
-use crate::hierarchical_rnn::whole_step::plan::{Lanes, Plan};
-use crate::hierarchical_rnn::whole_step::step::{Memory, Moved};
-use crate::layout::Layout;
-use crate::simd::Buffer;
-use crate::simd::tile::store_row;
-use crate::simd::{Double, Level, Simd};
-use crate::tensor_step::TensorStep;
+#![allow(dead_code, reason = "a test uses what it needs")]
+
+use lopt_core::cohorts::{Cohorts, OtherGlobals};
+use lopt_core::engine::{Engine, Forward, Pace};
+use lopt_core::network::Network;
+use lopt_core::plan::{Lanes, Plan};
+use lopt_core::simd::tile::store_row;
+use lopt_core::simd::{Buffer, Double, Level, Simd, TILE};
+use lopt_core::state::{State, Work};
+use lopt_core::step::{Memory, Moved};
+use lopt_core::tensor_step::TensorStep;
+use lopt_core::{HierarchicalRnnConfig, Layout};
 
 /// The same step in `f64` with one lane: exact, slow, for tests and analysis.
 #[derive(Clone, Debug)]
-pub struct ExactHierarchicalRnn {
+pub(crate) struct ExactHierarchicalRnn {
     network: Network<f64>,
     plan: Plan,
     state: State<f64>,
@@ -28,8 +28,7 @@ pub struct ExactHierarchicalRnn {
 
 impl ExactHierarchicalRnn {
     /// Starts with the given log rates, one per parameter.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         config: &HierarchicalRnnConfig,
         psi: &[f64],
         layout: &Layout,
@@ -47,15 +46,13 @@ impl ExactHierarchicalRnn {
     }
 
     /// One step: `theta` is updated; returns the next attended point (theta without attention).
-    #[inline]
-    pub fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
+    pub(crate) fn step(&mut self, theta: &mut [f64], grads: &[f64]) -> Vec<f64> {
         self.step_of(theta, grads, &[])
     }
 
     /// One step in which each tensor takes part as told; an empty list for all alike. Of a tensor
     /// before its first step the attended point is theta.
-    #[inline]
-    pub fn step_of(
+    pub(crate) fn step_of(
         &mut self,
         theta: &mut [f64],
         grads: &[f64],
@@ -79,7 +76,6 @@ impl ExactHierarchicalRnn {
         attended
     }
 
-    #[inline]
     fn step_of_cohort(
         &mut self,
         cohort: usize,
@@ -120,8 +116,7 @@ impl ExactHierarchicalRnn {
 
     /// One field of the per-parameter state, `[P]`: hidden units first, then averages, mean
     /// squares, log rate, and the gains (one less the decay) of averages and mean squares.
-    #[must_use]
-    pub fn field(&self, index: usize) -> Vec<f64> {
+    pub(crate) fn field(&self, index: usize) -> Vec<f64> {
         let n = self.network.fields().count();
         let rows = self.state.tiles.as_rows::<Double>();
         let mut out = vec![0.0; self.phi.len()];
@@ -134,17 +129,14 @@ impl ExactHierarchicalRnn {
     }
 
     /// Hidden vector of the Tensor RNN of one tensor.
-    #[must_use]
-    pub fn tensor_hidden(&self, tensor: usize) -> Vec<f64> {
+    pub(crate) fn tensor_hidden(&self, tensor: usize) -> Vec<f64> {
         let n = self.network.config.tensor_hidden;
-        let tile = crate::simd::TILE;
-        let rows = &self.state.tensor.as_rows::<Double>()[tensor / tile * n..];
-        rows[..n].iter().map(|row| row[tensor % tile]).collect()
+        let rows = &self.state.tensor.as_rows::<Double>()[tensor / TILE * n..];
+        rows[..n].iter().map(|row| row[tensor % TILE]).collect()
     }
 
     /// Hidden vector of the Global RNN.
-    #[must_use]
-    pub fn global_hidden(&self) -> Vec<f64> {
+    pub(crate) fn global_hidden(&self) -> Vec<f64> {
         self.state.global.as_rows::<Double>().iter().map(|row| row[0]).collect()
     }
 }

@@ -1,10 +1,11 @@
 //! State between host and device, in the layout of the CPU path.
 
-use super::launch::Memory;
-use super::optimizer::{DeviceOptimizer, DeviceState};
-use super::shape::{LANES, Shape};
-use super::{Client, DeviceError, Handle};
+use super::shape::Shape;
+use super::{DeviceHierarchicalRnn, DeviceState};
 use crate::HierarchicalRnn;
+use crate::gpu::memory::Memory;
+use crate::gpu::tables::LANES;
+use crate::gpu::{Client, DeviceError};
 use crate::simd::TILE;
 
 /// Lanes of one vector of the CPU path, which all hold the same mean rate of a tensor, and the same
@@ -52,53 +53,26 @@ impl DeviceState {
     }
 }
 
-impl DeviceOptimizer {
-    /// Puts one value per parameter on the device.
-    ///
-    /// # Errors
-    ///
-    /// If there is not one per parameter.
-    pub fn upload(&self, values: &[f32]) -> Result<Handle, DeviceError> {
-        let (expected, got) = (4 * self.layout.len() as u64, 4 * values.len() as u64);
-        if got != expected {
-            return Err(DeviceError::Length { what: "values", expected, got });
-        }
-        Ok(Memory::of(&self.client, values).handle)
-    }
-
-    /// Reads one value per parameter back.
-    ///
-    /// # Errors
-    ///
-    /// If the device failed, now or in a step before.
-    pub fn download(&self, values: &Handle) -> Result<Vec<f32>, DeviceError> {
-        self.check(values, "values")?;
-        self.read(values, self.layout.len())
-    }
-
-    /// Goes on where an optimizer of the CPU is.
-    ///
-    /// # Errors
-    ///
-    /// If it is for another model or of another configuration, or compact.
-    pub fn upload_state(&mut self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
+impl DeviceHierarchicalRnn {
+    pub(in crate::gpu) fn upload_state(
+        &mut self,
+        host: &HierarchicalRnn,
+    ) -> Result<(), DeviceError> {
         self.check_same(host)?;
         let host = &*host.begun();
-        self.state = DeviceState::of(&self.client, host, self.shape)?;
+        self.state = DeviceState::of(&self.model.client, host, self.shape)?;
         self.take_cohorts(host);
         Ok(())
     }
 
-    /// Lets an optimizer of the CPU go on where the device is; it can then be saved.
-    ///
-    /// # Errors
-    ///
-    /// If it is for another model or of another configuration, or compact, or if the device failed.
-    pub fn download_state(&self, host: &mut HierarchicalRnn) -> Result<(), DeviceError> {
+    pub(in crate::gpu) fn download_state(
+        &self,
+        host: &mut HierarchicalRnn,
+    ) -> Result<(), DeviceError> {
         self.check_same(host)?;
-        let state = &self.state;
+        let (state, client) = (&self.state, &self.model.client);
         let [tiles, hidden, rows] =
-            [&state.tiles, &state.hidden, &state.rows].map(|m| self.read(&m.handle, m.len));
+            [&state.tiles, &state.hidden, &state.rows].map(|memory| memory.read(client));
         let (tiles, hidden, rows) = (tiles?, hidden?, rows?);
         let mut parts = host.memory().parts.map(<[f32]>::to_vec);
         if parts[0].len() != tiles.len() {
@@ -107,7 +81,7 @@ impl DeviceOptimizer {
         parts[0] = tiles;
         parts[8].clear();
         for (cohort, part) in self.parts.iter().enumerate() {
-            let global = self.read(&part.global.handle, part.global.len)?;
+            let global = part.global.read(client)?;
             if cohort > 0 {
                 parts[8].extend(global);
                 continue;
@@ -117,7 +91,7 @@ impl DeviceOptimizer {
             }
         }
         let (ht, width) = (self.shape.tensor_hidden, self.shape.tensor_row());
-        for t in 0..self.layout.tensor_count() {
+        for t in 0..self.model.layout.tensor_count() {
             for j in 0..ht {
                 parts[2][hidden_at(t, ht, j)] = hidden[t * ht + j];
             }
@@ -125,7 +99,7 @@ impl DeviceOptimizer {
         }
         for (part, point) in [(5, &state.phi), (6, &state.inner)] {
             if !parts[part].is_empty() {
-                parts[part] = self.read(&point.handle, point.len)?;
+                parts[part] = point.read(client)?;
             }
         }
         host.restore(self.steps, self.cohorts.clone(), 0, &parts);
@@ -133,7 +107,7 @@ impl DeviceOptimizer {
     }
 
     fn check_same(&self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
-        let what = if *host.layout() != self.layout {
+        let what = if *host.layout() != self.model.layout {
             "model"
         } else if *host.config() != self.config {
             "configuration"
@@ -143,14 +117,5 @@ impl DeviceOptimizer {
             return Ok(());
         };
         Err(DeviceError::Mismatch { what })
-    }
-
-    fn read(&self, handle: &Handle, len: usize) -> Result<Vec<f32>, DeviceError> {
-        let bytes = self
-            .client
-            .read_one(handle.clone())
-            .map_err(|error| DeviceError::Device(error.to_string()))?;
-        let values = bytes.as_chunks::<4>().0.iter().take(len);
-        Ok(values.map(|&four| f32::from_ne_bytes(four)).collect())
     }
 }

@@ -1,47 +1,17 @@
 //! The three launches of a step, and the memory they work on.
 
+use super::DeviceHierarchicalRnn;
 use super::move_pass::{Move, move_pass};
-use super::optimizer::DeviceOptimizer;
 use super::parameter_pass::parameter_pass;
-use super::shape::{LANES, UPPER_THREADS};
 use super::upper_pass::upper_pass;
-use super::{Client, Handle};
+use crate::gpu::Handle;
+use crate::gpu::memory::{Memory, argument};
+use crate::gpu::tables::{StepTable, UPPER_THREADS};
 use cubecl::prelude::*;
-
-/// Floats or indices on the device.
-#[derive(Clone, Debug)]
-pub(super) struct Memory {
-    pub handle: Handle,
-    pub len: usize,
-}
-
-impl Memory {
-    pub(super) fn of<T: bytemuck::NoUninit>(client: &Client, values: &[T]) -> Self {
-        let handle = client.create_from_slice(bytemuck::cast_slice(values));
-        Self { handle, len: values.len() }
-    }
-
-    pub(super) fn zeros(client: &Client, len: usize) -> Self {
-        Self::of(client, &vec![0.0_f32; len.max(1)])
-    }
-
-    pub(super) fn arg(&self) -> BufferArg {
-        argument(&self.handle, self.len)
-    }
-}
-
-#[allow(unsafe_code, reason = "a kernel's argument is a buffer with a length")]
-pub(super) fn argument(handle: &Handle, len: usize) -> BufferArg {
-    // SAFETY: lengths are those the buffer was created with, or were compared with its size.
-    unsafe { BufferArg::from_raw_parts(handle.clone(), len) }
-}
 
 /// What does not change.
 #[derive(Debug)]
 pub(super) struct Constant {
-    pub jobs: Memory,
-    pub tensors: Memory,
-    pub chunks: Memory,
     pub weights: Memory,
     pub upper_weights: Memory,
     /// Stands for buffers that a configuration does not have.
@@ -71,15 +41,13 @@ pub(super) struct Scalars {
 pub(super) struct Part {
     /// Hidden vector of the Global RNN.
     pub global: Memory,
-    /// How tensors take part in its steps, [`STEP`](super::shape::STEP) floats each.
-    pub table: Vec<f32>,
-    /// The same on the device.
-    pub steps: Memory,
+    /// How tensors take part in its steps.
+    pub steps: StepTable,
     /// Parameters of its tensors.
     pub parameters: f32,
 }
 
-impl DeviceOptimizer {
+impl DeviceHierarchicalRnn {
     /// Steps of a cohort before the one under way, which has been counted.
     fn steps_before(&self, cohort: usize) -> u64 {
         self.cohorts.steps(cohort).saturating_sub(1)
@@ -89,22 +57,21 @@ impl DeviceOptimizer {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
         let (at, part) = (&self.scalars, &self.parts[cohort]);
         let largest = self.config.log_largest(self.steps_before(cohort)) as f32;
-        let (groups, threads) =
-            (CubeCount::Static(self.groups, 1, 1), CubeDim::new_1d(LANES as u32));
+        let (groups, threads) = self.model.over_jobs();
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
             parameter_pass::launch_unchecked(
-                &self.client,
+                &self.model.client,
                 groups,
                 threads,
                 state.tiles.arg(),
-                argument(grads, self.layout.len()),
+                argument(grads, self.model.layout.len()),
                 fixed.weights.arg(),
-                fixed.jobs.arg(),
+                self.model.jobs.arg(),
                 state.rows.arg(),
                 work.squares.arg(),
-                part.steps.arg(),
+                part.steps.memory.arg(),
                 work.out.arg(),
                 work.sums.arg(),
                 part.parameters,
@@ -127,14 +94,14 @@ impl DeviceOptimizer {
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
             upper_pass::launch_unchecked(
-                &self.client,
+                &self.model.client,
                 CubeCount::Static(1, 1, 1),
                 CubeDim::new_1d(UPPER_THREADS as u32),
                 work.sums.arg(),
                 fixed.upper_weights.arg(),
-                fixed.tensors.arg(),
-                fixed.chunks.arg(),
-                part.steps.arg(),
+                self.model.tensors.arg(),
+                self.model.chunks.arg(),
+                part.steps.memory.arg(),
                 part.global.arg(),
                 state.hidden.arg(),
                 state.rows.arg(),
@@ -152,7 +119,7 @@ impl DeviceOptimizer {
     pub(super) fn move_points(&self, cohort: usize, params: &Handle, moved: Move) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
         let part = &self.parts[cohort];
-        let params = || argument(params, self.layout.len());
+        let params = || argument(params, self.model.layout.len());
         let (theta, mean) = match self.averaging {
             Some(_) => (state.inner.arg(), params()),
             None => (params(), fixed.nothing.arg()),
@@ -160,17 +127,18 @@ impl DeviceOptimizer {
         let pace = self.config.log_pace(self.steps_before(cohort)) as f32;
         let number = self.cohorts.steps(cohort) as f32;
         let weight = self.averaging.map_or(0.0, |eta| (eta + 1.0) / (number + eta));
+        let (groups, threads) = self.model.over_jobs();
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: every index comes from the tables, which were made for buffers of these lengths.
         unsafe {
             move_pass::launch_unchecked(
-                &self.client,
-                CubeCount::Static(self.groups, 1, 1),
-                CubeDim::new_1d(LANES as u32),
+                &self.model.client,
+                groups,
+                threads,
                 work.out.arg(),
-                fixed.jobs.arg(),
+                self.model.jobs.arg(),
                 state.rows.arg(),
-                part.steps.arg(),
+                part.steps.memory.arg(),
                 theta,
                 state.phi.arg(),
                 mean,

@@ -1,7 +1,7 @@
 //! The Parameter RNN and its readout for one parameter (`gru.rs`, `readout.rs`).
 
-use super::functions::{mix, sigmoid, tanh};
 use super::shape::Shape;
+use crate::gpu::functions::{mix, sigmoid, tanh};
 use cubecl::prelude::*;
 
 /// The GRU (eq. 10), from the old hidden vector to the new one.

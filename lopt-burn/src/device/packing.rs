@@ -1,9 +1,9 @@
 //! Tensors in buffers of their own into one flat buffer, and back, without leaving the device.
 
-use super::launch::{Memory, argument};
-use super::{Client, DeviceError, Handle};
-use crate::layout::Layout;
+use burn_cubecl::cubecl;
 use cubecl::prelude::*;
+use lopt_core::Layout;
+use lopt_core::gpu::{Client, DeviceError, Handle};
 
 /// Tensors that one launch takes: with table and flat buffer no more bindings than a step's own.
 const SOURCES: usize = 7;
@@ -77,20 +77,42 @@ fn part(source: &[f32], target: &mut [f32], from: usize, to: usize, len: usize) 
 }
 
 /// Copies between the tensors of a model, each in a buffer of its own, and a flat buffer as
-/// [`DeviceOptimizer`](super::DeviceOptimizer) has them. Nothing is read by the host and nothing
+/// the optimizer of lopt-core has them. Nothing is read by the host and nothing
 /// waited for.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct Packing {
     client: Client,
     layout: Layout,
-    /// Table and number of jobs, for every [`SOURCES`] tensors.
-    pack: Vec<(Memory, u32)>,
-    unpack: (Memory, u32),
+    /// For every [`SOURCES`] tensors.
+    pack: Vec<Table>,
+    unpack: Table,
     /// `[T]`: first float of each tensor in the buffer that [`unpack`](Self::unpack) makes.
     starts: Vec<usize>,
     /// Floats of that buffer.
     total: usize,
-    nothing: Memory,
+    nothing: Handle,
+}
+
+/// [`JOB`] entries each.
+struct Table {
+    jobs: Handle,
+    groups: u32,
+}
+
+impl Table {
+    fn groups(&self) -> CubeCount {
+        CubeCount::Static(self.groups, 1, 1)
+    }
+
+    fn arg(&self) -> BufferArg {
+        argument(&self.jobs, self.groups as usize * JOB)
+    }
+}
+
+#[allow(unsafe_code, reason = "a kernel's argument is a buffer with a length")]
+fn argument(handle: &Handle, len: usize) -> BufferArg {
+    // SAFETY: lengths are those the buffer was created with, or were compared with its size.
+    unsafe { BufferArg::from_raw_parts(handle.clone(), len) }
 }
 
 impl Packing {
@@ -122,7 +144,7 @@ impl Packing {
         let tensors = ranges.iter().zip(&starts);
         let tensors = tensors.map(|(range, &start)| (0, start, range.start, range.len()));
         let unpack = table(client, tensors, longest)?;
-        let (layout, nothing) = (layout.clone(), Memory::zeros(client, 1));
+        let (layout, nothing) = (layout.clone(), client.empty(4));
         Ok(Self { client: client.clone(), layout, pack, unpack, starts, total, nothing })
     }
 
@@ -145,7 +167,7 @@ impl Packing {
                 long_enough("tensor", tensor, range.len())?;
             }
         }
-        for (first, (jobs, groups)) in (0..count).step_by(SOURCES).zip(&self.pack) {
+        for (first, jobs) in (0..count).step_by(SOURCES).zip(&self.pack) {
             let source = |k: usize| tensors.get(first + k).and_then(Option::as_ref);
             let present = (0..SOURCES).map(|k| u32::from(source(k).is_some()) << k).sum::<u32>();
             if present == 0 {
@@ -153,14 +175,14 @@ impl Packing {
             }
             let [a, b, c, d, e, f, g] = std::array::from_fn(|k| match source(k) {
                 Some(handle) => argument(handle, self.layout.range(first + k).len()),
-                None => self.nothing.arg(),
+                None => argument(&self.nothing, 1),
             });
             #[allow(unsafe_code, reason = "the kernel does not check its indices")]
             // SAFETY: indices come from the table, made for tensors that were found long enough.
             unsafe {
                 pack::launch_unchecked(
                     &self.client,
-                    CubeCount::Static(*groups, 1, 1),
+                    jobs.groups(),
                     CubeDim::new_1d(THREADS as u32),
                     a,
                     b,
@@ -187,13 +209,13 @@ impl Packing {
     pub fn unpack(&self, flat: &Handle) -> Result<Vec<Handle>, DeviceError> {
         long_enough("flat", flat, self.layout.len())?;
         let apart = self.client.empty(4 * self.total);
-        let (jobs, groups) = &self.unpack;
+        let jobs = &self.unpack;
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
         // SAFETY: indices come from the table, made for buffers of these lengths.
         unsafe {
             unpack::launch_unchecked(
                 &self.client,
-                CubeCount::Static(*groups, 1, 1),
+                jobs.groups(),
                 CubeDim::new_1d(THREADS as u32),
                 argument(flat, self.layout.len()),
                 jobs.arg(),
@@ -219,7 +241,7 @@ fn table(
     client: &Client,
     tensors: impl Iterator<Item = (usize, usize, usize, usize)>,
     longest: usize,
-) -> Result<(Memory, u32), DeviceError> {
+) -> Result<Table, DeviceError> {
     let mut jobs: Vec<u32> = Vec::new();
     for (source, at, flat, len) in tensors {
         for done in (0..len).step_by(longest) {
@@ -232,7 +254,7 @@ fn table(
         let what = "number of groups of threads";
         return Err(DeviceError::TooLarge { what, value: groups, most: MOST_GROUPS });
     }
-    Ok((Memory::of(client, &jobs), groups as u32))
+    Ok(Table { jobs: client.create_from_slice(u32::as_bytes(&jobs)), groups: groups as u32 })
 }
 
 fn long_enough(what: &'static str, handle: &Handle, len: usize) -> Result<(), DeviceError> {

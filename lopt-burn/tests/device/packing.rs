@@ -1,11 +1,23 @@
 //! Tensors in buffers of their own, packed and unpacked on the device.
 
-use crate::pair::{client, layout, parameters};
-use lopt_core::gpu::{DeviceError, DeviceOptimizer, Handle, Packing};
-use lopt_core::{HierarchicalRnn, Layout};
+use crate::on_device::client;
+use lopt_burn::device::packing::Packing;
+use lopt_core::gpu::{DeviceError, DeviceOptimizer, Handle};
+use lopt_core::rng::{normal, stream};
+use lopt_core::{HierarchicalRnn, Layout, TensorShape};
 
 /// More tensors than a launch takes, and one that is cut into several jobs.
 const SIZES: [usize; 17] = [3, 64, 1, 700, 9001, 65, 130, 2, 5, 8, 1, 1, 4096, 4097, 63, 7, 12];
+
+fn layout(sizes: &[usize]) -> Layout {
+    let shapes = sizes.iter().enumerate();
+    Layout::new(shapes.map(|(i, &n)| TensorShape::new(format!("t{i}"), [n])).collect()).unwrap()
+}
+
+fn parameters(layout: &Layout, seed: u64) -> Vec<f32> {
+    let mut rng = stream(seed, &[3]);
+    (0..layout.len()).map(|_| 0.3 * normal(&mut rng) as f32).collect()
+}
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_ne_bytes()).collect()

@@ -1,23 +1,11 @@
 //! Sizes and switches as the kernels are compiled for them.
 
+use crate::gpu::tables::LANES;
 use crate::hierarchical_rnn::psi::config::{
     GlobalInput, HierarchicalRnnConfig, Normalization, RelativeRate,
 };
 use crate::hierarchical_rnn::psi::network::Network;
 use crate::hierarchical_rnn::whole_step::tile_pass::{out_count, sum_count};
-
-/// Threads of a group in the passes over parameters: one tile.
-pub(super) const LANES: usize = 64;
-/// Threads of the one group of the upper pass.
-pub(super) const UPPER_THREADS: usize = 256;
-
-/// Floats per tensor in the table of how it takes part in the step of a cohort: multiplier; whether it
-/// is held; whether it is its first step, for which points are taken from the parameters; the mean log
-/// rate that its rates are relative to in that.
-pub(super) const STEP: usize = 4;
-pub(super) const STEP_HELD: usize = 1;
-pub(super) const STEP_BEGINS: usize = 2;
-pub(super) const STEP_RATE: usize = 3;
 
 /// What a kernel is compiled for: one compilation per configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
