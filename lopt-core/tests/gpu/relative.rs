@@ -101,18 +101,30 @@ impl Pair {
         self.device.step(&self.params, &grads, has_gradient).unwrap();
     }
 
-    /// Largest difference of parameters and fields of the state, and which field it is.
-    fn difference(&self) -> (f64, String) {
+    /// Largest difference of points, and of all fields of the state with its name.
+    fn difference(&self) -> (f64, f64, String) {
         let back = self.device.to_host().unwrap();
         let (there, here) = (fields(&back), fields(&self.host));
         let theta = self.device.bare().download(&self.params).unwrap();
-        let mut all = vec![("parameters".to_owned(), difference(&theta, &self.theta))];
-        for ((name, a), (_, b)) in there.iter().zip(&here) {
-            all.push((name.clone(), difference(a, b)));
+        let mut points = difference(&theta, &self.theta);
+        let mut worst = (0.0, String::new());
+        for ((name, a), (_, b)) in there.into_iter().zip(&here) {
+            let apart = difference(&a, b);
+            if ["v", "z", "y"].contains(&&name[..]) {
+                points = points.max(apart);
+            }
+            if apart > worst.0 {
+                worst = (apart, name);
+            }
         }
         assert_eq!(back.own_steps(), self.host.own_steps());
-        let (name, worst) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-        (worst, name)
+        (points, worst.0, worst.1)
+    }
+
+    /// Goes on with the state and parameters of the CPU.
+    fn take_host(&mut self) {
+        self.device.go_on_from(&self.host).unwrap();
+        self.params = self.device.bare().upload(&self.theta).unwrap();
     }
 }
 
@@ -156,7 +168,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 20, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
     fn any_layout_agrees(sizes in sizes(), random: bool, alike: bool, losses: bool, seed in 0_u64..1000) {
@@ -175,16 +187,34 @@ proptest! {
             }
         }
         let mut pair = Pair::new(&settings, &layout, seed);
-        let mut worst = (0.0, String::new());
-        for step in 0..6 {
+        let mut seen = [(0.0, 0.0, String::new()), (0.0, 0.0, String::new())];
+        for step in 0..10 {
             let has = if alike { Vec::new() } else { present(&layout, seed, step) };
             let loss = losses.then(|| 3.0 - (step as f32).sqrt());
+            if step == 5 && layout.len() < 5000 {
+                for early in 0..60 {
+                    let grads = gradients(&layout, seed + 1, early);
+                    pair.host.step_given(&mut pair.theta, &grads, Given::default()).unwrap();
+                }
+                pair.take_host();
+            } else if step == 5 {
+                break;
+            }
             pair.step(&gradients(&layout, seed, step), &has, loss);
             let now = pair.difference();
-            worst = if now.0 > worst.0 { now } else { worst };
+            let seen = &mut seen[usize::from(step >= 5)];
+            let worse = now.1 > seen.1;
+            *seen = (now.0.max(seen.0), now.1.max(seen.1), if worse { now.2 } else { seen.2.clone() });
         }
-        println!("{} tensors, {} parameters: {:.1e} ({})", sizes.len(), layout.len(), worst.0, worst.1);
-        prop_assert!(worst.0 < 1e-5, "{worst:?}");
+        let [(points, all, name), (later_points, later, other)] = &seen;
+        println!(
+            "{} tensors, {} parameters: points {points:.1e}, state {all:.1e} ({name}); after 60 \
+             steps {later_points:.1e}, {later:.1e} ({other})", sizes.len(), layout.len()
+        );
+        // in the first steps iterate and average are so near that their difference is made of rounding errors, and the
+        // cosine of it with the gradient too
+        prop_assert!(*points < 1e-5 && *all < 2e-3, "{seen:?}");
+        prop_assert!(*later_points < 1e-5 && *later < 1e-4, "{seen:?}");
     }
 }
 
@@ -195,9 +225,9 @@ fn a_longer_run_agrees() {
     for step in 0..150 {
         pair.step(&gradients(&layout, 3, step), &[], Some(1.0 / (step + 1) as f32));
     }
-    let (worst, name) = pair.difference();
-    println!("150 steps: {worst:.1e} ({name})");
-    assert!(worst < 3e-5, "{name}: {worst}");
+    let (points, worst, name) = pair.difference();
+    println!("150 steps: points {points:.1e}, state {worst:.1e} ({name})");
+    assert!(worst < 1e-5, "{name}: {worst}");
 }
 
 #[test]
@@ -223,8 +253,8 @@ fn tensors_that_are_held_or_without_gradient_stay_as_they_are() {
                 grads[layout.range(t)].iter().any(|&g| g != 0.0) && (t < 3 || step % 2 == 0);
             assert_eq!(after[layout.range(t)] != before[layout.range(t)], moves, "{step} {t}");
         }
-        let (worst, name) = pair.difference();
-        assert!(worst < 1e-5, "step {step}, {name}: {worst}");
+        let (points, worst, name) = pair.difference();
+        assert!(points < 1e-5 && worst < 1e-3, "step {step}: {points}, {name}: {worst}");
     }
     assert_eq!(pair.device.to_host().unwrap().own_steps()[0], 0);
 }
@@ -247,8 +277,8 @@ fn a_tensor_that_joins_late_begins_where_it_is() {
         let memory = pair.host.relative_rnn().unwrap().memory();
         assert!(difference(&at, memory.parts[3]) < 1e-5, "step {step}");
     }
-    let (worst, name) = pair.difference();
-    assert!(worst < 1e-5, "{name}: {worst}");
+    let (points, worst, name) = pair.difference();
+    assert!(points < 1e-5 && worst < 1e-3, "{points}, {name}: {worst}");
 }
 
 #[test]
@@ -265,8 +295,7 @@ fn states_go_back_and_forth() {
         pair.host.step_given(&mut pair.theta, &grads, given).unwrap();
     }
     // there and back without a step changes no bit, of single tensors neither
-    pair.device.go_on_from(&pair.host).unwrap();
-    pair.params = pair.device.bare().upload(&pair.theta).unwrap();
+    pair.take_host();
     let bytes = pair.host.to_bytes(&pair.theta).unwrap();
     assert!(pair.device.to_host().unwrap().to_bytes(&pair.theta).unwrap() == bytes);
     pair.step(&gradients(&layout, 1, 5), &held, Some(1.5));
@@ -277,8 +306,7 @@ fn states_go_back_and_forth() {
     let bytes = pair.device.to_host().unwrap().to_bytes(&theta).unwrap();
     let mut other = Pair::new(&config, &layout, 9);
     other.theta = other.host.from_bytes(&bytes).unwrap();
-    other.device.go_on_from(&other.host).unwrap();
-    other.params = other.device.bare().upload(&other.theta).unwrap();
+    other.take_host();
     for step in 6..12 {
         let grads = gradients(&layout, 1, step);
         other.step(&grads, &[], None);
