@@ -170,7 +170,8 @@ fn a_model_that_is_too_large_for_a_buffer_is_refused() {
         println!("skipped: the host's memory may not do for {most} parameters");
         return;
     }
-    let refused = config().init_on_device(&client, &Layout::single(most + 64).unwrap());
+    let config = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
+    let refused = config.init_on_device(&client, &Layout::single(most + 64).unwrap());
     let sentence = refused.err().map(|e| e.to_string()).unwrap_or_default();
     assert!(sentence.ends_with(&format!("a device takes at most {most}")), "{sentence}");
 }

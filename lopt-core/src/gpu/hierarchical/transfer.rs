@@ -74,7 +74,8 @@ impl DeviceHierarchicalRnn {
         let [tiles, hidden, rows] =
             [&state.tiles, &state.hidden, &state.rows].map(|memory| memory.read(client));
         let (tiles, hidden, rows) = (tiles?, hidden?, rows?);
-        let mut parts = host.memory().parts.map(<[f32]>::to_vec);
+        // lanes without a tensor are those of a beginning
+        let mut parts = host.begun().memory().parts.map(<[f32]>::to_vec);
         if parts[0].len() != tiles.len() {
             return Err(DeviceError::CompactState);
         }
