@@ -14,7 +14,8 @@
 //! parameters, summed in double precision in their order. As `DAdaptAdam` of the authors' package
 //! `dadaptation` with its defaults; `optax.contrib.dadapt_adamw` differs, it always corrects the bias.
 
-use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use crate::baseline::{expect_betas, expect_decay, expect_rate};
+use lopt_core::adam::{correction, kept};
 use lopt_core::layout::Layout;
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::schedule::Schedule;

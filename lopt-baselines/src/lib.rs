@@ -11,12 +11,14 @@
 //! | `prodigy`, `d-adapt-adam` | [`Prodigy`], [`DAdaptAdam`] | nothing |
 //! | `relative-adam` | [`RelativeAdam`] | nothing |
 //!
-//! Those that treat every parameter alike are a small [`Rule`](lopt_core::baselines::Rule) each, made an
-//! optimizer by [`Baseline`](lopt_core::baselines::Baseline); settings are those of the rule. Six have a
+//! Those that treat every parameter alike are a small [`Rule`] each, made an
+//! optimizer by [`Baseline`]; settings are those of the rule. Six have a
 //! shape of their own: [`ScheduleFreeAdamW`] and [`ScheduleFreePlus`] look ahead, the latter with a rate
 //! that follows from the loss; [`Prodigy`] and [`DAdaptAdam`] find their rate by sums over all parameters;
-//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size. `adam` and `adamw` are
-//! those of [`lopt_core::baselines`], which also says what huge gradients do.
+//! [`Muon`] works on matrices, [`RelativeAdam`] on tensors by their size. All
+//! computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is beyond `f32`,
+//! makes the mean square of its parameter infinite: where steps are divided by its root, that parameter rests
+//! from then on.
 //!
 //! ```
 //! use lopt_baselines::{Lion, LionRule};
@@ -35,6 +37,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adam;
+mod baseline;
 mod d_adapt_adam;
 mod lion;
 mod momentum;
@@ -48,9 +52,11 @@ mod schedule_free;
 mod schedule_free_plus;
 mod sgd;
 
+pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
+pub use baseline::{Baseline, Rule, expect_betas, expect_decay, expect_epsilon, expect_rate};
 pub use d_adapt_adam::DAdaptAdam;
 pub use lion::{Lion, LionRule};
-pub use lopt_core::baselines::{Adam, AdamW};
+pub use lopt_core::adam::{Pace, correction, kept};
 pub use momentum::{Momentum, MomentumRule};
 pub use muon::Muon;
 pub use nadamw::{NAdamW, NAdamWRule};

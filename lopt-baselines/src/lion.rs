@@ -9,7 +9,8 @@
 //! a decay larger by the same factor. The decay follows rate and schedule, as in `optax.lion`; the
 //! sign of 0 is 0.
 
-use lopt_core::baselines::{Baseline, Pace, Rule, expect_betas, expect_decay};
+use crate::baseline::{Baseline, Rule, expect_betas, expect_decay};
+use lopt_core::adam::Pace;
 
 /// Lion with decoupled weight decay, whose learning rate is 1e-4 by default in the paper; one state vector, the average `m`.
 pub type Lion = Baseline<LionRule, 1>;

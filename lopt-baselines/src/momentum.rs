@@ -9,7 +9,8 @@
 //! The learning rate stands outside the average, so a schedule acts at once (`torch` and
 //! TensorFlow do the same).
 
-use lopt_core::baselines::{Baseline, Pace, Rule};
+use crate::baseline::{Baseline, Rule};
+use lopt_core::adam::Pace;
 
 /// SGD with classical or Nesterov momentum; one state vector, the average `m`.
 pub type Momentum = Baseline<MomentumRule, 1>;

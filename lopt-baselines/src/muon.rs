@@ -21,8 +21,10 @@
 //! decay do for all parameters (Liu et al. 2025, "Muon is Scalable for LLM Training",
 //! arXiv:2502.16982, equation 4; `adjust_lr_fn="match_rms_adamw"` of `torch.optim.Muon`).
 
+use crate::adam::AdamRule;
+use crate::baseline::{expect_decay, expect_rate};
 use crate::orthogonal::Orthogonal;
-use lopt_core::baselines::{AdamRule, Pace, expect_decay, expect_rate};
+use lopt_core::adam::Pace;
 use lopt_core::layout::{Layout, TensorShape};
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::schedule::Schedule;

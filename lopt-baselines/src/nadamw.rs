@@ -13,7 +13,8 @@
 //! second: Choi et al. 2019 (arXiv:1910.05446), table 1, as the AlgoPerf baselines compute it. They
 //! differ in the first tens of steps. PyTorch's `NAdam`, with a schedule of momentum, is neither.
 
-use lopt_core::baselines::{Baseline, Pace, Rule, correction, expect_betas, expect_decay, kept};
+use crate::baseline::{Baseline, Rule, expect_betas, expect_decay};
+use lopt_core::adam::{Pace, correction, kept};
 use lopt_core::layout::Layout;
 use lopt_core::schedule::Schedule;
 

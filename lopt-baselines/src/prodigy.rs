@@ -15,7 +15,8 @@
 //! While `d` is below the resolution of the parameters, `theta_0 - theta` is mostly rounding, there
 //! as here.
 
-use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use crate::baseline::{expect_betas, expect_decay, expect_rate};
+use lopt_core::adam::{correction, kept};
 use lopt_core::layout::Layout;
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::schedule::Schedule;

@@ -22,8 +22,9 @@
 //! tensors grow without letting large ones run away. A tensor whose gradients are all zero in a step
 //! rests: its `n` does not count that step.
 
+use crate::baseline::expect_rate;
 use lopt_core::Layout;
-use lopt_core::baselines::{correction, expect_rate, kept};
+use lopt_core::adam::{correction, kept};
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::relative_rnn::normal_length;
 

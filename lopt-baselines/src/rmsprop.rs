@@ -9,7 +9,8 @@
 //! start at 1 makes the first steps short where gradients are small; `torch` starts at 0 and adds
 //! its epsilon outside the root.
 
-use lopt_core::baselines::{Baseline, Pace, Rule, expect_epsilon, kept};
+use crate::baseline::{Baseline, Rule, expect_epsilon};
+use lopt_core::adam::{Pace, kept};
 
 /// RMSProp without momentum; one state vector, the mean square `v`.
 pub type RmsProp = Baseline<RmsPropRule, 1>;

@@ -13,7 +13,8 @@
 //! package `schedulefree` with its defaults `r = 0` and `weight_lr_power = 2`, which keeps `y` and `z`
 //! and computes `x` on demand; here all three are kept.
 
-use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use crate::baseline::{expect_betas, expect_decay, expect_rate};
+use lopt_core::adam::{correction, kept};
 use lopt_core::layout::Layout;
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::schedule::Schedule;

@@ -26,7 +26,8 @@
 //! no warm-up, and with them the quadratic of `tests/contenders.rs` diverges, in double precision too;
 //! with a warm-up of the rate over 50 steps and of the average over 100 it is solved.
 
-use lopt_core::baselines::{correction, expect_betas, expect_decay, expect_rate, kept};
+use crate::baseline::{expect_betas, expect_decay, expect_rate};
+use lopt_core::adam::{correction, kept};
 use lopt_core::layout::Layout;
 use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
 use lopt_core::schedule::Schedule;

@@ -1,6 +1,7 @@
 //! Stochastic gradient descent (Robbins & Monro 1951): `theta <- theta - lr g`.
 
-use lopt_core::baselines::{Baseline, Pace, Rule};
+use crate::baseline::{Baseline, Rule};
+use lopt_core::adam::Pace;
 
 /// Stochastic gradient descent; no state.
 pub type Sgd = Baseline<SgdRule, 0>;

@@ -6,8 +6,8 @@
 use std::fs;
 use std::process::Command;
 
+use lopt_baselines::Adam;
 use lopt_bench::evaluate::run::{Start, run};
-use lopt_core::baselines::Adam;
 use lopt_core::{HierarchicalRnnConfig, LearnedOptimizerConfig, Optimizer, Weights};
 use lopt_problems::{Suite, suite};
 use serde_json::Value;

@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
-use lopt_core::baselines::AdamW;
+use lopt_baselines::AdamW;
 use lopt_core::{
     Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, TensorShape, Weights,
 };

@@ -134,12 +134,8 @@ impl Layout {
     }
 
     /// Debug output of an optimizer for this layout, without its numbers.
-    pub(crate) fn describe(
-        &self,
-        name: &str,
-        steps: u64,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
+    #[doc(hidden)]
+    pub fn describe(&self, name: &str, steps: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all = f.debug_struct(name);
         all.field("parameters", &self.len()).field("tensors", &self.tensor_count());
         all.field("steps", &steps).finish_non_exhaustive()

@@ -103,7 +103,7 @@
 #[doc = include_str!("../../docs/coming-from-adamw.md")]
 mod coming_from_adamw {}
 
-pub mod baselines;
+pub mod adam;
 mod files;
 pub mod flush;
 #[cfg(feature = "cubecl")]

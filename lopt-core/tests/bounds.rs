@@ -1,6 +1,6 @@
 //! Every optimizer can be copied, sent to another thread and kept anywhere.
 
-use lopt_core::baselines::{Adam, AdamW};
+use lopt_baselines::{Adam, AdamW};
 use lopt_core::{HierarchicalRnn, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, Weights};
 
 fn is_plain<T: Clone + Send + Sync + 'static>() {}

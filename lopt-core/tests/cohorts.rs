@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 use lopt_core::{
     Given, GuardConfig, GuardEvent, HierarchicalRnnConfig, Layout, LearnedOptimizer,
     LearnedOptimizerConfig, Optimizer, TensorShape, Weights,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg_attr(not(target_os = "linux"), allow(unused, reason = "memory is read from Linux alone"))]
 
-use lopt_core::baselines::AdamW;
+use lopt_baselines::AdamW;
 use lopt_core::{
     HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer, TensorShape,
     Weights,

@@ -260,7 +260,7 @@ fn trained(mut optimizer: impl Optimizer, steps: usize) -> f32 {
 #[test]
 fn with_poisoned_weights_the_guarded_run_becomes_adam_a_few_steps_late() {
     let layout = layout();
-    let adam = trained(lopt_core::baselines::Adam::new(&layout, 1e-3), 2000);
+    let adam = trained(lopt_baselines::Adam::new(&layout, 1e-3), 2000);
     let bare = hierarchical().with_weights(poisoned()).with_guard(None);
     let unguarded = trained(bare.init(&layout).unwrap(), 2000);
     let first = gradient(&start(&layout)).1;
@@ -286,7 +286,7 @@ fn with_poisoned_weights_the_guarded_run_becomes_adam_a_few_steps_late() {
         panic!("{events:?}");
     };
     assert!(*late < 64, "{late}");
-    let exactly = trained(lopt_core::baselines::Adam::new(&layout, 1e-3), 2000 - *late as usize);
+    let exactly = trained(lopt_baselines::Adam::new(&layout, 1e-3), 2000 - *late as usize);
     assert_eq!(guarded, exactly);
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 use lopt_core::{HierarchicalRnn, Layout, Weights};
 use lopt_meta::Checkpoint;
 use lopt_meta::validation::{TaskScore, mean_score, run_suite};

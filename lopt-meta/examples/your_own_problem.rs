@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p lopt-meta --example your_own_problem`
 
+use lopt_baselines::Adam;
 use lopt_core::rng::{Rng, normal, stream, uniform};
 use lopt_core::simd::Level;
-use lopt_core::{Layout, LearnedOptimizerConfig, Optimizer, TensorShape, Weights, baselines::Adam};
+use lopt_core::{Layout, LearnedOptimizerConfig, Optimizer, TensorShape, Weights};
 use lopt_grad::{Tape, Var};
 use lopt_meta::{Recipe, Trainer};
 use lopt_problems::{Array, Entry, Evaluation, Instance, Problem, Scalar};

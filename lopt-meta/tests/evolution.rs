@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use lopt_core::baselines::AdamW;
+use lopt_baselines::AdamW;
 use lopt_core::{RelativeRnnConfig, Weights};
 use lopt_meta::evolution::{
     Calibration, Estimator, Part, Practice, RECOMMENDED, Rows, tuned_adamw,

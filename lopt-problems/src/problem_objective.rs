@@ -138,8 +138,8 @@ const VALIDATED_AT_ONCE: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use lopt_baselines::Adam;
     use lopt_core::Optimizer as _;
-    use lopt_core::baselines::Adam;
     use lopt_core::rng::stream;
 
     use super::*;

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use lopt_baselines::Adam;
 use lopt_core::Optimizer as _;
-use lopt_core::baselines::Adam;
 use lopt_core::rng::stream;
 use lopt_problems::{Evaluation, ImageNorm, Problem as _, Recipe, ResNet, Source, lookup};
 

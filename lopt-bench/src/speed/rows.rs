@@ -1,6 +1,6 @@
 //! The rows of the report: which cases, in which sizes, and what each needs at least.
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 use lopt_core::rng::{below, stream};
 use lopt_core::simd::Level;
 use lopt_core::{GuardConfig, HierarchicalRnnConfig, Layout, TensorShape};

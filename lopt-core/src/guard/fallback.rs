@@ -3,7 +3,7 @@
 //! Its averages begin at zero, which is made good by the number of steps that they have seen: those of
 //! the tensor they belong to.
 
-use crate::baselines::{AdamRule, Pace};
+use crate::adam::{AdamStep, Pace};
 use crate::layout::Layout;
 use crate::tensor_step::TensorStep;
 use std::ops::Range;
@@ -39,7 +39,7 @@ impl Fallback {
             let pace = Pace { number: *number, learning_rate };
             let state = [&mut self.averages[range.clone()], &mut self.mean_squares[range.clone()]];
             let (params, grads) = (&mut params[range.clone()], &grads[range]);
-            AdamRule::DEFAULT.update_decayed(pace, 1.0, params, grads, state);
+            AdamStep::DEFAULT.update(pace, 1.0, params, grads, state);
         }
     }
 
@@ -49,7 +49,7 @@ impl Fallback {
             let learning_rate = self.rate * f64::from(how.multiplier);
             let pace = Pace { number: (*number).max(1), learning_rate };
             let (m, v) = (&self.averages[range.clone()], &self.mean_squares[range.clone()]);
-            let steps = m.iter().zip(v).map(|(&m, &v)| AdamRule::DEFAULT.step_of(pace, m, v));
+            let steps = m.iter().zip(v).map(|(&m, &v)| AdamStep::DEFAULT.step_of(pace, m, v));
             let squares: f64 = steps.map(|step| f64::from(step).powi(2)).sum();
             if how.held { 0.0 } else { (squares / range.len() as f64).sqrt() as f32 }
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 use lopt_core::rng::{Rng, normal, stream, unit};
 use lopt_core::{
     GuardConfig, GuardEvent, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,

@@ -1,7 +1,7 @@
 //! What a run on a practice job is worth.
 
+use lopt_baselines::AdamW;
 use lopt_core::Optimizer;
-use lopt_core::baselines::AdamW;
 use lopt_problems::{BatchLoss, Objective, PracticeTask, Probe, train};
 
 /// Rows by whose losses a run is scored.

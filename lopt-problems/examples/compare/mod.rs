@@ -1,6 +1,6 @@
 //! Trains one network by several optimizers, each from the same starts and on the same points.
 
-use lopt_core::baselines::AdamW;
+use lopt_baselines::AdamW;
 use lopt_core::rng::stream;
 use lopt_core::{Layout, LearnedOptimizer, Optimizer, Schedule, TensorShape, Weights};
 use lopt_problems::{Evaluation, Problem};

@@ -1,6 +1,6 @@
 //! What every job promises, to be called from the tests of a job.
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 
 use super::{Job, JobStart};
 use crate::trial::{Outcome, Probe, train};

@@ -225,7 +225,7 @@ impl<M: LanguageModel> Objective for TextObjective<M> {
 /// What must hold for every job here; called by the tests of the models.
 #[cfg(test)]
 pub(super) mod checks {
-    use lopt_core::baselines::Adam;
+    use lopt_baselines::Adam;
     use lopt_core::rng::{normal, stream};
     use lopt_grad::check::gradient_error;
     use lopt_grad::{ScalarFn, Tape, gradient};

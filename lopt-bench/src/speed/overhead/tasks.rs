@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lopt_core::baselines::Adam;
+use lopt_baselines::Adam;
 use lopt_core::rng::stream;
 use lopt_core::{HierarchicalRnn, Layout, Optimizer};
 use lopt_problems::{Evaluation, Instance, Problem as _, lookup, race_problem};

@@ -10,8 +10,9 @@
 //! the schedule and the learning rate, as in `torch` and `optax` (the paper's lambda is our
 //! `lr lambda`), but not the division by `sqrt(v)`.
 
-use super::{Baseline, Pace, Rule, correction, expect_betas, expect_decay, expect_epsilon, kept};
-use crate::layout::Layout;
+use crate::baseline::{Baseline, Rule, expect_betas, expect_decay, expect_epsilon};
+use lopt_core::Layout;
+use lopt_core::adam::{AdamStep, Pace};
 
 /// Adam with `beta1 = 0.9`, `beta2 = 0.999`, `eps = 1e-8`; two state vectors, the averages `m` and `v`.
 pub type Adam = Baseline<AdamRule, 2>;
@@ -52,7 +53,7 @@ impl AdamW {
     /// If `weight_decay` is negative or not finite.
     pub fn new(layout: &Layout, learning_rate: f64, weight_decay: f64) -> Self {
         expect_decay(weight_decay);
-        let rule = AdamWRule { adam: AdamRule::DEFAULT, weight_decay };
+        let rule = AdamWRule { adam: AdamRule::default(), weight_decay };
         Self::with_rule(layout, learning_rate, rule)
     }
 
@@ -82,15 +83,9 @@ impl AdamW {
 
 /// The update of the module's header, without decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamRule {
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-}
+pub struct AdamRule(AdamStep);
 
 impl AdamRule {
-    pub(crate) const DEFAULT: Self = Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-
     /// As [`Adam::with_betas`].
     ///
     /// # Panics
@@ -99,7 +94,7 @@ impl AdamRule {
     #[must_use]
     pub fn with_betas(mut self, beta1: f64, beta2: f64) -> Self {
         expect_betas([beta1, beta2]);
-        (self.beta1, self.beta2) = (beta1, beta2);
+        (self.0.beta1, self.0.beta2) = (beta1, beta2);
         self
     }
 
@@ -111,36 +106,21 @@ impl AdamRule {
     #[must_use]
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         expect_epsilon(epsilon);
-        self.epsilon = epsilon;
+        self.0.epsilon = epsilon;
         self
     }
 
-    /// What one parameter moves by, given its averages.
-    pub(crate) fn step_of(&self, pace: Pace, m: f32, v: f32) -> f32 {
-        let rate = pace.learning_rate / correction(self.beta1, pace.number);
-        let inflate = 1.0 / correction(self.beta2, pace.number);
-        rate as f32 * m / ((v * inflate as f32).sqrt() + self.epsilon as f32)
-    }
-
-    /// One step with the given factor of the parameters before it; `[m, v]`: as long as `params`.
+    /// One step with the given factor of the parameters before it; `averages`: `m` and `v`, as long as
+    /// `params`.
     pub fn update_decayed(
         &self,
         pace: Pace,
         shrink: f64,
         params: &mut [f32],
         grads: &[f32],
-        [m, v]: [&mut [f32]; 2],
+        averages: [&mut [f32]; 2],
     ) {
-        let (keep1, blend1) = (self.beta1 as f32, (1.0 - self.beta1) as f32);
-        let (keep2, blend2) = (self.beta2 as f32, (1.0 - self.beta2) as f32);
-        let rate = (pace.learning_rate / correction(self.beta1, pace.number)) as f32;
-        let inflate = (1.0 / correction(self.beta2, pace.number)) as f32;
-        let (epsilon, shrink) = (self.epsilon as f32, shrink as f32);
-        for (((p, &g), m), v) in params.iter_mut().zip(grads).zip(m).zip(v) {
-            *m = keep1 * *m + blend1 * g;
-            *v = kept(keep2, *v) + blend2 * (g * g);
-            *p = shrink * *p - rate * *m / ((*v * inflate).sqrt() + epsilon);
-        }
+        self.0.update(pace, shrink, params, grads, averages);
     }
 }
 
@@ -150,7 +130,7 @@ fn slices([m, v]: &mut [Vec<f32>; 2]) -> [&mut [f32]; 2] {
 
 impl Default for AdamRule {
     fn default() -> Self {
-        Self::DEFAULT
+        Self(AdamStep::DEFAULT)
     }
 }
 

@@ -1,45 +1,11 @@
-//! Adam and AdamW, and what optimizers designed by hand share; many more are in the
-//! crate `lopt-baselines`.
-//!
-//! Most treat every parameter alike, so each is one small [`Rule`] over flat slices, and
-//! [`Baseline`] adds what they share: checks, learning-rate schedule, state.
-//!
-//! All computing is in `f32`, as in the usual frameworks. A gradient above 1.8e19, whose square is
-//! beyond `f32`, makes the mean square of its parameter infinite: where steps are divided by its root,
-//! that parameter rests from then on.
-//!
-//! ```
-//! use lopt_core::{Layout, Optimizer, Schedule, baselines::Adam};
-//!
-//! let layout = Layout::single(2)?;
-//! let schedule = Schedule::Cosine { steps: 200, floor: 0.0 }.after_warmup(10);
-//! let mut adam = Adam::new(&layout, 0.1).with_schedule(schedule);
-//! let mut params = [3.0, -1.0];
-//! for _ in 0..200 {
-//!     let grads = params.map(|x| 2.0 * x);
-//!     adam.step(&mut params, &grads)?;
-//! }
-//! assert!(params.iter().all(|x| x.abs() < 1e-2));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! What optimizers designed by hand share. Most treat every parameter alike, so each is one small [`Rule`]
+//! over flat slices, and [`Baseline`] adds what they share: checks, learning-rate schedule, state.
 
-mod adam;
-
-pub use adam::{Adam, AdamRule, AdamW, AdamWRule};
-
-use crate::layout::Layout;
-use crate::optimizer::{Optimizer, StepError, check_finite, check_lengths};
-use crate::schedule::Schedule;
+use lopt_core::adam::Pace;
+use lopt_core::layout::Layout;
+use lopt_core::optimizer::{Optimizer, StepError, check_finite, check_lengths};
+use lopt_core::schedule::Schedule;
 use std::fmt;
-
-/// Step count and step size of one update.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// Number of this step, the first being 1.
-    pub number: u64,
-    /// Learning rate times the schedule's multiplier.
-    pub learning_rate: f64,
-}
 
 /// What tells one baseline from another: `N` numbers of state per parameter and their update.
 pub trait Rule<const N: usize>: fmt::Debug + Clone + Send {
@@ -56,7 +22,7 @@ pub trait Rule<const N: usize>: fmt::Debug + Clone + Send {
 /// A rule with its schedule and its state, ready to step.
 #[derive(Clone)]
 pub struct Baseline<R, const N: usize> {
-    rule: R,
+    pub(crate) rule: R,
     layout: Layout,
     learning_rate: f64,
     schedule: Schedule,
@@ -156,19 +122,6 @@ impl<R: Rule<N>, const N: usize> Optimizer for Baseline<R, N> {
             vector.fill(start);
         }
     }
-}
-
-/// `decay` times a mean square: nothing where nothing is kept, even of an infinite one.
-#[inline(always)]
-#[must_use]
-pub fn kept(decay: f32, mean_square: f32) -> f32 {
-    if decay == 0.0 { 0.0 } else { decay * mean_square }
-}
-
-/// `1 - beta^n` in double precision, without cancellation where `beta^n` is close to 1.
-#[must_use]
-pub fn correction(beta: f64, n: u64) -> f64 {
-    -(n as f64 * beta.ln()).exp_m1()
 }
 
 /// Refuses a learning rate that makes no sense.
