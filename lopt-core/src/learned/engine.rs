@@ -13,7 +13,7 @@ use crate::tensor_step::TensorStep;
 
 /// One of the two.
 #[derive(Clone, Debug)]
-pub(super) enum Engine {
+pub(crate) enum Engine {
     Hierarchical(Box<HierarchicalRnn>),
     Relative(Box<RelativeRnn>),
 }
@@ -76,6 +76,16 @@ impl Counters {
     }
 }
 
+/// The same of either.
+macro_rules! either {
+    ($engine:expr, $rnn:ident => $what:expr) => {
+        match $engine {
+            Engine::Hierarchical($rnn) => $what,
+            Engine::Relative($rnn) => $what,
+        }
+    };
+}
+
 impl Engine {
     pub(super) fn build(
         config: &LearnedOptimizerConfig,
@@ -115,17 +125,11 @@ impl Engine {
     }
 
     pub(super) fn config(&self) -> OptimizerConfig {
-        match self {
-            Self::Hierarchical(rnn) => (*rnn.config()).into(),
-            Self::Relative(rnn) => (*rnn.config()).into(),
-        }
+        either!(self, rnn => (*rnn.config()).into())
     }
 
     pub(super) fn layout(&self) -> &Layout {
-        match self {
-            Self::Hierarchical(rnn) => rnn.layout(),
-            Self::Relative(rnn) => rnn.layout(),
-        }
+        either!(self, rnn => rnn.layout())
     }
 
     pub(super) fn averaging(&self) -> Option<f32> {
@@ -136,24 +140,15 @@ impl Engine {
     }
 
     pub(super) fn own_steps(&self) -> Vec<u64> {
-        match self {
-            Self::Hierarchical(rnn) => rnn.own_steps(),
-            Self::Relative(rnn) => rnn.own_steps(),
-        }
+        either!(self, rnn => rnn.own_steps())
     }
 
     pub(super) fn step_sizes(&self) -> Vec<f32> {
-        match self {
-            Self::Hierarchical(rnn) => rnn.step_sizes(),
-            Self::Relative(rnn) => rnn.step_sizes(),
-        }
+        either!(self, rnn => rnn.step_sizes())
     }
 
     pub(super) fn pace(&self, tensor: usize) -> f32 {
-        match self {
-            Self::Hierarchical(rnn) => rnn.pace(tensor),
-            Self::Relative(rnn) => rnn.pace(tensor),
-        }
+        either!(self, rnn => rnn.pace(tensor))
     }
 
     pub(super) fn iterate_mut<'a>(
@@ -161,10 +156,7 @@ impl Engine {
         params: &'a mut [f32],
         tensor: usize,
     ) -> &'a mut [f32] {
-        match self {
-            Self::Hierarchical(rnn) => rnn.iterate_mut(params, tensor),
-            Self::Relative(rnn) => rnn.iterate_mut(params, tensor),
-        }
+        either!(self, rnn => rnn.iterate_mut(params, tensor))
     }
 
     /// A step whose arguments have been checked.
@@ -260,41 +252,23 @@ impl Engine {
 
     /// Hidden units of the Global RNN, of which a state file may have a copy for every tensor.
     pub(super) fn global_hidden(&self) -> usize {
-        match self {
-            Self::Hierarchical(rnn) => rnn.config().global_hidden,
-            Self::Relative(rnn) => rnn.config().global_hidden,
-        }
-    }
-}
-
-impl Engine {
-    fn optimizer(&self) -> &dyn Optimizer {
-        match self {
-            Self::Hierarchical(rnn) => &**rnn,
-            Self::Relative(rnn) => &**rnn,
-        }
+        either!(self, rnn => rnn.config().global_hidden)
     }
 
     pub(super) fn attended<'a>(&'a self, params: &'a [f32]) -> &'a [f32] {
-        self.optimizer().attended(params)
+        either!(self, rnn => rnn.attended(params))
     }
 
     /// Has the attended point of tensors that have taken no step follow the parameters.
     pub(super) fn follow(&mut self, params: &[f32]) {
-        match self {
-            Self::Hierarchical(rnn) => rnn.follow(params),
-            Self::Relative(rnn) => rnn.follow(params),
-        }
+        either!(self, rnn => rnn.follow(params));
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.optimizer().memory_bytes()
+        either!(self, rnn => rnn.memory_bytes())
     }
 
     pub(super) fn reset(&mut self) {
-        match self {
-            Self::Hierarchical(rnn) => rnn.reset(),
-            Self::Relative(rnn) => rnn.reset(),
-        }
+        either!(self, rnn => rnn.reset());
     }
 }

@@ -7,7 +7,7 @@ mod config;
 mod decide;
 #[cfg(feature = "cubecl")]
 mod device;
-mod engine;
+pub(crate) mod engine;
 mod groups;
 mod listener;
 mod saved;
@@ -134,13 +134,9 @@ impl LearnedOptimizer {
     }
 
     fn build(config: &LearnedOptimizerConfig, layout: &Layout) -> Result<Self, BuildError> {
-        let embedded;
         let weights = match &config.weights {
             Some(weights) => weights,
-            None => {
-                embedded = Weights::embedded("recommended")?;
-                &embedded
-            }
+            None => &Weights::embedded("recommended")?,
         };
         let settings = groups::resolve(layout, &config.groups, config.weight_decay)?;
         let engine = Engine::build(config, weights, layout)?;

@@ -162,8 +162,7 @@ impl LearnedOptimizer {
 
     /// How every tensor takes part in the next step.
     fn prepare(&mut self, given: Given<'_>) {
-        let cut = self.guard.as_ref().map_or(1.0, Guard::multiplier);
-        let all = self.multiplier * self.schedule.multiplier(self.taken) as f32 * cut;
+        let all = self.lr_multiplier();
         self.tensors.clear();
         self.tensors.extend(self.settings.iter().enumerate().map(|(t, own)| TensorStep {
             multiplier: all * own.multiplier,
