@@ -46,9 +46,15 @@ pub(super) fn run(args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError>
 fn on_device(device: &str, args: &SpeedArgs, out: &mut dyn Write) -> Result<(), CliError> {
     use crate::speed::device;
     use lopt_core::gpu::Runtime;
-    let runtime = Runtime::named(device).ok_or_else(|| {
-        CliError::Usage(format!("no device is called `{device}`; there are gpu, cuda, wgpu"))
-    })?;
+    let runtime = match device {
+        "gpu" => Runtime::Any,
+        "cuda" => Runtime::Cuda,
+        "wgpu" => Runtime::Wgpu,
+        _ => {
+            let sentence = format!("no device is called `{device}`; there are gpu, cuda, wgpu");
+            return Err(CliError::Usage(sentence));
+        }
+    };
     let config = named_config(&args.config).map_err(CliError::failed)?;
     let record = device::measure(runtime, &config, args.quick)?;
     write!(out, "{}", device::render(&record))?;

@@ -1,11 +1,12 @@
 //! `lopt speed --device`: the step on a GPU beside a copy and Adam on the same one.
 
-use lopt_core::gpu::{Client, DeviceError, DeviceOptimizer, Runtime, copy, cubecl};
-use lopt_core::hierarchical_rnn::AVERAGING_ETA;
+use lopt_core::gpu::{Client, DeviceError, DeviceLearnedOptimizer, Runtime, copy, cubecl};
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::stream;
-use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, RelativeRnn, RelativeRnnConfig};
+use lopt_core::weights::{OptimizerConfig, TrainingRecord};
+use lopt_core::{
+    BuildError, HierarchicalRnnConfig, Layout, LearnedOptimizerConfig, RelativeRnnConfig, Weights,
+};
 use serde::Serialize;
 
 use super::device_adam::DeviceAdam;
@@ -84,12 +85,10 @@ fn measure_layout(
 ) -> Result<[DeviceRow; 4], DeviceError> {
     let n = layout.len();
     let psi = MetaLayout::new(config).initialize(config, &mut stream(0, &[]));
-    let host = HierarchicalRnn::new(config, &psi, layout, Level::detect());
-    let mut learned = DeviceOptimizer::new(client, &host.with_averaging(AVERAGING_ETA))?;
+    let mut learned = untrained(client, layout, *config, &psi)?;
     let sizes = RelativeRnnConfig::recommended();
     let psi = sizes.initialize(&mut stream(0, &[]));
-    let host = RelativeRnn::new(&sizes, &psi, layout, Level::detect());
-    let mut relative = DeviceOptimizer::new(client, &host)?;
+    let mut relative = untrained(client, layout, sizes, &psi)?;
     let mut adam = DeviceAdam::new(client, n, 1e-3);
     let [params, grads, others] = [0.5, 0.1, 0.5].map(|x| learned.upload(&vec![x; n]));
     let (params, grads, others) = (params?, grads?, others?);
@@ -101,11 +100,11 @@ fn measure_layout(
             Ok(())
         })?);
         times[1].push(time(client, seconds, || adam.step(&others, &grads))?);
-        times[2].push(time(client, seconds, || learned.step(&params, &grads))?);
-        times[3].push(time(client, seconds, || relative.step(&params, &grads))?);
+        times[2].push(time(client, seconds, || learned.step(&params, &grads, &[]))?);
+        times[3].push(time(client, seconds, || relative.step(&params, &grads, &[]))?);
     }
     let [copied, adams, steps, relatives] = times.map(|times| median(times) * 1e9 / n as f64);
-    let bytes = |optimizer: &DeviceOptimizer| optimizer.bytes_moved() as f64 / n as f64;
+    let bytes = |optimizer: &DeviceLearnedOptimizer| optimizer.bytes_moved() as f64 / n as f64;
     let row = |name: &str, ns: f64, bytes: f64| DeviceRow {
         name: name.to_owned(),
         n,
@@ -121,6 +120,19 @@ fn measure_layout(
         row(name, steps, bytes(&learned)),
         row(&name.replace("step", "relative"), relatives, bytes(&relative)),
     ])
+}
+
+/// The optimizer on a device, with these meta-parameters.
+fn untrained(
+    client: &Client,
+    layout: &Layout,
+    config: impl Into<OptimizerConfig>,
+    psi: &[f64],
+) -> Result<DeviceLearnedOptimizer, DeviceError> {
+    let psi = psi.iter().map(|&x| x as f32).collect();
+    let weights = Weights::new(config, psi, TrainingRecord::default()).map_err(BuildError::from)?;
+    let config = LearnedOptimizerConfig::new().with_weights(weights).with_guard(None);
+    config.init_on_device(client, layout)
 }
 
 /// Seconds of one run among as many as take `seconds`; the first one, which may compile, is not

@@ -228,7 +228,7 @@ impl DeviceOptimizer {
 
     /// Goes on from other parameters with the state that the core has now.
     pub(super) fn resume<M: Module>(&mut self, params: &[f32], module: M) -> Result<M, Error> {
-        self.params = self.core.bare().upload(params)?;
+        self.params = self.core.upload(params)?;
         self.held = Held::new(self.tensors(&self.params)?);
         self.round += 1;
         self.begun = true;
@@ -257,7 +257,7 @@ impl DeviceOptimizer {
     ///
     /// If the device failed, now or in a step before.
     pub fn parameters(&self) -> Result<Vec<f32>, Error> {
-        Ok(self.core.bare().download(&self.params)?)
+        Ok(self.core.download(&self.params)?)
     }
 
     /// Names and shapes of the tensors that are trained, in the order of a visit.

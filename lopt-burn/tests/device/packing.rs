@@ -2,9 +2,9 @@
 
 use crate::on_device::client;
 use lopt_burn::device::packing::Packing;
-use lopt_core::gpu::{DeviceError, DeviceOptimizer, Handle};
+use lopt_core::gpu::{DeviceError, DeviceLearnedOptimizer, Handle};
 use lopt_core::rng::{normal, stream};
-use lopt_core::{HierarchicalRnn, Layout, TensorShape};
+use lopt_core::{Layout, LearnedOptimizerConfig, TensorShape};
 
 /// More tensors than a launch takes, and one that is cut into several jobs.
 const SIZES: [usize; 17] = [3, 64, 1, 700, 9001, 65, 130, 2, 5, 8, 1, 1, 4096, 4097, 63, 7, 12];
@@ -27,8 +27,9 @@ fn read(handle: &Handle) -> Vec<u8> {
     client().read_one(handle.clone()).unwrap().to_vec()
 }
 
-fn optimizer(layout: &Layout) -> DeviceOptimizer {
-    DeviceOptimizer::new(&client(), &HierarchicalRnn::pretrained(layout).unwrap()).unwrap()
+fn optimizer(layout: &Layout) -> DeviceLearnedOptimizer {
+    let config = LearnedOptimizerConfig::new().with_guard(None);
+    config.init_on_device(&client(), layout).unwrap()
 }
 
 #[test]

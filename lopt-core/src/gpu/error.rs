@@ -1,5 +1,6 @@
 //! Why there is no step on a device.
 
+use super::Runtime;
 use crate::learned::BuildError;
 
 /// A device, an optimizer or a buffer that a step on a GPU cannot use.
@@ -7,10 +8,10 @@ use crate::learned::BuildError;
 #[non_exhaustive]
 pub enum DeviceError {
     /// The runtime is not in this build, or finds no device on this machine.
-    #[error("no {runtime} device: {reason}")]
+    #[error("no device of the runtime {runtime:?}: {reason}")]
     NoDevice {
-        /// Name of the runtime.
-        runtime: &'static str,
+        /// The runtime.
+        runtime: Runtime,
         /// What the runtime says.
         reason: String,
     },

@@ -5,13 +5,13 @@ use cubecl::prelude::BufferArg;
 
 /// Floats or indices on the device.
 #[derive(Clone, Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     pub handle: Handle,
     pub len: usize,
 }
 
 impl Memory {
-    pub(super) fn of<T: bytemuck::NoUninit>(client: &Client, values: &[T]) -> Self {
+    pub(crate) fn of<T: bytemuck::NoUninit>(client: &Client, values: &[T]) -> Self {
         let handle = client.create_from_slice(bytemuck::cast_slice(values));
         Self { handle, len: values.len() }
     }
@@ -36,7 +36,7 @@ pub(super) fn argument(handle: &Handle, len: usize) -> BufferArg {
 }
 
 /// The first floats of a buffer; waits for the device.
-pub(super) fn read(client: &Client, handle: &Handle, len: usize) -> Result<Vec<f32>, DeviceError> {
+pub(crate) fn read(client: &Client, handle: &Handle, len: usize) -> Result<Vec<f32>, DeviceError> {
     let bytes = client.read_one(handle.clone());
     let bytes = bytes.map_err(|error| DeviceError::Device(error.to_string()))?;
     let values = bytes.as_chunks::<4>().0.iter().take(len);

@@ -9,24 +9,23 @@
 //! let client = Runtime::Any.client()?;
 //! let config = LearnedOptimizerConfig::new().with_guard(None);
 //! let mut optimizer = config.init_on_device(&client, &layout)?;
-//! let params = optimizer.bare().upload(&vec![0.5; layout.len()])?;
-//! let grads = optimizer.bare().upload(&vec![0.1; layout.len()])?;
+//! let params = optimizer.upload(&vec![0.5; layout.len()])?;
+//! let grads = optimizer.upload(&vec![0.1; layout.len()])?;
 //! optimizer.step(&params, &grads, &[])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! In a relative RNN data flows **gradient -> `presence` -> `element_pass` -> `upper_pass`**, in a hierarchical
 //! RNN **gradient -> `parameter_pass` -> `upper_pass` -> `move_pass`**, each one launch. The state goes back and
-//! forth between CPU and device ([`DeviceOptimizer::upload_state`], [`DeviceOptimizer::download_state`]).
-//! [`DeviceLearnedOptimizer`] has groups, schedules and state files around it.
+//! forth between CPU and device ([`DeviceLearnedOptimizer::go_on_from`], [`DeviceLearnedOptimizer::to_host`]).
 
 mod copy;
 mod error;
 mod functions;
 mod hierarchical;
-mod memory;
-mod optimizer;
+pub(crate) mod memory;
 mod relative;
+mod rnn;
 mod runtime;
 mod tables;
 
@@ -38,5 +37,5 @@ pub use cubecl;
 pub use cubecl::client::Client;
 pub use cubecl::server::Handle;
 pub use error::DeviceError;
-pub use optimizer::{DeviceOptimizer, Host, HostMut};
+pub(crate) use rnn::{DeviceRnn, on_device};
 pub use runtime::Runtime;

@@ -19,22 +19,6 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// Name on command lines.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Any => "gpu",
-            Self::Cuda => "cuda",
-            Self::Wgpu => "wgpu",
-        }
-    }
-
-    /// The runtime of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Any, Self::Cuda, Self::Wgpu].into_iter().find(|runtime| runtime.name() == name)
-    }
-
     /// Opens its first device.
     ///
     /// # Errors
@@ -50,7 +34,7 @@ impl Runtime {
         };
         match device {
             Ok(device) => Ok(device.client()),
-            Err(reason) => Err(DeviceError::NoDevice { runtime: self.name(), reason }),
+            Err(reason) => Err(DeviceError::NoDevice { runtime: self, reason }),
         }
     }
 

@@ -38,12 +38,12 @@ pub(super) const STEP_BEGINS: usize = 2;
 pub(super) const STEP_RATE: usize = 3;
 
 /// One model on a device.
-pub(super) struct Model {
+pub(crate) struct Model {
     pub client: Client,
     pub layout: Layout,
-    pub jobs: Memory,
-    pub tensors: Memory,
-    pub chunks: Memory,
+    pub(super) jobs: Memory,
+    pub(super) tensors: Memory,
+    pub(super) chunks: Memory,
 }
 
 impl Model {
@@ -127,9 +127,10 @@ impl StepTable {
     }
 }
 
-/// Multiplier of a tensor, and whether it is held, as a number.
-pub(super) fn described(step: &TensorStep<f32>) -> [f32; 2] {
-    [step.multiplier, f32::from(u8::from(step.held))]
+/// How a tensor takes part, for a table.
+pub(super) fn described(step: &TensorStep<f32>, begins: bool, rate: f32) -> [f32; STEP] {
+    let [held, begins] = [step.held, begins && !step.held].map(|is| f32::from(u8::from(is)));
+    [step.multiplier, held, begins, rate]
 }
 
 /// Whether all fits a device.
@@ -162,6 +163,37 @@ fn check_device(
 /// The size of every buffer has been checked to fit.
 fn index(value: usize) -> u32 {
     value as u32
+}
+
+/// What all threads of a group have added up, in order, to as many floats from `at` on; one thread per sum.
+#[cube]
+pub(super) fn add_threads(
+    own: &Array<f32>,
+    to: &mut [f32],
+    at: usize,
+    lane: usize,
+    #[comptime] sums: usize,
+) {
+    // the odd stride keeps them on different banks
+    let mut lanes = Shared::<[f32]>::new_slice(comptime!(sums * (LANES + 1)));
+    #[unroll]
+    for k in 0..comptime!(sums) {
+        lanes[lane + comptime!(k * (LANES + 1))] = own[k];
+    }
+    sync_cube();
+    if lane < sums {
+        to[at + lane] = add_lanes(&lanes, lane * comptime!(LANES + 1));
+    }
+}
+
+/// A float of every thread of a group, in order.
+#[cube]
+pub(super) fn add_lanes(lanes: &Shared<[f32]>, first: usize) -> f32 {
+    let mut sum = 0.0f32;
+    for i in 0..comptime!(LANES) {
+        sum += lanes[first + i];
+    }
+    sum
 }
 
 /// `[job][sum]` to `[chunk][sum]`, in the one group of an upper pass.

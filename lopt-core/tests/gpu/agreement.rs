@@ -1,19 +1,18 @@
 //! Every configuration and any layout, over a few steps.
 
-use crate::pair::{Pair, difference, gradients, layout, parameters, pretrained, random_psi};
+use crate::pair::{Pair, difference, embedded, fields, gradients, layout, untrained};
 use crate::reference::variants::variants;
-use lopt_core::simd::Level;
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout};
+use lopt_core::{HierarchicalRnnConfig, Layout, LearnedOptimizerConfig};
 use proptest::prelude::*;
 
 /// Largest difference over some steps of points and state.
-fn worst_over(host: HierarchicalRnn, layout: &Layout, seed: u64, steps: u64) -> f64 {
-    let mut pair = Pair::new(host, parameters(layout, seed));
+fn worst_over(config: &LearnedOptimizerConfig, layout: &Layout, seed: u64, steps: u64) -> f64 {
+    let mut pair = Pair::new(config, layout, seed);
     let mut worst = 0.0_f64;
     for step in 0..steps {
-        pair.step(&gradients(layout, seed, step));
+        pair.step(&gradients(layout, seed, step), &[], None);
         worst = worst.max(pair.difference_of_points());
-        let (device, host) = pair.fields();
+        let (device, host) = (fields(&pair.device.to_host().unwrap()), fields(&pair.host));
         worst = device.iter().zip(&host).map(|(d, h)| difference(d, h)).fold(worst, f64::max);
     }
     worst
@@ -23,9 +22,7 @@ fn worst_over(host: HierarchicalRnn, layout: &Layout, seed: u64, steps: u64) -> 
 fn every_switch_agrees() {
     let layout = layout(&[3, 64, 1, 700, 65, 130]);
     for (name, config) in variants() {
-        let psi = random_psi(&config);
-        let host = HierarchicalRnn::new(&config, &psi, &layout, Level::detect());
-        let worst = worst_over(host, &layout, 5, 6);
+        let worst = worst_over(&untrained(&config), &layout, 5, 6);
         println!("{name}: {worst:.1e}");
         assert!(worst < 1e-5, "{name}: {worst}");
     }
@@ -54,17 +51,12 @@ proptest! {
     #[test]
     fn any_layout_agrees(sizes in sizes(), attention: bool, averaging: bool, seed in 0_u64..1000) {
         let layout = layout(&sizes);
-        let (config, psi) = if attention {
-            let config = HierarchicalRnnConfig::paper();
-            (config, random_psi(&config))
-        } else {
-            pretrained()
+        let config = match attention {
+            true => untrained(&HierarchicalRnnConfig::paper()),
+            false => embedded("hierarchical-rnn"),
         };
-        let mut host = HierarchicalRnn::new(&config, &psi, &layout, Level::detect());
-        if averaging {
-            host = host.with_averaging(8.0);
-        }
-        let worst = worst_over(host, &layout, seed, 4);
+        let config = config.with_averaging(averaging.then_some(8.0));
+        let worst = worst_over(&config, &layout, seed, 4);
         println!("{} tensors, {} parameters: {worst:.1e}", sizes.len(), layout.len());
         prop_assert!(worst < 1e-5, "{worst}");
     }

@@ -1,17 +1,23 @@
 //! One optimizer on the CPU and one on a device, side by side.
 
-use lopt_core::gpu::{Client, DeviceOptimizer, Runtime};
+use lopt_core::gpu::{Client, DeviceLearnedOptimizer, Handle, Runtime};
 use lopt_core::meta_params::MetaLayout;
 use lopt_core::rng::{normal, stream};
-use lopt_core::{HierarchicalRnn, HierarchicalRnnConfig, Layout, Optimizer, TensorShape, Weights};
+use lopt_core::weights::TrainingRecord;
+use lopt_core::{
+    Given, HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
+    TensorShape, Weights,
+};
 
 /// Parameters of one tile, lanes of one vector.
 pub(crate) const ROW: usize = 64;
 
 /// The first device, of the runtime that `LOPT_GPU` named when this was built.
 pub(crate) fn client() -> Client {
-    let name = option_env!("LOPT_GPU").unwrap_or("wgpu");
-    Runtime::named(name).unwrap().client().unwrap()
+    match option_env!("LOPT_GPU") {
+        Some("cuda") => Runtime::Cuda.client().unwrap(),
+        _ => Runtime::Wgpu.client().unwrap(),
+    }
 }
 
 pub(crate) fn layout(sizes: &[usize]) -> Layout {
@@ -19,13 +25,18 @@ pub(crate) fn layout(sizes: &[usize]) -> Layout {
     Layout::new(shapes.map(|(i, &n)| TensorShape::new(format!("t{i}"), [n])).collect()).unwrap()
 }
 
-pub(crate) fn random_psi(config: &HierarchicalRnnConfig) -> Vec<f64> {
-    MetaLayout::new(config).initialize(config, &mut stream(7, &[1]))
+/// Without guard, with these weights of the crate.
+pub(crate) fn embedded(name: &str) -> LearnedOptimizerConfig {
+    let weights = Weights::embedded(name).unwrap();
+    LearnedOptimizerConfig::new().with_weights(weights).with_guard(None)
 }
 
-pub(crate) fn pretrained() -> (HierarchicalRnnConfig, Vec<f64>) {
-    let weights = Weights::embedded("hierarchical-rnn").unwrap();
-    (weights.hierarchical_rnn().unwrap(), weights.psi_f64())
+/// Likewise, with weights as before a training and without averaging.
+pub(crate) fn untrained(config: &HierarchicalRnnConfig) -> LearnedOptimizerConfig {
+    let psi = MetaLayout::new(config).initialize(config, &mut stream(7, &[1]));
+    let psi = psi.iter().map(|&x| x as f32).collect();
+    let weights = Weights::new(*config, psi, TrainingRecord::default()).unwrap();
+    embedded("hierarchical-rnn").with_weights(weights).with_averaging(None)
 }
 
 /// Gradients whose sizes differ from tensor to tensor by orders of magnitude.
@@ -53,8 +64,9 @@ pub(crate) fn difference(a: &[f32], b: &[f32]) -> f64 {
     worst.fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { d.max(m) }) / most.max(1e-30)
 }
 
-/// The values of every field of the state, without padding.
-pub(crate) fn fields(optimizer: &HierarchicalRnn) -> Vec<Vec<f32>> {
+/// The values of every field of the state of a hierarchical RNN, without padding.
+pub(crate) fn fields(optimizer: &LearnedOptimizer) -> Vec<Vec<f32>> {
+    let optimizer = optimizer.hierarchical_rnn().unwrap();
     let config = optimizer.config();
     let [tiles, tensor, global, mean_rate] = optimizer.state().buffers();
     let count = config.parameter_hidden + config.timescales + config.mean_squares() + 3;
@@ -74,36 +86,53 @@ pub(crate) fn fields(optimizer: &HierarchicalRnn) -> Vec<Vec<f32>> {
 }
 
 pub(crate) struct Pair {
-    pub(crate) host: HierarchicalRnn,
-    pub(crate) device: DeviceOptimizer,
-    pub(crate) back: HierarchicalRnn,
+    pub(crate) host: LearnedOptimizer,
+    pub(crate) device: DeviceLearnedOptimizer,
     pub(crate) theta: Vec<f32>,
-    pub(crate) params: lopt_core::gpu::Handle,
+    pub(crate) params: Handle,
 }
 
 impl Pair {
-    pub(crate) fn new(host: HierarchicalRnn, theta: Vec<f32>) -> Self {
-        let device = DeviceOptimizer::new(&client(), &host).unwrap();
+    pub(crate) fn new(config: &LearnedOptimizerConfig, layout: &Layout, seed: u64) -> Self {
+        let host = config.init(layout).unwrap();
+        let device = config.init_on_device(&client(), layout).unwrap();
+        let theta = parameters(layout, seed);
         let params = device.upload(&theta).unwrap();
-        Self { back: host.clone(), host, device, theta, params }
+        Self { host, device, theta, params }
     }
 
-    pub(crate) fn step(&mut self, grads: &[f32]) {
-        self.host.step(&mut self.theta, grads).unwrap();
+    pub(crate) fn step(&mut self, grads: &[f32], has_gradient: &[bool], loss: Option<f32>) {
+        let given = Given { has_gradient, loss, ..Given::default() };
+        let before = self.host.own_steps();
+        self.host.step_given(&mut self.theta, grads, given).unwrap();
+        // the CPU looks away from a loss where no tensor takes a step
+        let loss = loss.filter(|_| self.host.own_steps() != before);
+        self.on_device(grads, has_gradient, loss);
+    }
+
+    pub(crate) fn on_device(&mut self, grads: &[f32], has_gradient: &[bool], loss: Option<f32>) {
         let grads = self.device.upload(grads).unwrap();
-        self.device.step(&self.params, &grads).unwrap();
+        if let Some(loss) = loss {
+            self.device.observe(loss);
+        }
+        self.device.step(&self.params, &grads, has_gradient).unwrap();
+    }
+
+    /// Parameters of the device.
+    pub(crate) fn moved(&self) -> Vec<f32> {
+        self.device.download(&self.params).unwrap()
+    }
+
+    /// Goes on with the state and parameters of the CPU.
+    pub(crate) fn take_host(&mut self) {
+        self.device.go_on_from(&self.host).unwrap();
+        self.params = self.device.upload(&self.theta).unwrap();
     }
 
     /// Largest difference of parameters and attended point.
     pub(crate) fn difference_of_points(&self) -> f64 {
-        let theta = self.device.download(&self.params).unwrap();
         let attended = self.device.download(self.device.attended(&self.params)).unwrap();
-        difference(&theta, &self.theta).max(difference(&attended, self.host.attended(&self.theta)))
-    }
-
-    /// Every field of the state, on the device and on the host.
-    pub(crate) fn fields(&mut self) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
-        self.device.download_state(&mut self.back).unwrap();
-        (fields(&self.back), fields(&self.host))
+        let apart = difference(&attended, self.host.attended(&self.theta));
+        difference(&self.moved(), &self.theta).max(apart)
     }
 }

@@ -1,12 +1,11 @@
 //! The relative RNN: the optimizer as one uses it on a device, against the one of the CPU.
 
-use crate::pair::{client, difference, parameters};
-use lopt_core::gpu::{DeviceLearnedOptimizer, DeviceOptimizer, Handle};
+use crate::pair::{Pair, client, difference, embedded, parameters};
 use lopt_core::rng::{normal, stream, unit};
 use lopt_core::weights::TrainingRecord;
 use lopt_core::{
-    Given, HierarchicalRnn, Layout, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup,
-    RelativeRnnConfig, Schedule, TensorShape, Weights,
+    Given, Layout, LearnedOptimizer, LearnedOptimizerConfig, ParameterGroup, RelativeRnnConfig,
+    Schedule, TensorShape, Weights,
 };
 use proptest::prelude::*;
 
@@ -29,7 +28,7 @@ fn layout(sizes: &[usize]) -> Layout {
 }
 
 fn config() -> LearnedOptimizerConfig {
-    LearnedOptimizerConfig::new().with_guard(None)
+    embedded("recommended")
 }
 
 /// Networks of other sizes, and of weights that say something.
@@ -67,65 +66,23 @@ fn present(layout: &Layout, seed: u64, step: u64) -> Vec<bool> {
     (0..layout.tensor_count()).map(has).collect()
 }
 
-struct Pair {
-    layout: Layout,
-    host: LearnedOptimizer,
-    device: DeviceLearnedOptimizer,
-    theta: Vec<f32>,
-    params: Handle,
-}
-
-impl Pair {
-    fn new(config: &LearnedOptimizerConfig, layout: &Layout, seed: u64) -> Self {
-        let host = config.init(layout).unwrap();
-        let device = config.init_on_device(&client(), layout).unwrap();
-        let theta = parameters(layout, seed);
-        let params = device.bare().upload(&theta).unwrap();
-        Self { layout: layout.clone(), host, device, theta, params }
-    }
-
-    fn step(&mut self, grads: &[f32], has_gradient: &[bool], loss: Option<f32>) {
-        let given = Given { has_gradient, loss, ..Given::default() };
-        let before = self.host.own_steps();
-        self.host.step_given(&mut self.theta, grads, given).unwrap();
-        // the CPU looks away from a loss where no tensor takes a step
-        let loss = loss.filter(|_| self.host.own_steps() != before);
-        self.on_device(grads, has_gradient, loss);
-    }
-
-    fn on_device(&mut self, grads: &[f32], has_gradient: &[bool], loss: Option<f32>) {
-        let grads = self.device.bare().upload(grads).unwrap();
-        if let Some(loss) = loss {
-            self.device.observe(loss);
+/// Largest difference of points, and of all fields of the state with its name.
+fn apart(pair: &Pair) -> (f64, f64, String) {
+    let back = pair.device.to_host().unwrap();
+    let (there, here) = (fields(&back), fields(&pair.host));
+    let mut points = difference(&pair.moved(), &pair.theta);
+    let mut worst = (0.0, String::new());
+    for ((name, a), (_, b)) in there.into_iter().zip(&here) {
+        let apart = difference(&a, b);
+        if ["v", "z", "y"].contains(&&name[..]) {
+            points = points.max(apart);
         }
-        self.device.step(&self.params, &grads, has_gradient).unwrap();
-    }
-
-    /// Largest difference of points, and of all fields of the state with its name.
-    fn difference(&self) -> (f64, f64, String) {
-        let back = self.device.to_host().unwrap();
-        let (there, here) = (fields(&back), fields(&self.host));
-        let theta = self.device.bare().download(&self.params).unwrap();
-        let mut points = difference(&theta, &self.theta);
-        let mut worst = (0.0, String::new());
-        for ((name, a), (_, b)) in there.into_iter().zip(&here) {
-            let apart = difference(&a, b);
-            if ["v", "z", "y"].contains(&&name[..]) {
-                points = points.max(apart);
-            }
-            if apart > worst.0 {
-                worst = (apart, name);
-            }
+        if apart > worst.0 {
+            worst = (apart, name);
         }
-        assert_eq!(back.own_steps(), self.host.own_steps());
-        (points, worst.0, worst.1)
     }
-
-    /// Goes on with the state and parameters of the CPU.
-    fn take_host(&mut self) {
-        self.device.go_on_from(&self.host).unwrap();
-        self.params = self.device.bare().upload(&self.theta).unwrap();
-    }
+    assert_eq!(back.own_steps(), pair.host.own_steps());
+    (points, worst.0, worst.1)
 }
 
 /// The values of every field of the state. Those without units are never counted as smaller than 0.1.
@@ -201,7 +158,7 @@ proptest! {
                 break;
             }
             pair.step(&gradients(&layout, seed, step), &has, loss);
-            let now = pair.difference();
+            let now = apart(&pair);
             let seen = &mut seen[usize::from(step >= 5)];
             let worse = now.1 > seen.1;
             *seen = (now.0.max(seen.0), now.1.max(seen.1), if worse { now.2 } else { seen.2.clone() });
@@ -225,7 +182,7 @@ fn a_longer_run_agrees() {
     for step in 0..150 {
         pair.step(&gradients(&layout, 3, step), &[], Some(1.0 / (step + 1) as f32));
     }
-    let (points, worst, name) = pair.difference();
+    let (points, worst, name) = apart(&pair);
     println!("150 steps: points {points:.1e}, state {worst:.1e} ({name})");
     assert!(worst < 1e-5, "{name}: {worst}");
 }
@@ -244,16 +201,16 @@ fn tensors_that_are_held_or_without_gradient_stay_as_they_are() {
         if step < 5 {
             grads[layout.range(2)].fill(0.0);
         }
-        let before = pair.device.bare().download(&pair.params).unwrap();
+        let before = pair.moved();
         pair.step(&grads, &[true, true, true, step % 2 == 0], None);
-        let after = pair.device.bare().download(&pair.params).unwrap();
+        let after = pair.moved();
         assert_eq!(after[layout.range(0)], start[layout.range(0)]);
         for t in 1..4 {
             let moves =
                 grads[layout.range(t)].iter().any(|&g| g != 0.0) && (t < 3 || step % 2 == 0);
             assert_eq!(after[layout.range(t)] != before[layout.range(t)], moves, "{step} {t}");
         }
-        let (points, worst, name) = pair.difference();
+        let (points, worst, name) = apart(&pair);
         assert!(points < 1e-5 && worst < 1e-3, "step {step}: {points}, {name}: {worst}");
     }
     assert_eq!(pair.device.to_host().unwrap().own_steps()[0], 0);
@@ -267,17 +224,17 @@ fn a_tensor_that_joins_late_begins_where_it_is() {
     for step in 0..12 {
         let has = [true, step >= 6, true];
         if step == 5 {
-            pair.theta = pair.device.bare().download(&pair.params).unwrap();
+            pair.theta = pair.moved();
             pair.theta[layout.range(1)].iter_mut().for_each(|x| *x += 1.0);
-            pair.params = pair.device.bare().upload(&pair.theta).unwrap();
+            pair.params = pair.device.upload(&pair.theta).unwrap();
         }
         pair.step(&gradients(&layout, 8, step), &has, None);
         let at = pair.device.attended(&pair.params);
-        let at = pair.device.bare().download(at).unwrap();
+        let at = pair.device.download(at).unwrap();
         let memory = pair.host.relative_rnn().unwrap().memory();
         assert!(difference(&at, memory.parts[3]) < 1e-5, "step {step}");
     }
-    let (points, worst, name) = pair.difference();
+    let (points, worst, name) = apart(&pair);
     assert!(points < 1e-5 && worst < 1e-3, "{points}, {name}: {worst}");
 }
 
@@ -299,10 +256,10 @@ fn states_go_back_and_forth() {
     let bytes = pair.host.to_bytes(&pair.theta).unwrap();
     assert!(pair.device.to_host().unwrap().to_bytes(&pair.theta).unwrap() == bytes);
     pair.step(&gradients(&layout, 1, 5), &held, Some(1.5));
-    assert!(pair.difference().0 < 1e-5, "{:?}", pair.difference());
+    assert!(apart(&pair).0 < 1e-5, "{:?}", apart(&pair));
 
     // a device goes on bit for bit from the file of one
-    let theta = pair.device.bare().download(&pair.params).unwrap();
+    let theta = pair.moved();
     let bytes = pair.device.to_host().unwrap().to_bytes(&theta).unwrap();
     let mut other = Pair::new(&config, &layout, 9);
     other.theta = other.host.from_bytes(&bytes).unwrap();
@@ -311,19 +268,19 @@ fn states_go_back_and_forth() {
         let grads = gradients(&layout, 1, step);
         other.step(&grads, &[], None);
         pair.on_device(&grads, &[], None);
-        let [a, b] = [&pair, &other].map(|p| p.device.bare().download(&p.params).unwrap());
+        let [a, b] = [&pair, &other].map(|p| p.moved());
         assert!(a == b, "step {step}");
     }
-    assert!(other.difference().0 < 1e-5, "{:?}", other.difference());
+    assert!(apart(&other).0 < 1e-5, "{:?}", apart(&other));
 
-    let start = parameters(&other.layout, 2);
+    let start = parameters(&layout, 2);
     other.device.reset().unwrap();
-    other.params = other.device.bare().upload(&start).unwrap();
+    other.params = other.device.upload(&start).unwrap();
     let mut anew = Pair::new(&config, &layout, 2);
     for pair in [&mut other, &mut anew] {
         pair.on_device(&gradients(&layout, 1, 0), &[], None);
     }
-    let [a, b] = [&other, &anew].map(|p| p.device.bare().download(&p.params).unwrap());
+    let [a, b] = [&other, &anew].map(|p| p.moved());
     assert!(a == b);
 }
 
@@ -335,7 +292,7 @@ fn repetition_changes_no_bit() {
         for step in 0..5 {
             pair.on_device(&gradients(&layout, 2, step), &[], Some(1.0));
         }
-        let params = pair.device.bare().download(&pair.params).unwrap();
+        let params = pair.moved();
         pair.device.to_host().unwrap().to_bytes(&params).unwrap()
     };
     assert!(run() == run());
@@ -344,11 +301,12 @@ fn repetition_changes_no_bit() {
 #[test]
 fn the_other_kind_of_networks_is_refused() {
     let layout = layout(&[10]);
-    let host = config().init(&layout).unwrap();
-    let other = HierarchicalRnn::pretrained(&layout).unwrap();
-    let mut device = DeviceOptimizer::new(&client(), host.relative_rnn().unwrap()).unwrap();
-    let error = device.upload_state(&other).unwrap_err();
-    let sentence =
-        "the optimizer on the host has another kind of networks than the one on the device";
-    assert_eq!(error.to_string(), sentence);
+    let kinds = ["recommended", "hierarchical-rnn"].map(embedded);
+    for (own, other) in [(&kinds[0], &kinds[1]), (&kinds[1], &kinds[0])] {
+        let mut device = own.init_on_device(&client(), &layout).unwrap();
+        let error = device.go_on_from(&other.init(&layout).unwrap()).unwrap_err();
+        let sentence =
+            "the optimizer on the host has another kind of networks than the one on the device";
+        assert_eq!(error.to_string(), sentence);
+    }
 }

@@ -36,9 +36,9 @@ fn on_device(
     params: &lopt_core::gpu::Handle,
     step: u64,
 ) -> Vec<f32> {
-    let grads = optimizer.bare().upload(&gradients(&model(), 6, step)).unwrap();
+    let grads = optimizer.upload(&gradients(&model(), 6, step)).unwrap();
     optimizer.step(params, &grads, &present(step)).unwrap();
-    optimizer.bare().download(params).unwrap()
+    optimizer.download(params).unwrap()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn groups_schedules_and_missing_gradients_are_those_of_the_cpu() {
     let mut device = config().init_on_device(&client(), &model()).unwrap();
     host.set_lr_multiplier(0.7);
     device.set_lr_multiplier(0.7);
-    let (mut theta, params) = (start.clone(), device.bare().upload(&start).unwrap());
+    let (mut theta, params) = (start.clone(), device.upload(&start).unwrap());
     for step in 0..20 {
         assert_eq!(device.lr_multiplier(), host.lr_multiplier());
         on_host(&mut host, &mut theta, step);
@@ -65,15 +65,15 @@ fn either_goes_on_from_the_file_of_the_other() {
     let start = parameters(&model(), 7);
     let mut device = config().init_on_device(&client(), &model()).unwrap();
     device.set_lr_multiplier(0.9);
-    let params = device.bare().upload(&start).unwrap();
+    let params = device.upload(&start).unwrap();
     (0..6).for_each(|step| drop(on_device(&mut device, &params, step)));
-    let bytes = device.to_host().unwrap().to_bytes(&device.bare().download(&params).unwrap());
+    let bytes = device.to_host().unwrap().to_bytes(&device.download(&params).unwrap());
 
     let mut host = device.blank_host().unwrap();
     let mut theta = host.from_bytes(&bytes.unwrap()).unwrap();
     let mut again = config().init_on_device(&client(), &model()).unwrap();
     again.go_on_from(&host).unwrap();
-    let copied = again.bare().upload(&theta).unwrap();
+    let copied = again.upload(&theta).unwrap();
     for step in 6..12 {
         let moved = on_device(&mut device, &params, step);
         assert_eq!(on_device(&mut again, &copied, step), moved, "step {step}");
@@ -85,7 +85,7 @@ fn either_goes_on_from_the_file_of_the_other() {
     let mut theta = start.clone();
     anew.set_lr_multiplier(0.9);
     on_host(&mut anew, &mut theta, 0);
-    let params = again.bare().upload(&start).unwrap();
+    let params = again.upload(&start).unwrap();
     assert!(difference(&on_device(&mut again, &params, 0), &theta) < 1e-5);
 }
 
@@ -120,7 +120,7 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
     for (name, config) in configs {
         let mut host = config.init(&model()).unwrap();
         let mut device = config.init_on_device(&client(), &model()).unwrap();
-        let (mut theta, mut params) = (start.clone(), device.bare().upload(&start).unwrap());
+        let (mut theta, mut params) = (start.clone(), device.upload(&start).unwrap());
         for step in 0..40 {
             let has = match step {
                 // nobody, then all but the second tensor, then all, then the second alone
@@ -131,16 +131,16 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
             };
             if step == 20 {
                 // written to before its first gradient
-                theta = device.bare().download(&params).unwrap();
+                theta = device.download(&params).unwrap();
                 theta[70..200].iter_mut().for_each(|x| *x += 1.0);
-                params = device.bare().upload(&theta).unwrap();
+                params = device.upload(&theta).unwrap();
             }
             let grads = gradients(&model(), 8, step);
             let given = Given { has_gradient: &has, ..Given::default() };
             host.step_given(&mut theta, &grads, given).unwrap();
-            let grads = device.bare().upload(&grads).unwrap();
+            let grads = device.upload(&grads).unwrap();
             device.step(&params, &grads, &has).unwrap();
-            let worst = difference(&device.bare().download(&params).unwrap(), &theta);
+            let worst = difference(&device.download(&params).unwrap(), &theta);
             assert!(worst < 1e-5, "{name}, step {step}: {worst}");
         }
         let back = device.to_host().unwrap();
@@ -150,8 +150,7 @@ fn a_tensor_that_joins_late_trains_as_on_the_cpu() {
         );
         assert_eq!(back.hierarchical_rnn().unwrap().own_steps(), [31, 15, 31, 31]);
         assert_eq!(back.hierarchical_rnn().unwrap().steps(), 39);
-        let (there, here) =
-            (fields(back.hierarchical_rnn().unwrap()), fields(host.hierarchical_rnn().unwrap()));
+        let (there, here) = (fields(&back), fields(&host));
         for (field, (a, b)) in there.iter().zip(&here).enumerate() {
             assert!(difference(a, b) < 1e-5, "{name}, field {field}: {}", difference(a, b));
         }

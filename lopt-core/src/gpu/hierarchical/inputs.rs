@@ -1,8 +1,9 @@
 //! Averages, mean squares and features of one parameter (`accumulators.rs`, `features.rs`).
 
-use super::shape::{Relative, Shape};
+use super::shape::Shape;
 use crate::gpu::functions::{asinh, ln, mix};
 use crate::gpu::tables::LANES;
+use crate::hierarchical_rnn::psi::config::RelativeRate;
 use cubecl::prelude::*;
 
 /// Inside the mean squares; below roots and logarithms; see `accumulators.rs` and `features.rs`.
@@ -93,7 +94,7 @@ pub(super) fn inputs(
             x[comptime!(s.logs_at() + k)] = x[comptime!(s.logs_at() + k)] - mean;
         }
     }
-    if comptime!(s.relative != Relative::Off) {
+    if comptime!(s.relative_rate != RelativeRate::Off) {
         x[comptime!(s.rates_at()[0])] = rate - mean_rate;
     }
     if comptime!(s.extreme_indicator) {

@@ -27,15 +27,6 @@ pub(super) struct Work {
     pub squares: Memory,
 }
 
-/// Numbers of the configuration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scalars {
-    pub momentum: f32,
-    pub offset: f32,
-    pub attended_offset: f32,
-    pub max_log_rate: f32,
-}
-
 /// What each cohort of tensors has of its own, see `cohorts.rs`.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -55,7 +46,7 @@ impl DeviceHierarchicalRnn {
 
     pub(super) fn parameter_pass(&self, cohort: usize, grads: &Handle) {
         let (state, fixed, work) = (&self.state, &self.constant, &self.work);
-        let (at, part) = (&self.scalars, &self.parts[cohort]);
+        let (at, part) = (&self.update, &self.parts[cohort]);
         let largest = self.config.log_largest(self.steps_before(cohort)) as f32;
         let (groups, threads) = self.model.over_jobs();
         #[allow(unsafe_code, reason = "the kernel does not check its indices")]
@@ -76,7 +67,7 @@ impl DeviceHierarchicalRnn {
                 work.sums.arg(),
                 part.parameters,
                 at.momentum,
-                at.max_log_rate,
+                at.max_log_rate as f32,
                 largest,
                 self.config.log_wide_from() as f32,
                 self.shape,
@@ -143,8 +134,8 @@ impl DeviceHierarchicalRnn {
                 state.phi.arg(),
                 mean,
                 work.squares.arg(),
-                self.scalars.offset + pace,
-                self.scalars.attended_offset + pace,
+                self.update.offset + pace,
+                self.update.attended_offset + pace,
                 weight,
                 moved,
                 self.averaging.is_some(),

@@ -12,26 +12,29 @@ mod weights;
 
 use super::copy::copy;
 use super::memory::Memory;
+use super::rnn::{DeviceRnn, OTHER_KIND};
 use super::tables::{LANES, Model, StepTable, described};
 use super::{Client, DeviceError, Handle};
 use crate::HierarchicalRnn;
 use crate::hierarchical_rnn::psi::config::{HierarchicalRnnConfig, RelativeRate};
+use crate::hierarchical_rnn::stages::update::UpdateWeights;
 use crate::hierarchical_rnn::whole_step::cohorts::Cohorts;
 use crate::hierarchical_rnn::whole_step::plan::Plan;
+use crate::learned::engine::Engine;
 use crate::tensor_step::{Present, TensorStep};
-use launch::{Constant, Part, Scalars, Work};
+use launch::{Constant, Part, Work};
 use move_pass::Move;
 use shape::Shape;
 use weights::{UpperAt, of_parameters, of_upper};
 
 /// Its state, weights and buffers.
 pub(super) struct DeviceHierarchicalRnn {
-    pub(super) model: Model,
+    model: Model,
     plan: Plan,
     config: HierarchicalRnnConfig,
     shape: Shape,
     averaging: Option<f32>,
-    pub(super) steps: u64,
+    steps: u64,
     /// How tensors take part in the step of one cohort.
     own: Vec<TensorStep<f32>>,
     cohorts: Cohorts,
@@ -40,9 +43,9 @@ pub(super) struct DeviceHierarchicalRnn {
     first_rates: Vec<f64>,
     state: DeviceState,
     upper_at: UpperAt,
-    scalars: Scalars,
+    update: UpdateWeights<f32>,
     /// Whether `squares` are those of the point where the next gradient is taken.
-    pub(super) squares_known: bool,
+    squares_known: bool,
     constant: Constant,
     work: Work,
 }
@@ -72,7 +75,6 @@ impl DeviceHierarchicalRnn {
         let scratch = model.chunk_sums(shape.sums) + count * shape.scratch_row();
         let (upper_weights, upper_at) = of_upper(net);
         let state = DeviceState::of(client, host, shape)?;
-        let update = &net.update;
         let mut optimizer = Self {
             model,
             plan: plan.clone(),
@@ -86,12 +88,7 @@ impl DeviceHierarchicalRnn {
             first_rates: Vec::new(),
             state,
             upper_at,
-            scalars: Scalars {
-                momentum: update.momentum,
-                offset: update.offset,
-                attended_offset: update.attended_offset,
-                max_log_rate: update.max_log_rate as f32,
-            },
+            update: net.update,
             squares_known: false,
             constant: Constant {
                 weights: Memory::of(client, &of_parameters(net, shape)),
@@ -107,29 +104,6 @@ impl DeviceHierarchicalRnn {
         };
         optimizer.take_cohorts(host);
         Ok(optimizer)
-    }
-
-    /// Three launches over all tensors together, two more at the first step. Tensors whose gradients do
-    /// not always come together have three launches of their own, one more in their first step.
-    pub(super) fn step(&mut self, params: &Handle, grads: &Handle, tensors: &[TensorStep<f32>]) {
-        for parent in self.cohorts.part(tensors) {
-            let (client, units) = (&self.model.client, self.shape.global_hidden);
-            let global = Memory::zeros(client, units);
-            copy(client, &self.parts[parent].global.handle, &global.handle, units);
-            self.parts.push(Part::with(client, global));
-        }
-        if !(0..self.cohorts.count()).any(|cohort| self.cohorts.takes_part(cohort)) {
-            return;
-        }
-        if self.steps == 0 {
-            self.begin(params);
-        }
-        self.steps += 1;
-        for cohort in 0..self.cohorts.count() {
-            if self.cohorts.takes_part(cohort) {
-                self.step_cohort(cohort, params, grads, tensors);
-            }
-        }
     }
 
     fn step_cohort(
@@ -163,11 +137,7 @@ impl DeviceHierarchicalRnn {
             RelativeRate::Tensor => self.first_rates[t] / plan.tensors[t].elements,
             _ => mean,
         };
-        let row = |t: usize| {
-            let [multiplier, held] = described(own(t));
-            let rate = if begins { rate(t) as f32 } else { 0.0 };
-            [multiplier, held, f32::from(u8::from(begins && !own(t).held)), rate]
-        };
+        let row = |t: usize| described(own(t), begins, if begins { rate(t) as f32 } else { 0.0 });
         let table: Vec<f32> = (0..plan.tensors.len()).flat_map(row).collect();
         let part = &mut self.parts[cohort];
         part.parameters = present.parameters as f32;
@@ -196,26 +166,6 @@ impl DeviceHierarchicalRnn {
         }
     }
 
-    /// Where the next gradient must be taken, if that is not at the parameters.
-    pub(super) fn attended(&self) -> Option<&Handle> {
-        match (self.shape.attention, self.averaging) {
-            _ if self.steps == 0 => None,
-            (true, _) => Some(&self.state.phi.handle),
-            (false, Some(_)) => Some(&self.state.inner.handle),
-            (false, None) => None,
-        }
-    }
-
-    /// Floats that a step reads and writes per parameter.
-    pub(super) fn floats_moved(&self) -> usize {
-        let s = &self.shape;
-        let state = 2 * s.fields + 1 + s.outs;
-        let points = 2 * (1 + usize::from(self.averaging.is_some())) + usize::from(s.attention);
-        // without the squares the old attended point is not read
-        let old = usize::from(s.attention);
-        state + s.outs + points + old
-    }
-
     fn begin(&mut self, params: &Handle) {
         for point in [&self.state.phi, &self.state.inner] {
             let parameters = self.model.layout.len();
@@ -224,6 +174,73 @@ impl DeviceHierarchicalRnn {
             }
         }
         self.squares_known = false;
+    }
+}
+
+impl DeviceRnn for DeviceHierarchicalRnn {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn floats_moved(&self) -> usize {
+        let s = &self.shape;
+        let state = 2 * s.fields + 1 + s.outs;
+        let points = 2 * (1 + usize::from(self.averaging.is_some())) + usize::from(s.attention);
+        // without the squares the old attended point is not read
+        let old = usize::from(s.attention);
+        state + s.outs + points + old
+    }
+
+    fn attended(&self) -> Option<&Handle> {
+        match (self.shape.attention, self.averaging) {
+            _ if self.steps == 0 => None,
+            (true, _) => Some(&self.state.phi.handle),
+            (false, Some(_)) => Some(&self.state.inner.handle),
+            (false, None) => None,
+        }
+    }
+
+    /// Three launches over all tensors together, two more at the first step. Tensors whose gradients do
+    /// not always come together have three launches of their own, one more in their first step.
+    fn step(
+        &mut self,
+        params: &Handle,
+        grads: &Handle,
+        tensors: &[TensorStep<f32>],
+        _: Option<f32>,
+    ) {
+        for parent in self.cohorts.part(tensors) {
+            let (client, units) = (&self.model.client, self.shape.global_hidden);
+            let global = Memory::zeros(client, units);
+            copy(client, &self.parts[parent].global.handle, &global.handle, units);
+            self.parts.push(Part::with(client, global));
+        }
+        if !(0..self.cohorts.count()).any(|cohort| self.cohorts.takes_part(cohort)) {
+            return;
+        }
+        if self.steps == 0 {
+            self.begin(params);
+        }
+        self.steps += 1;
+        for cohort in 0..self.cohorts.count() {
+            if self.cohorts.takes_part(cohort) {
+                self.step_cohort(cohort, params, grads, tensors);
+            }
+        }
+    }
+
+    fn params_changed(&mut self) {
+        self.squares_known = false;
+    }
+
+    fn upload_state(&mut self, host: &Engine) -> Result<(), DeviceError> {
+        let Engine::Hierarchical(host) = host else { return Err(OTHER_KIND) };
+        self.take_state(host)
+    }
+
+    fn download_state(&self, host: &mut Engine) -> Result<(), DeviceError> {
+        let Engine::Hierarchical(host) = host else { return Err(OTHER_KIND) };
+        self.give_state(host)
     }
 }
 

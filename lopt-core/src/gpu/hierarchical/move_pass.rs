@@ -2,7 +2,7 @@
 //! for the next one.
 
 use super::shape::Shape;
-use crate::gpu::tables::{JOB, LANES, STEP, STEP_BEGINS, STEP_HELD};
+use crate::gpu::tables::{JOB, LANES, STEP, STEP_BEGINS, STEP_HELD, add_threads};
 use cubecl::prelude::*;
 
 /// What moves.
@@ -103,15 +103,8 @@ pub(super) fn move_pass(
         local += comptime!(LANES);
     }
     if comptime!(s.parameter_scale) {
-        let mut partial = Shared::<[f32]>::new_slice(comptime!(LANES));
-        partial[lane] = total;
-        sync_cube();
-        if lane == 0 {
-            let mut sum = 0.0f32;
-            for i in 0..comptime!(LANES) {
-                sum += partial[i];
-            }
-            squares[job] = sum;
-        }
+        let mut own = Array::<f32>::new(1usize);
+        own[0] = total;
+        add_threads(&own, squares, job, lane, 1usize);
     }
 }

@@ -5,7 +5,9 @@ use super::cell::{cell, direction, read};
 use super::inputs::inputs;
 use super::shape::{NONE, Shape};
 use crate::gpu::functions::{ln, sigmoid};
-use crate::gpu::tables::{JOB, LANES, STEP, STEP_BEGINS, STEP_HELD, STEP_RATE};
+use crate::gpu::tables::{
+    JOB, LANES, STEP, STEP_BEGINS, STEP_HELD, STEP_RATE, add_lanes, add_threads,
+};
 use cubecl::prelude::*;
 
 /// See `scale.rs`.
@@ -86,12 +88,8 @@ pub(super) fn parameter_pass(
         partial[lane] = own;
         partial[lane + comptime!(LANES)] = all;
         sync_cube();
-        let mut own = 0.0f32;
-        let mut all = 0.0f32;
-        for i in 0..comptime!(LANES) {
-            own += partial[i];
-            all += partial[i + comptime!(LANES)];
-        }
+        let own = add_lanes(&partial, 0usize);
+        let all = add_lanes(&partial, comptime!(LANES));
         let size = own / elements + fma(all, BORROWED / parameters, FLOOR);
         let log = ln(elements);
         let halved = 0.5 * (log + log_wide_from);
@@ -172,18 +170,5 @@ pub(super) fn parameter_pass(
         t += 1;
     }
 
-    // one thread per sum adds up the lanes in order; the odd stride keeps them on different banks
-    let mut lanes = Shared::<[f32]>::new_slice(comptime!(s.sums * (LANES + 1)));
-    #[unroll]
-    for k in 0..comptime!(s.sums) {
-        lanes[lane + comptime!(k * (LANES + 1))] = total[k];
-    }
-    sync_cube();
-    if lane < comptime!(s.sums) {
-        let mut sum = 0.0f32;
-        for i in 0..comptime!(LANES) {
-            sum += lanes[lane * comptime!(LANES + 1) + i];
-        }
-        sums[job * comptime!(s.sums) + lane] = sum;
-    }
+    add_threads(&total, sums, job * comptime!(s.sums), lane, comptime!(s.sums));
 }

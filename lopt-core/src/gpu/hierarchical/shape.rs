@@ -30,8 +30,8 @@ pub(super) struct Shape {
     pub asinh: bool,
     pub per_scale: bool,
     pub previous: bool,
-    pub length: Length,
-    pub relative: Relative,
+    pub normalization: Normalization,
+    pub relative_rate: RelativeRate,
     pub mean_of_tensors: bool,
     pub learned_rate: bool,
     /// Steps fade with the gradient.
@@ -51,22 +51,6 @@ pub(super) struct Shape {
 
 /// The readout has no such row.
 pub(super) const NONE: usize = usize::MAX;
-
-/// [`Normalization`] that can be compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Length {
-    One,
-    Rms,
-    MeanNorm,
-}
-
-/// [`RelativeRate`] that can be compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Relative {
-    Off,
-    Tensor,
-    Problem,
-}
 
 impl Shape {
     pub(super) fn new(net: &Network<f32>) -> Self {
@@ -88,16 +72,8 @@ impl Shape {
             asinh: c.asinh,
             per_scale: c.rms_decay_per_scale,
             previous: c.previous_scale,
-            length: match c.normalization {
-                Normalization::None => Length::One,
-                Normalization::Rms => Length::Rms,
-                Normalization::MeanNorm => Length::MeanNorm,
-            },
-            relative: match c.relative_rate {
-                RelativeRate::Off => Relative::Off,
-                RelativeRate::Tensor => Relative::Tensor,
-                RelativeRate::Problem => Relative::Problem,
-            },
+            normalization: c.normalization,
+            relative_rate: c.relative_rate,
             mean_of_tensors: c.global_input == GlobalInput::MeanOfTensors,
             learned_rate: c.dynamic_output_scale,
             fades: c.fades(),
@@ -128,7 +104,7 @@ impl Shape {
     /// where it is or would be.
     pub(super) fn rates_at(self) -> [usize; 4] {
         let first = self.logs_at() + if self.log_mean_squares { self.timescales } else { 0 };
-        let second = first + usize::from(self.relative != Relative::Off);
+        let second = first + usize::from(self.relative_rate != RelativeRate::Off);
         let third = second + usize::from(self.extreme_indicator);
         [first, second, third, third + usize::from(self.rate_shortcut)]
     }

@@ -4,6 +4,7 @@ use super::shape::Shape;
 use super::{DeviceHierarchicalRnn, DeviceState};
 use crate::HierarchicalRnn;
 use crate::gpu::memory::Memory;
+use crate::gpu::rnn::check_same;
 use crate::gpu::tables::LANES;
 use crate::gpu::{Client, DeviceError};
 use crate::simd::TILE;
@@ -36,12 +37,9 @@ impl DeviceState {
         for (t, row) in rows.chunks_exact_mut(shape.tensor_row()).enumerate() {
             row[3 * shape.hidden] = mean_rate[t * WIDTH];
         }
-        let point = |values: &[f32]| {
-            if values.is_empty() {
-                Memory::of(client, &[0.0_f32])
-            } else {
-                Memory::of(client, values)
-            }
+        let point = |values: &[f32]| match values {
+            [] => Memory::zeros(client, 1),
+            _ => Memory::of(client, values),
         };
         Ok(Self {
             tiles: Memory::of(client, tiles),
@@ -54,10 +52,7 @@ impl DeviceState {
 }
 
 impl DeviceHierarchicalRnn {
-    pub(in crate::gpu) fn upload_state(
-        &mut self,
-        host: &HierarchicalRnn,
-    ) -> Result<(), DeviceError> {
+    pub(super) fn take_state(&mut self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
         self.check_same(host)?;
         let host = &*host.begun();
         self.state = DeviceState::of(&self.model.client, host, self.shape)?;
@@ -65,10 +60,7 @@ impl DeviceHierarchicalRnn {
         Ok(())
     }
 
-    pub(in crate::gpu) fn download_state(
-        &self,
-        host: &mut HierarchicalRnn,
-    ) -> Result<(), DeviceError> {
+    pub(super) fn give_state(&self, host: &mut HierarchicalRnn) -> Result<(), DeviceError> {
         self.check_same(host)?;
         let (state, client) = (&self.state, &self.model.client);
         let [tiles, hidden, rows] =
@@ -108,15 +100,10 @@ impl DeviceHierarchicalRnn {
     }
 
     fn check_same(&self, host: &HierarchicalRnn) -> Result<(), DeviceError> {
-        let what = if *host.layout() != self.model.layout {
-            "model"
-        } else if *host.config() != self.config {
-            "configuration"
-        } else if host.averaging() != self.averaging {
-            "averaging"
-        } else {
-            return Ok(());
-        };
-        Err(DeviceError::Mismatch { what })
+        check_same(&[
+            ("model", *host.layout() == self.model.layout),
+            ("configuration", *host.config() == self.config),
+            ("averaging", host.averaging() == self.averaging),
+        ])
     }
 }

@@ -1,10 +1,11 @@
 //! Second launch, one group of threads: sums of jobs become means of tensors, the Tensor and Global
 //! RNN take their step, and what the other passes want of every tensor is written down.
 
-use super::shape::{Length, Relative, Shape};
+use super::shape::Shape;
 use super::weights::UpperAt;
 use crate::gpu::functions::{sigmoid, tanh};
 use crate::gpu::tables::{CHUNK, STEP, STEP_HELD, TENSOR, UPPER_THREADS, add_jobs};
+use crate::hierarchical_rnn::psi::config::{Normalization, RelativeRate};
 use cubecl::prelude::*;
 
 const LENGTH_EPSILON: f32 = 1e-16;
@@ -85,10 +86,10 @@ fn add_chunks(
             rows[at] = root * root;
         } else {
             let mut inverse = 1.0f32;
-            if comptime!(s.length == Length::Rms) {
+            if comptime!(s.normalization == Normalization::Rms) {
                 inverse = 1.0 / f32::sqrt(total / elements + LENGTH_EPSILON);
             }
-            if comptime!(s.length == Length::MeanNorm) {
+            if comptime!(s.normalization == Normalization::MeanNorm) {
                 inverse = elements / f32::sqrt(total + LENGTH_EPSILON);
             }
             let way = sum - comptime!(s.tensor_inputs());
@@ -119,7 +120,7 @@ fn mean_rates(
     let count = tensors.len() / comptime!(TENSOR);
     let last = comptime!(s.scratch_row() - 1);
     let mut mean = 0.0f32;
-    if comptime!(s.relative != Relative::Tensor) {
+    if comptime!(s.relative_rate != RelativeRate::Tensor) {
         let mut partial = Shared::<[f32]>::new_slice(comptime!(UPPER_THREADS));
         let mut sum = 0.0f32;
         let mut t = thread;
@@ -137,7 +138,7 @@ fn mean_rates(
     }
     let mut t = thread;
     while t < count {
-        if comptime!(s.relative == Relative::Tensor) {
+        if comptime!(s.relative_rate == RelativeRate::Tensor) {
             let sum = scratch[own + t * comptime!(s.scratch_row()) + last];
             mean = sum / f32::cast_from(tensors[t * comptime!(TENSOR)]);
         }

@@ -6,7 +6,7 @@ use super::rows::{
     SIZE, STEPS, WEIGHT_DECAY, WEIGHTS,
 };
 use crate::gpu::functions::{at_least, at_most};
-use crate::gpu::tables::{JOB, LANES, STEP, STEP_HELD};
+use crate::gpu::tables::{JOB, LANES, STEP, STEP_HELD, add_lanes, add_threads};
 use crate::relative_rnn::tensor::{BRAKE, CLEAR, LONGEST, MOST_AGREED, WARM_UP};
 use cubecl::prelude::*;
 
@@ -51,13 +51,10 @@ pub(super) fn presence(
             at += comptime!(LANES);
         }
     }
-    let mut lanes = Shared::<[f32]>::new_slice(comptime!(2 * LANES));
-    lanes[lane] = present;
-    lanes[lane + comptime!(LANES)] = squares;
-    sync_cube();
-    if lane < 2 {
-        sums[job * comptime!(SUMS) + comptime!(PRESENT) + lane] = add_lanes(&lanes, lane);
-    }
+    let mut own = Array::<f32>::new(2usize);
+    own[0] = present;
+    own[1] = squares;
+    add_threads(&own, sums, job * comptime!(SUMS) + comptime!(PRESENT), lane, 2usize);
 }
 
 /// * `rows`: see `rows.rs`; `steps`: [`STEP`] floats per tensor; `sums`: [`SUMS`] floats per job.
@@ -98,7 +95,7 @@ pub(super) fn element_pass(
     found[lane + comptime!(LANES)] = squares;
     sync_cube();
     let present = add_lanes(&found, 0usize);
-    let squares = add_lanes(&found, 1usize);
+    let squares = add_lanes(&found, comptime!(LANES));
     let held = steps[tensor * comptime!(STEP) + comptime!(STEP_HELD)] > 0.5;
 
     let relative = relative_step(rows, row, steps[tensor * comptime!(STEP)]);
@@ -163,26 +160,7 @@ pub(super) fn element_pass(
         at += comptime!(LANES);
     }
 
-    // one thread per sum adds up the lanes in order
-    let mut lanes = Shared::<[f32]>::new_slice(comptime!(PRESENT * LANES));
-    #[unroll]
-    for k in 0..comptime!(PRESENT) {
-        lanes[lane + comptime!(k * LANES)] = total[k];
-    }
-    sync_cube();
-    if lane < comptime!(PRESENT) {
-        sums[job * comptime!(SUMS) + lane] = add_lanes(&lanes, lane);
-    }
-}
-
-/// One sum of all threads of a group.
-#[cube]
-fn add_lanes(lanes: &Shared<[f32]>, sum: usize) -> f32 {
-    let mut total = 0.0f32;
-    for i in 0..comptime!(LANES) {
-        total += lanes[sum * comptime!(LANES) + i];
-    }
-    total
+    add_threads(&total, sums, job * comptime!(SUMS), lane, comptime!(PRESENT));
 }
 
 /// `Tensor::size`.

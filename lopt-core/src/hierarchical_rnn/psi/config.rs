@@ -8,7 +8,7 @@ use crate::hierarchical_rnn::stages::scale::LARGEST_LOG_STEP;
 use serde::{Deserialize, Serialize};
 
 /// How the raw direction `d` of a tensor becomes a direction of standard length (eq. 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// `d`, as in appendix D (eq. 18).
@@ -32,7 +32,7 @@ pub enum StepOffset {
 }
 
 /// Reference of the relative log learning rate input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelativeRate {
     /// The input is left out.
