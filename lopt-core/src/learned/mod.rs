@@ -41,7 +41,7 @@ use warnings::Warnings;
 /// A learned optimizer with everything that users have with AdamW, and a guard.
 ///
 /// With default settings, and as long as the guard has nothing to do, every step is bit for bit that
-/// of the bare [`RelativeRnn`](crate::RelativeRnn), or with weights of the paper's optimizer that of
+/// of the bare [`RelativeRnn`], or with weights of the paper's optimizer that of
 /// the bare [`HierarchicalRnn`].
 ///
 /// ```

@@ -17,7 +17,7 @@ pub struct State<E: Element> {
     pub tiles: Buffer<E>,
     /// What a compact state has in place of `tiles`; in the shape of parameters, in `f32` only.
     pub(crate) compact: Option<CompactTiles>,
-    /// `[group][H_T][tensor of the group]`, see [`Plan::group_size`].
+    /// `[group][H_T][tensor of the group]`, see `Plan::group_size`.
     pub tensor: Buffer<E>,
     /// `[H_G]`, in column 0.
     pub global: Buffer<E>,
