@@ -16,6 +16,8 @@ mod score;
 pub use recipe::{Calibration, Estimator, EvolutionRecipe, Part, RECOMMENDED};
 pub use score::{Practice, Rows, tuned_adamw};
 
+use std::ops::Range;
+
 use lopt_core::learned::BuildError;
 use lopt_core::rng::{Rng, below, normal, stream, uniform, unit};
 use lopt_core::weights::{TrainingRecord, WeightsError};
@@ -62,26 +64,12 @@ impl EvolutionTrainer {
     }
 
     fn at(recipe: EvolutionRecipe, mut psi: Vec<f64>) -> Self {
-        let jobs = |from: u64, count: u64, without: &[Part]| -> Vec<Practice> {
-            let plain = without.contains(&Part::Augmentation);
-            let training = without.contains(&Part::HeldOutRows);
-            let rows = if training { Rows::Training } else { Rows::Validation };
-            let known = tuned().filter(|(number, _)| (from..from + count).contains(number));
-            let known: Vec<(u64, f64)> = known.collect();
-            let job = |&(number, loss): &(u64, f64)| {
-                let task = if plain { plain_practice(number) } else { practice(number) };
-                let tuned = if plain || training { tuned_adamw(&task, rows) } else { loss };
-                Practice::new(task, rows, tuned)
-            };
-            let all: Vec<Practice> = known.par_iter().map(job).collect();
-            all.into_iter().filter(Practice::teaches).collect()
-        };
         let parts = recipe.without.iter();
         let held: Vec<usize> = parts.flat_map(|part| part.weights(&recipe.networks)).collect();
         held.iter().for_each(|&i| psi[i] = 0.0);
         Self {
-            validation: jobs(0, FIRST_JOB, &[]),
-            jobs: jobs(FIRST_JOB, recipe.jobs, &recipe.without),
+            validation: practice_jobs(0..FIRST_JOB, &[]),
+            jobs: practice_jobs(FIRST_JOB..FIRST_JOB + recipe.jobs, &recipe.without),
             held,
             meta: MetaState::new(psi, &recipe.meta_optimizer),
             counters: Counters { best_score: f64::INFINITY, ..Counters::default() },
@@ -180,7 +168,7 @@ impl EvolutionTrainer {
         (unroll, (first + count) as u64)
     }
 
-    fn pair(&self, update: u64, pair: usize, free: &std::ops::Range<usize>) -> Pair {
+    fn pair(&self, update: u64, pair: usize, free: &Range<usize>) -> Pair {
         let recipe = &self.recipe;
         let rng = &mut stream(recipe.seed, &[PAIRS, update, pair as u64]);
         let (job, factor, seed) = self.draw(rng);
@@ -312,8 +300,27 @@ fn tuned() -> impl Iterator<Item = (u64, f64)> {
     include_str!("tuned.txt").lines().filter_map(pair)
 }
 
-/// Number of the first practice job to train on.
-const FIRST_JOB: u64 = 1000;
+/// Practice jobs of these numbers, as far as there is something to learn from them and it is known what tuned AdamW
+/// reaches on them.
+///
+/// * `without`: parts that their making and scoring do without.
+#[must_use]
+pub fn practice_jobs(numbers: Range<u64>, without: &[Part]) -> Vec<Practice> {
+    let plain = without.contains(&Part::Augmentation);
+    let training = without.contains(&Part::HeldOutRows);
+    let rows = if training { Rows::Training } else { Rows::Validation };
+    let known: Vec<(u64, f64)> = tuned().filter(|(number, _)| numbers.contains(number)).collect();
+    let job = |&(number, loss): &(u64, f64)| {
+        let task = if plain { plain_practice(number) } else { practice(number) };
+        let tuned = if plain || training { tuned_adamw(&task, rows) } else { loss };
+        Practice::new(task, rows, tuned)
+    };
+    let all: Vec<Practice> = known.par_iter().map(job).collect();
+    all.into_iter().filter(Practice::teaches).collect()
+}
+
+/// Number of the first practice job to train on; those below it are for validation.
+pub const FIRST_JOB: u64 = 1000;
 
 /// Practice jobs to train on of which [`tuned`] knows.
 const KNOWN_JOBS: u64 = 1215;
