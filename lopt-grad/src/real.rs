@@ -52,7 +52,7 @@ pub trait Real: Arithmetic + AddAssign + Default + Send + Sync + 'static {
 }
 
 macro_rules! float_real {
-    ($float:ident, $wide:expr) => {
+    ($(#[$codegen:meta])? $float:ident, $wide:expr) => {
         #[allow(trivial_numeric_casts, reason = "one of the two floats is f64 already")]
         impl Real for $float {
             const LANES: usize = 1;
@@ -72,11 +72,13 @@ macro_rules! float_real {
             fn is_zero(&self) -> bool {
                 *self == 0.0
             }
+            $(#[$codegen])?
             fn execute(task: Task<'_, Self>) {
                 if let Some(task) = large_product(task).and_then($wide) {
                     task.run(LevelDispatch);
                 }
             }
+            $(#[$codegen])?
             fn execute_dual(task: Task<'_, Dual<Self>>) {
                 if let Some(task) = large_dual_product(task) {
                     task.run(LevelDispatch);
@@ -87,8 +89,12 @@ macro_rules! float_real {
 }
 
 float_real!(f32, wide_function);
-// The functions of the lanes have single precision.
-float_real!(f64, Some);
+// The functions of the lanes have single precision. Inline, so that only crates that use doubles compile the kernels.
+float_real!(
+    #[inline]
+    f64,
+    Some
+);
 
 impl Real for F32x16 {
     const LANES: usize = 16;

@@ -1,7 +1,7 @@
 //! The two number types of an unroll: 16 `f32` instances, or one exact `f64` instance.
 
 use lopt_core::engine::Engine;
-use lopt_core::simd::{Double, Level, Simd};
+use lopt_core::simd::Level;
 use lopt_grad::{Dual, F32x16};
 use lopt_problems::Scalar;
 
@@ -60,15 +60,17 @@ impl Precision for Single {
     }
 }
 
-/// One instance in double precision, for tests and analysis.
+/// One instance in double precision, for tests and analysis (feature `exact`).
+#[cfg(feature = "exact")]
 #[derive(Clone, Copy, Debug)]
 pub struct Exact;
 
+#[cfg(feature = "exact")]
 impl Precision for Exact {
     type E = f64;
     type R = f64;
     type D = Dual<f64>;
-    const LANES: usize = Double::LANES;
+    const LANES: usize = 1;
 
     fn level(self) -> Level {
         Level::Portable

@@ -97,12 +97,13 @@ pub trait Scalar: Real {
 }
 
 macro_rules! scalars {
-    ($($method:ident: $scalar:ty, $words:literal;)*) => {
+    ($($(#[$on:meta])? $method:ident: $scalar:ty, $words:literal;)*) => {
         /// Any [`Problem`], object-safe: `Arc<dyn AnyProblem>` is a problem itself.
         ///
         /// Implemented for every problem; the methods are [`Problem::loss`] for each scalar.
         pub trait AnyProblem: Problem {
             $(
+                $(#[$on])?
                 #[doc = concat!("The loss in ", $words, ".")]
                 fn $method<'t>(
                     &self,
@@ -116,6 +117,7 @@ macro_rules! scalars {
 
         impl<P: Problem> AnyProblem for P {
             $(
+                $(#[$on])?
                 fn $method<'t>(
                     &self,
                     tape: &'t Tape<$scalar>,
@@ -129,6 +131,7 @@ macro_rules! scalars {
         }
 
         $(
+            $(#[$on])?
             impl Scalar for $scalar {
                 fn loss_of<'t>(
                     problem: &dyn AnyProblem,
@@ -146,9 +149,12 @@ macro_rules! scalars {
 
 scalars! {
     loss_f32: f32, "single precision";
+    #[cfg(feature = "every-scalar")]
     loss_f64: f64, "double precision";
     loss_lanes: F32x16, "16 lanes, one instance each";
+    #[cfg(feature = "every-scalar")]
     loss_dual_f32: Dual<f32>, "single precision with a directional derivative";
+    #[cfg(feature = "every-scalar")]
     loss_dual_f64: Dual<f64>, "double precision with a directional derivative";
     loss_dual_lanes: Dual<F32x16>, "16 lanes with a directional derivative";
 }

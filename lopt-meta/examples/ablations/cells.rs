@@ -22,7 +22,7 @@ use super::Length;
 pub(super) enum Cell {
     /// As in the weights `recommended`.
     Nothing,
-    /// A multilayer perceptron with two layers of 8 ReLU units: the size of Celo2's (arXiv 2602.19142).
+    /// A multilayer perceptron with two layers of 8 rectified units: the size of Celo2's (arXiv 2602.19142).
     Perceptron,
     /// The paper's GRU of ten units.
     Gru,
