@@ -1,6 +1,7 @@
 //! What parts of the relative RNN and of its training are worth: runs without one each, all of equal length.
 //! `cargo run --release -p lopt-meta --example ablations -- UPDATES PAIRS SEEDS` prints a table of scores on
-//! practice jobs that are not trained on: 0 is as good as tuned AdamW, less is better.
+//! practice jobs that are not trained on: 0 is as good as tuned AdamW, less is better. The name of a part as a fourth
+//! argument, such as `held-out-rows`, leaves out the other rows. There are as many jobs to train on as pairs in a run.
 //!
 //! `-- SECONDS PAIRS SEEDS estimators` compares evolution strategies, exact truncated gradients and their mix, each for
 //! so many seconds of processor time, at a constant rate of the meta-optimizer and without the pull; as many runs are
@@ -73,17 +74,29 @@ fn row(
     println!("| {name} | {mean:.3} | {} | {updates} |", each.join(", "));
 }
 
+/// Names of parts, and what a run without one is called.
+const PARTS: [(&str, &str, Part); 5] = [
+    ("signals", "without what is seen of gradients", Part::Signals),
+    ("loss", "without the loss", Part::Loss),
+    ("recurrence", "without recurrence", Part::Recurrence),
+    ("augmentation", "without augmentation", Part::Augmentation),
+    ("held-out-rows", "scored by training rows", Part::HeldOutRows),
+];
+
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let numbers = given.iter().take(3).map(|number| number.parse::<u64>().ok());
     let numbers: Option<Vec<u64>> = numbers.collect();
-    let by_time = given.get(3).map(String::as_str);
-    let (Some(&[length, pairs, seeds]), None | Some("estimators" | "cells")) =
-        (numbers.as_deref(), by_time)
+    let what = given.get(3).map_or("", String::as_str);
+    let by_time = ["estimators", "cells"].contains(&what);
+    let parts = PARTS.iter().filter(|(name, ..)| what.is_empty() || *name == what);
+    let parts: Vec<_> = parts.collect();
+    let (Some(&[length, pairs, seeds]), true) = (numbers.as_deref(), by_time || !parts.is_empty())
     else {
+        let parts = PARTS.map(|(name, ..)| name).join(", ");
         eprintln!(
-            "expected numbers of updates, of pairs in an update, and of seeds, such as 60 16 3; or of seconds, of \
-             pairs, and of seeds, and one of the words estimators and cells"
+            "expected numbers of updates, of pairs in an update, and of seeds, such as 60 16 3, and perhaps one of \
+             {parts}; or of seconds, of pairs, and of seeds, and one of estimators, cells"
         );
         std::process::exit(2);
     };
@@ -93,27 +106,22 @@ fn main() {
     println!("| run, {pairs} pairs in an update | mean score | by seed | updates |");
     println!("| --- | --- | --- | --- |");
     row("nothing learned: the prior", &recipe, 1, |recipe| score(recipe, Length::Updates(0)));
-    let Some(by_time) = by_time else {
+    if !by_time {
+        recipe.jobs = recipe.jobs.min(length * pairs);
         let of = |recipe| score(recipe, Length::Updates(length));
         row("all parts", &recipe, seeds, of);
-        for (name, part) in [
-            ("without what is seen of gradients", Part::Signals),
-            ("without the loss", Part::Loss),
-            ("without recurrence", Part::Recurrence),
-            ("without augmentation", Part::Augmentation),
-            ("scored by training rows", Part::HeldOutRows),
-        ] {
+        for &&(_, words, part) in &parts {
             let recipe = EvolutionRecipe { without: vec![part], ..recipe.clone() };
-            row(name, &recipe, seeds, of);
+            row(words, &recipe, seeds, of);
         }
         return;
-    };
+    }
     let length = Length::Seconds(length as f64);
     let meta = &mut recipe.meta_optimizer;
     (meta.final_rate, meta.warmup) = (meta.rate, 5);
     // gradients of some steps are far shorter than those of whole runs, and a pull would weigh more
     recipe.pull = 0.0;
-    if by_time == "cells" {
+    if what == "cells" {
         let validation = practice_jobs(0..FIRST_JOB, &[]);
         let jobs = practice_jobs(FIRST_JOB..FIRST_JOB + recipe.jobs, &[]);
         for (name, cell) in [
