@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Trains the variables of a candle model; the [crate page](crate) shows both ways to use it.
 ///
-/// [`minimize`](Self::minimize) is the way that cannot be got wrong. As a
+/// [`minimize`](Self::minimize) is right wherever one optimizer trains all that the loss depends on. As a
 /// [`candle_nn::Optimizer`] it takes the place of AdamW in existing loops; then the variables hold
 /// the attended point between steps, and [`eval`](Self::eval) puts the true parameters in.
 ///
