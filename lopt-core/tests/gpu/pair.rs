@@ -8,6 +8,7 @@ use lopt_core::{
     Given, HierarchicalRnnConfig, Layout, LearnedOptimizer, LearnedOptimizerConfig, Optimizer,
     TensorShape, Weights,
 };
+use proptest::prelude::*;
 
 /// Parameters of one tile, lanes of one vector.
 pub(crate) const ROW: usize = 64;
@@ -135,4 +136,21 @@ impl Pair {
         let apart = difference(&attended, self.host.attended(&self.theta));
         difference(&self.moved(), &self.theta).max(apart)
     }
+}
+
+/// 1 to `most` tensors of 1 to a million elements, together at most `elements`.
+pub(crate) fn sizes(most: f64, elements: usize) -> impl Strategy<Value = Vec<usize>> {
+    let tensor =
+        (0.0..=1.0_f64, 1.0..=6.0_f64).prop_map(|(u, top)| 10.0_f64.powf(u * top) as usize);
+    (0.0..=1.0_f64)
+        .prop_flat_map(move |u| prop::collection::vec(tensor.clone(), most.powf(u) as usize))
+        .prop_map(move |mut sizes| {
+            let mut left = elements;
+            sizes.retain(|&n| {
+                let fits = n <= left;
+                left -= if fits { n } else { 0 };
+                fits
+            });
+            sizes
+        })
 }

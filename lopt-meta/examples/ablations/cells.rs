@@ -282,9 +282,6 @@ pub(super) fn run(
             })
             .collect();
         let mut gradient = vec![0.0; meta.psi.len()];
-        for i in recipe.networks.readout() {
-            gradient[i] = recipe.pull * meta.psi[i];
-        }
         let share = 1.0 / (2.0 * recipe.sigma * recipe.pairs as f64);
         for (noise, difference) in pairs {
             let moved = gradient[free.clone()].iter_mut().zip(noise);
