@@ -260,7 +260,7 @@ mod tests {
             [("w", vec![5, 9]), ("b", vec![9]), ("table", vec![40, 3]), ("wide", vec![90, 2])];
         let shapes = shapes.map(|(name, shape)| TensorShape::new(name, shape));
         let layout = Layout::new(shapes.to_vec()).unwrap();
-        let config = RelativeRnnConfig { agreement: 0.0, ..RelativeRnnConfig::recommended() };
+        let config = RelativeRnnConfig::default();
         let psi = vec![0.0; config.meta_parameters()];
         let silent = RelativeRnn::new(&config, &psi, &layout, Level::detect());
         let run = |optimizer: &mut dyn Optimizer| {

@@ -55,7 +55,8 @@ fn full() -> HierarchicalRnnConfig {
 }
 
 fn relative_config() -> OptimizerConfig {
-    RelativeRnnConfig { tensor_hidden: 2, global_hidden: 1, agreement: 0.0 }.into()
+    let others = RelativeRnnConfig::default();
+    RelativeRnnConfig { tensor_hidden: 2, global_hidden: 1, ..others }.into()
 }
 
 /// What every one of the files holds beside its configuration.

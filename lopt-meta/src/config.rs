@@ -393,6 +393,9 @@ pub enum RecipeError {
     /// Weights or a checkpoint of another optimizer.
     #[error("the recipe is for another optimizer than these weights")]
     OtherOptimizer,
+    /// A calibration for networks of other sizes.
+    #[error("calibration.networks has other sizes than networks, expected the same")]
+    OtherSizes,
     /// Unknown or impossible switches.
     #[error("the recipe's switches make no optimizer: {0}")]
     Switches(String),

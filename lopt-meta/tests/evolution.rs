@@ -95,7 +95,8 @@ fn the_embedded_weights_are_those_of_the_run() {
 #[test]
 fn calibration_changes_the_readout_alone() {
     let mut recipe = recipe();
-    recipe.calibration = Calibration { readout: 0.0, length: 0.5, weight_decay: 1.0 };
+    recipe.calibration =
+        Calibration { readout: 0.0, length: 0.5, weight_decay: 1.0, networks: None };
     let psi = EvolutionTrainer::new(recipe.clone()).weights("").unwrap().psi().to_vec();
     let networks = recipe.networks;
     let mut expected = vec![0.0; networks.readout().len()];
@@ -223,6 +224,10 @@ fn recipes_that_cannot_be_followed_are_refused() {
     );
     assert!(change("sigma = 0.05", "sigma = nan").starts_with("sigma is NaN"));
     assert!(change("jobs = 1215", "jobs = 1216").starts_with("jobs is 1216"));
+    assert!(
+        change("tensor_hidden = 8", "tensor_hidden = 7").starts_with("calibration.networks has")
+    );
+    assert!(change("warm_up = 300.0", "warm_up = 0.0").contains("warm_up"));
     assert!(change("tensor_hidden = 8", "tensor_hidden = 0").contains("tensor_hidden is 0"));
     assert!(change("kind = \"adam\"", "kind = \"lion\"").contains("lion"));
     assert!(change("readout = 0.5", "readout = 2").starts_with("calibration.readout is 2"));

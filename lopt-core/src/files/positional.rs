@@ -150,7 +150,8 @@ pub(crate) fn optimizer(from: &mut &[u8]) -> Option<OptimizerConfig> {
         0 => Some(hierarchical_rnn(from, true, 6)?.into()),
         1 => {
             let (tensor_hidden, global_hidden) = (Positional::take(from)?, Positional::take(from)?);
-            Some(RelativeRnnConfig { tensor_hidden, global_hidden, agreement: 0.0 }.into())
+            let others = RelativeRnnConfig::default();
+            Some(RelativeRnnConfig { tensor_hidden, global_hidden, ..others }.into())
         }
         _ => None,
     }

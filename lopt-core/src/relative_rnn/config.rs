@@ -5,12 +5,13 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::networks::{Networks, OUTPUTS};
+use super::tensor::WARM_UP;
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
 /// Sizes of a [`RelativeRnn`](crate::RelativeRnn).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RelativeRnnConfig {
     /// Hidden units of the Tensor RNN.
     pub tensor_hidden: usize,
@@ -19,15 +20,42 @@ pub struct RelativeRnnConfig {
     /// Steps of the weights and the bias of a single output are `exp(agreement * max(0, cos - 0.3))` times as
     /// long, where cos is the cosine of gradient and mean gradient: gradients that keep their direction ask
     /// for longer steps.
-    #[serde(default, skip_serializing_if = "is_off")]
     pub agreement: f64,
+    /// Steps until a step of a tensor has its whole length.
+    pub warm_up: f64,
+    /// Share of the exponent of the average of iterates where gradients are noise alone, from 0 to 1: the less,
+    /// the more steps the average goes over.
+    pub power_in_noise: f64,
+    /// Weight decay of a matrix in units of its relative step, where the networks say 1 and gradients are noise.
+    pub weight_decay: f64,
+}
+
+/// What files mean that lack a number: no agreement, a warm-up of 50 steps, the same exponent whether there is noise
+/// or not, and a weight decay of 0.02.
+impl Default for RelativeRnnConfig {
+    fn default() -> Self {
+        Self {
+            tensor_hidden: 8,
+            global_hidden: 4,
+            agreement: 0.0,
+            warm_up: WARM_UP,
+            power_in_noise: 1.0,
+            weight_decay: 0.02,
+        }
+    }
 }
 
 impl RelativeRnnConfig {
-    /// What the embedded weights `recommended` have.
+    /// What the recipe `recommended` trains.
     #[must_use]
     pub fn recommended() -> Self {
-        Self { tensor_hidden: 8, global_hidden: 4, agreement: 8.0 }
+        Self {
+            agreement: 8.0,
+            warm_up: 300.0,
+            power_in_noise: 0.25,
+            weight_decay: 0.033,
+            ..Self::default()
+        }
     }
 
     /// Number of meta-parameters: some 1,000.
@@ -37,7 +65,7 @@ impl RelativeRnnConfig {
     }
 
     /// Meta-parameters to start at: hidden layers are drawn, the readout is zero, so that steps are
-    /// those of `RelativeAdam` of the crate `lopt-baselines`, but for [`agreement`](Self::agreement) and for vectors
+    /// those of `RelativeAdam` of the crate `lopt-baselines`, but for the numbers after the sizes and for vectors
     /// whose gradients are rounding errors.
     #[must_use]
     pub fn initialize(&self, rng: &mut Rng) -> Vec<f64> {
@@ -68,22 +96,27 @@ impl RelativeRnnConfig {
     ///
     /// # Errors
     ///
-    /// Names the first size that is 0 or above 64, or an agreement that is negative or not finite.
+    /// Names the first size that is 0 or above 64, or number that is out of its bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let sizes = [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)];
-        match sizes.into_iter().find(|(_, size)| !(1..=MOST).contains(size)) {
-            Some((field, value)) => Err(ConfigError::Size { field, value, least: 1, most: MOST }),
-            None if !(self.agreement >= 0.0 && self.agreement.is_finite()) => {
-                Err(ConfigError::Pace { field: "agreement", value: self.agreement })
+        for (field, value) in
+            [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)]
+        {
+            if !(1..=MOST).contains(&value) {
+                return Err(ConfigError::Size { field, value, least: 1, most: MOST });
             }
-            None => Ok(()),
         }
+        for (field, value, least, most) in [
+            ("agreement", self.agreement, 0.0, f64::MAX),
+            ("warm_up", self.warm_up, 1.0, f64::MAX),
+            ("power_in_noise", self.power_in_noise, 0.0, 1.0),
+            ("weight_decay", self.weight_decay, 0.0, 1.0),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::Pace { field, value });
+            }
+        }
+        Ok(())
     }
-}
-
-/// Whether a switch has the value of files that lack it.
-fn is_off(value: &f64) -> bool {
-    *value == 0.0
 }
 
 /// Most hidden units.

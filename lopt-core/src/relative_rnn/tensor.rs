@@ -1,5 +1,6 @@
 //! What is kept of a tensor between steps: its clock, what was seen of it, the rates of its next step.
 
+use super::config::RelativeRnnConfig;
 use super::networks::{INPUTS, OUTPUTS, sigmoid};
 use super::parameter::{Rates, Sums};
 use crate::layout::TensorShape;
@@ -52,21 +53,30 @@ pub struct Kind {
     /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for all but what gives a
     /// single output.
     pub agreement: f64,
+    /// Those of the configuration.
+    pub warm_up: f64,
+    pub power_in_noise: f64,
+    /// Likewise; 0 for what is no matrix.
+    pub weight_decay: f64,
 }
 
 impl Kind {
-    /// * `agreement`: that of the configuration.
     #[must_use]
-    pub fn of(shape: &TensorShape, agreement: f64) -> Self {
+    pub fn of(shape: &TensorShape, config: &RelativeRnnConfig) -> Self {
         let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
         let longer = sides.map_or(1.0, |[a, b]| a.max(b));
+        let RelativeRnnConfig { agreement, warm_up, power_in_noise, weight_decay, .. } = *config;
+        let matrix = f64::from(u8::from(sides.is_some()));
         Self {
-            matrix: f64::from(u8::from(sides.is_some())),
+            matrix,
             elements,
             longer,
             normal: normal_length(&shape.shape),
             least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
             agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
+            warm_up,
+            power_in_noise,
+            weight_decay: matrix * weight_decay,
         }
     }
 
@@ -85,10 +95,9 @@ impl Kind {
 }
 
 impl Tensor {
-    /// * `agreement`: that of the configuration.
-    pub(super) fn new(shape: &TensorShape, agreement: f64) -> Self {
+    pub(super) fn new(shape: &TensorShape, config: &RelativeRnnConfig) -> Self {
         Self {
-            kind: Kind::of(shape, agreement),
+            kind: Kind::of(shape, config),
             steps: 0,
             sizes: [0.0; 2],
             weights: [0.0; 2],
@@ -122,7 +131,8 @@ impl Tensor {
         let [cosine, _] = self.seen[0];
         let turned = BRAKE * (-cosine - CLEAR).max(0.0);
         let agreed = (self.kind.agreement * (cosine - CLEAR).max(0.0)).min(MOST_AGREED);
-        self.length * (agreed - turned).exp() * ((self.steps + 1) as f64 / WARM_UP).min(1.0)
+        let warm = ((self.steps + 1) as f64 / self.kind.warm_up).min(1.0);
+        self.length * (agreed - turned).exp() * warm
     }
 
     /// Counts a step and gives its rates.
@@ -193,13 +203,17 @@ impl Tensor {
         self.length = (within(length, 2.0) + self.drift).exp();
         let moved = |decay: f64, by: f64| sigmoid((decay / (1.0 - decay)).ln() + within(by, 3.0));
         self.decays = [moved(DECAYS[0], decay1), moved(DECAYS[1], decay2)];
-        self.power = POWER * within(power, 2.5).exp();
+        // the steps of noise alone average out, and the more of them the better
+        let signal = (self.seen[0][1].abs() / SIGNAL).min(1.0);
+        let in_noise = self.kind.power_in_noise;
+        let kept = in_noise + (1.0 - in_noise) * signal;
+        self.power = kept * POWER * within(power, 2.5).exp();
         self.mix = sigmoid(within(mix, 4.0));
         // what is no matrix, such as a bias, has its size for a reason; and gradients in which there is
         // no noise need none: those agree, or turn round, or do the one and the other
         let noise = |cosine: f64| (1.0 - cosine.abs() / NO_NOISE).max(0.0);
         let noise = noise(self.seen[0][1]) * noise(self.cosine);
-        self.weight_decay = WEIGHT_DECAY * noise * self.kind.matrix * weight_decay.clamp(0.0, 4.0);
+        self.weight_decay = self.kind.weight_decay * noise * weight_decay.clamp(0.0, 4.0);
     }
 
     /// Shortens the next step of a vector whose gradients are rounding errors of sums that are zero, such as
@@ -215,10 +229,13 @@ impl Tensor {
 
     /// What kernels of a device know of a shape.
     #[cfg(feature = "cubecl")]
-    pub(crate) fn kind(&self) -> [f64; 7] {
-        let Kind { matrix, elements, normal, least_size, agreement, .. } = self.kind;
-        let [of_elements, longer] = self.kind.told();
-        [matrix, of_elements, longer, elements, normal, least_size, agreement]
+    pub(crate) fn kind(&self) -> [[f64; 5]; 2] {
+        let [elements, longer] = self.kind.told();
+        let Kind { agreement, warm_up, power_in_noise, weight_decay, .. } = self.kind;
+        [
+            [self.kind.matrix, elements, longer, self.kind.elements, self.kind.normal],
+            [self.kind.least_size, agreement, warm_up, power_in_noise, weight_decay],
+        ]
     }
 
     /// What a later run needs.
@@ -318,12 +335,14 @@ const LENGTH: f64 = 0.08;
 const OF_MATRIX: f64 = 0.32;
 /// Bound of a step in those units.
 pub const LONGEST: f64 = 0.3;
-/// Steps until a step has its whole length.
+/// Steps until a step has its whole length, where the configuration says nothing.
 pub const WARM_UP: f64 = 50.0;
 /// Decays of the averages of gradients and of their squares, where the networks say nothing.
 pub const DECAYS: [f64; 2] = [0.9, 0.998];
 /// Exponent of the average, where the networks say nothing.
 pub const POWER: f64 = 8.0;
+/// Size of the mean cosine of gradient and mean gradient from which on gradients are more than noise.
+pub const SIGNAL: f64 = 0.04;
 /// Where gradients are taken at the start, between average and iterate.
 const MIX: f64 = 0.5;
 /// Least size of a tensor with few inputs; the elements of a matrix are the smaller, the more it has.
@@ -348,5 +367,3 @@ const MOST_SIDE: f64 = 450.0;
 pub const DRIFT: f64 = 0.02;
 /// The same in all steps.
 pub const MOST_DRIFT: f64 = 2.0;
-/// Weight decay, in units of the relative step, where the readout is 1 and gradients are noise.
-pub const WEIGHT_DECAY: f64 = 0.02;

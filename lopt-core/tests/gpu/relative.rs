@@ -33,7 +33,14 @@ fn config() -> LearnedOptimizerConfig {
 
 /// Networks of other sizes, and of weights that say something.
 fn random_weights(seed: u64) -> Weights {
-    let sizes = RelativeRnnConfig { tensor_hidden: 5, global_hidden: 3, agreement: 2.0 };
+    let sizes = RelativeRnnConfig {
+        tensor_hidden: 5,
+        global_hidden: 3,
+        agreement: 2.0,
+        warm_up: 80.0,
+        power_in_noise: 0.3,
+        weight_decay: 0.04,
+    };
     let mut rng = stream(seed, &[7]);
     let psi = (0..sizes.meta_parameters()).map(|_| 0.4 * normal(&mut rng) as f32).collect();
     Weights::new(sizes, psi, TrainingRecord::default()).unwrap()

@@ -57,7 +57,8 @@ impl EvolutionTrainer {
     ///
     /// If they are not of the recipe's optimizer.
     pub fn from_weights(recipe: EvolutionRecipe, weights: &Weights) -> Result<Self, RecipeError> {
-        if *weights.config() != recipe.networks.into() {
+        let known = [recipe.networks, recipe.given_networks()];
+        if !known.iter().any(|&networks| *weights.config() == networks.into()) {
             return Err(RecipeError::OtherOptimizer);
         }
         Ok(Self::at(recipe, weights.psi_f64()))
@@ -253,7 +254,11 @@ impl EvolutionTrainer {
             validation: if evaluated { *best_score } else { 0.0 },
             commit: commit.to_owned(),
         };
-        Weights::new(self.recipe.networks, psi.into_iter().map(|x| x as f32).collect(), record)
+        Weights::new(
+            self.recipe.given_networks(),
+            psi.into_iter().map(|x| x as f32).collect(),
+            record,
+        )
     }
 }
 

@@ -19,7 +19,7 @@ pub struct EvolutionRecipe {
     pub seed: u64,
     /// Number of meta-updates.
     pub updates: u64,
-    /// Sizes of the networks.
+    /// The networks in training.
     pub networks: RelativeRnnConfig,
     /// Practice jobs to train on.
     pub jobs: u64,
@@ -49,7 +49,7 @@ pub struct EvolutionRecipe {
     pub checkpoint_every: u64,
     /// Updates between evaluations on practice jobs that are not trained on; 0 for never.
     pub validate_every: u64,
-    /// What is done to the readout of weights that are given out, not to psi in training.
+    /// What is changed in weights that are given out, not in training.
     #[serde(default)]
     pub calibration: Calibration,
     /// What is taken away, for ablations.
@@ -144,7 +144,8 @@ impl Part {
 /// (`tensor.rs` of the relative RNN).
 const SIGNALS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 12];
 
-/// A linear change of the readout, chosen on jobs that are larger than practice jobs.
+/// A linear change of the readout, and other numbers beside the networks, chosen on jobs that are larger than practice
+/// jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -154,12 +155,15 @@ pub struct Calibration {
     pub length: f64,
     /// Added to what is read out for the weight decay.
     pub weight_decay: f64,
+    /// The networks that are given out, of the sizes of those in training; by default these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<RelativeRnnConfig>,
 }
 
 impl Default for Calibration {
     /// Changes nothing.
     fn default() -> Self {
-        Self { readout: 1.0, length: 0.0, weight_decay: 0.0 }
+        Self { readout: 1.0, length: 0.0, weight_decay: 0.0, networks: None }
     }
 }
 
@@ -203,11 +207,22 @@ impl EvolutionRecipe {
         toml::to_string(self).expect("a recipe is a table of numbers and names")
     }
 
+    /// The networks of weights that are given out.
+    pub(super) fn given_networks(&self) -> RelativeRnnConfig {
+        self.calibration.networks.unwrap_or(self.networks)
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         if self.optimizer != OPTIMIZER {
             return Err(RecipeError::Optimizer(self.optimizer.clone()));
         }
-        self.networks.validate().map_err(|e| RecipeError::Switches(e.to_string()))?;
+        for networks in [self.networks, self.given_networks()] {
+            networks.validate().map_err(|e| RecipeError::Switches(e.to_string()))?;
+        }
+        let sizes = |of: RelativeRnnConfig| [of.tensor_hidden, of.global_hidden];
+        if sizes(self.networks) != sizes(self.given_networks()) {
+            return Err(RecipeError::OtherSizes);
+        }
         for (name, value, least, most) in [
             ("updates", self.updates as f64, 1.0, 1e12),
             ("jobs", self.jobs as f64, 1.0, super::KNOWN_JOBS as f64),

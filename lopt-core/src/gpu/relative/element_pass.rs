@@ -3,11 +3,11 @@
 
 use super::rows::{
     AGREEMENT, ELEMENTS, FIRST_SIZE, GAINS, LACKING, LEAST_SIZE, LENGTH, MIX, NORMAL, POWER, SEEN,
-    SIZE, STEPS, WEIGHT_DECAY, WEIGHTS,
+    SIZE, STEPS, WARM_UP, WEIGHT_DECAY, WEIGHTS,
 };
 use crate::gpu::functions::{at_least, at_most};
 use crate::gpu::tables::{JOB, LANES, STEP, STEP_HELD, add_lanes, add_threads};
-use crate::relative_rnn::tensor::{BRAKE, CLEAR, LONGEST, MOST_AGREED, WARM_UP};
+use crate::relative_rnn::tensor::{BRAKE, CLEAR, LONGEST, MOST_AGREED};
 use cubecl::prelude::*;
 
 /// Floats of a job: the sums of `parameter.rs`; whether it has a gradient that is not 0; and, before the first
@@ -184,8 +184,8 @@ pub(super) fn relative_step(rows: &mut [f32], row: usize, multiplier: f32) -> f3
     let agreed =
         rows[row + comptime!(AGREEMENT)] * at_least(cosine - comptime!(CLEAR as f32), 0.0f32);
     let grown = f32::exp(at_most(agreed, comptime!(MOST_AGREED as f32)) - turned);
-    let warm = at_most((rows[row + comptime!(STEPS)] + 1.0f32) / comptime!(WARM_UP as f32), 1.0f32);
-    let pace = rows[row + comptime!(LENGTH)] * grown * warm;
+    let warm = (rows[row + comptime!(STEPS)] + 1.0f32) / rows[row + comptime!(WARM_UP)];
+    let pace = rows[row + comptime!(LENGTH)] * grown * at_most(warm, 1.0f32);
     let wanted = multiplier * rows[row + comptime!(NORMAL)] * pace;
     wanted / (1.0f32 + wanted / comptime!(LONGEST as f32))
 }

@@ -5,8 +5,8 @@ use super::element_pass::{
     PRESENT, SQUARES, SUMS, next_lacking, next_weight, relative_step, scale, size,
 };
 use super::rows::{
-    DRIFT, ELEMENTS, FIRST_SIZE, GAINS, HIDDEN, INFLUENCE, LACKING, LENGTH, MIX, MOVED, POWER,
-    SEEN, SIZE, STEPS, TOLD, WEIGHT_DECAY, WEIGHTS,
+    DRIFT, ELEMENTS, FIRST_SIZE, GAINS, HIDDEN, INFLUENCE, LACKING, LENGTH, MIX, MOST_DECAY, MOVED,
+    POWER, POWER_IN_NOISE, SEEN, SIZE, STEPS, TOLD, WEIGHT_DECAY, WEIGHTS,
 };
 use crate::gpu::functions::{at_least, at_most, ln, sigmoid, tanh};
 use crate::gpu::tables::{STEP, STEP_HELD, TENSOR, UPPER_THREADS, add_jobs};
@@ -268,12 +268,16 @@ fn set_rates(
         rows[row + comptime!(GAINS + k)] =
             sigmoid(-(logit + within(out[comptime!(2 + k)], 3.0f32)));
     }
-    rows[row + comptime!(POWER)] = comptime!(rule::POWER as f32) * f32::exp(within(out[4], 2.5f32));
+    let mean = rows[row + comptime!(SEEN + 1)];
+    let signal = at_most(at_least(mean, -mean) / comptime!(rule::SIGNAL as f32), 1.0f32);
+    let in_noise = rows[row + comptime!(POWER_IN_NOISE)];
+    let kept = in_noise + (1.0f32 - in_noise) * signal;
+    rows[row + comptime!(POWER)] =
+        kept * comptime!(rule::POWER as f32) * f32::exp(within(out[4], 2.5f32));
     rows[row + comptime!(MIX)] = sigmoid(within(out[5], 4.0f32));
-    let noise = noise(rows[row + comptime!(SEEN + 1)]) * noise(cosine);
+    let noise = noise(mean) * noise(cosine);
     let wanted = at_least(at_most(out[6], 4.0f32), 0.0f32);
-    let decay = comptime!(rule::WEIGHT_DECAY as f32) * noise * rows[row + comptime!(TOLD)] * wanted;
-    rows[row + comptime!(WEIGHT_DECAY)] = decay;
+    rows[row + comptime!(WEIGHT_DECAY)] = rows[row + comptime!(MOST_DECAY)] * noise * wanted;
 }
 
 /// `Tensor::quieten` of all tensors.

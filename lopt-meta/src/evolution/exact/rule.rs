@@ -7,7 +7,7 @@
 use lopt_core::RelativeRnnConfig;
 use lopt_core::relative_rnn::tensor::{
     BRAKE, CLEAR, DECAYS, DRIFT, Kind, LEAST_INFLUENCE, LONGEST, MOST_AGREED, MOST_DRIFT, NO_NOISE,
-    POWER, ROUNDING, WARM_UP, WEIGHT_DECAY,
+    POWER, ROUNDING, SIGNAL,
 };
 use lopt_core::relative_rnn::{EPSILON, GLOBAL_INPUTS, INPUTS, OUTPUTS};
 use lopt_grad::{Real, Tape, Var};
@@ -143,7 +143,7 @@ impl<'t, R: Real> Rule<'_, 't, R> {
         let agreed = (cosine - CLEAR).relu() * self.constants(|kind, _| kind.agreement);
         let agreed = agreed.minimum(self.tape.scalar(MOST_AGREED));
         let normal =
-            |kind: &Kind, clock: f64| self.factor * kind.normal * (clock / WARM_UP).min(1.0);
+            |kind: &Kind, clock: f64| self.factor * kind.normal * (clock / kind.warm_up).min(1.0);
         let wanted = column(numbers, LENGTH) * (agreed - turned).exp() * self.constants(normal);
         let relative = wanted / (wanted / LONGEST + 1.0);
         let decays = numbers.slice(1, AVERAGING, 2);
@@ -224,15 +224,18 @@ impl<'t, R: Real> Rule<'_, 't, R> {
         let drift = (drift + read(1).tanh() * DRIFT).minimum(most).maximum(-most);
         let logits =
             self.tape.constant_from(&[2], |i| R::from_f64((DECAYS[i] / (1.0 - DECAYS[i])).ln()));
+        let signal = (mean_cosine.abs() / SIGNAL).minimum(self.tape.scalar(1.0));
+        let in_noise = self.constants(|kind, _| kind.power_in_noise);
+        let kept = in_noise + (1.0 - in_noise) * signal;
         let noise = |cosine: Var<'t, R>| (1.0 - cosine.abs() / NO_NOISE).relu();
         let noise = noise(mean_cosine) * noise(column(cosines, 0));
         let decay = read(6).relu().minimum(self.tape.scalar(4.0));
         [
             drift,
             (within(read(0), 2.0) + drift).exp(),
-            within(read(4), 2.5).exp() * POWER,
+            within(read(4), 2.5).exp() * POWER * kept,
             within(read(5), 4.0).sigmoid(),
-            decay * noise * self.constants(|kind, _| WEIGHT_DECAY * kind.matrix),
+            decay * noise * self.constants(|kind, _| kind.weight_decay),
             (within(out.slice(1, 2, 2), 3.0) + logits).sigmoid(),
         ]
     }

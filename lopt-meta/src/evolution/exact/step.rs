@@ -71,7 +71,7 @@ struct Recorded<'t, R> {
 
 impl<R: Real> Steps<R> {
     pub(super) fn new(config: &RelativeRnnConfig, layout: &Layout) -> Self {
-        let kinds = layout.tensors().iter().map(|shape| Kind::of(shape, config.agreement));
+        let kinds = layout.tensors().iter().map(|shape| Kind::of(shape, config));
         Self { config: *config, layout: layout.clone(), kinds: kinds.collect(), tape: Tape::new() }
     }
 
