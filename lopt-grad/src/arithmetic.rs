@@ -105,10 +105,21 @@ pub trait Arithmetic:
     }
 }
 
+/// Those of the standard library.
+macro_rules! functions {
+    ($($name:ident)*) => {
+        $(#[inline(always)]
+        fn $name(self) -> Self {
+            Self::$name(self)
+        })*
+    };
+}
+
 macro_rules! float_arithmetic {
     ($float:ident) => {
         #[allow(trivial_numeric_casts, reason = "one of the two floats is f64 already")]
         impl Arithmetic for $float {
+            functions! { sqrt abs exp ln ln_1p sin cos tanh asinh }
             #[inline(always)]
             fn constant(self, x: f64) -> Self {
                 x as Self
@@ -117,38 +128,6 @@ macro_rules! float_arithmetic {
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // Not `f32::mul_add`: without the FMA feature that is a library call.
                 self * a + b
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                $float::sqrt(self)
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                $float::abs(self)
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $float::exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                $float::ln(self)
-            }
-            #[inline(always)]
-            fn ln_1p(self) -> Self {
-                $float::ln_1p(self)
-            }
-            #[inline(always)]
-            fn sin(self) -> Self {
-                $float::sin(self)
-            }
-            #[inline(always)]
-            fn cos(self) -> Self {
-                $float::cos(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                $float::tanh(self)
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
@@ -160,10 +139,6 @@ macro_rules! float_arithmetic {
             fn softplus(self) -> Self {
                 let positive = if self < 0.0 { 0.0 } else { self };
                 positive + $float::exp(-$float::abs(self)).ln_1p()
-            }
-            #[inline(always)]
-            fn asinh(self) -> Self {
-                $float::asinh(self)
             }
             #[inline(always)]
             fn powf(self, p: f64) -> Self {

@@ -7,19 +7,17 @@ use crate::gradient::{ScalarFn, gradient, hessian_vector_product};
 /// Each entry's error is relative to the entry, or absolute where the entry is below one. `shapes`
 /// and `x` are those of [`gradient`].
 pub fn gradient_error(f: &impl ScalarFn, shapes: &[&[usize]], x: &[f64], step: f64) -> f64 {
-    let (_, g) = gradient(f, shapes, x);
+    let (_, slope) = gradient(f, shapes, x);
     let mut x = x.to_vec();
-    let mut worst = 0.0;
-    for i in 0..x.len() {
+    let mut value = |i: usize, by: f64| {
         let center = x[i];
-        x[i] = center + step;
-        let (above, _) = gradient(f, shapes, &x);
-        x[i] = center - step;
-        let (below, _) = gradient(f, shapes, &x);
+        x[i] = center + by;
+        let (value, _) = gradient(f, shapes, &x);
         x[i] = center;
-        worst = larger(worst, relative_error(g[i], (above - below) / (2.0 * step)));
-    }
-    worst
+        value
+    };
+    let pairs = slope.iter().enumerate();
+    worst(pairs.map(|(i, &s)| [s, (value(i, step) - value(i, -step)) / (2.0 * step)]))
 }
 
 /// Largest error of the Hessian-vector product of `f` at `x` along `v` against central finite
@@ -35,12 +33,8 @@ pub fn hessian_vector_error(
     let moved = |by: f64| -> Vec<f64> { x.iter().zip(v).map(|(x, v)| x + by * v).collect() };
     let (_, above) = gradient(f, shapes, &moved(step));
     let (_, below) = gradient(f, shapes, &moved(-step));
-    let mut worst = 0.0;
-    for i in 0..x.len() {
-        let difference = (above[i] - below[i]) / (2.0 * step);
-        worst = larger(worst, relative_error(product[i], difference));
-    }
-    worst
+    let differences = above.iter().zip(&below).map(|(a, b)| (a - b) / (2.0 * step));
+    worst(product.into_iter().zip(differences).map(|(p, d)| [p, d]))
 }
 
 /// `|a - b|` relative to the larger of the two, or absolute where both are below one.
@@ -48,7 +42,8 @@ pub fn relative_error(a: f64, b: f64) -> f64 {
     (a - b).abs() / a.abs().max(b.abs()).max(1.0)
 }
 
-/// The larger; NaN wins, so that it cannot pass a check.
-const fn larger(a: f64, b: f64) -> f64 {
-    if b > a || b.is_nan() { b } else { a }
+/// The largest error; NaN wins, so that it cannot pass a check.
+fn worst(pairs: impl Iterator<Item = [f64; 2]>) -> f64 {
+    let errors = pairs.map(|[a, b]| relative_error(a, b));
+    errors.fold(0.0, |most, error| if error > most || error.is_nan() { error } else { most })
 }

@@ -31,11 +31,6 @@ pub trait Real: Arithmetic + AddAssign + Default + Send + Sync + 'static {
     /// The value (of a dual: without its tangent) in lane `i`.
     fn lane(self, i: usize) -> f64;
 
-    /// Number of lanes: 1 or 16.
-    fn lanes() -> usize {
-        Self::LANES
-    }
-
     /// Whether the tangent, if there is one, is zero in every lane.
     fn is_still(&self) -> bool {
         true

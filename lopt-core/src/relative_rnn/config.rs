@@ -1,15 +1,15 @@
-//! Sizes of the upper networks.
+//! Sizes of the upper networks, and numbers of the rule that are not learned.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::networks::{Networks, OUTPUTS};
+use super::networks::Networks;
 use super::tensor::WARM_UP;
 use crate::config::ConfigError;
 use crate::rng::Rng;
 
-/// Sizes of a [`RelativeRnn`](crate::RelativeRnn).
+/// Sizes of the networks of a [`RelativeRnn`](crate::RelativeRnn), and numbers beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelativeRnnConfig {
@@ -46,16 +46,11 @@ impl Default for RelativeRnnConfig {
 }
 
 impl RelativeRnnConfig {
-    /// What the recipe `recommended` trains.
+    /// What the embedded weights `recommended` have.
     #[must_use]
     pub fn recommended() -> Self {
-        Self {
-            agreement: 8.0,
-            warm_up: 300.0,
-            power_in_noise: 0.25,
-            weight_decay: 0.033,
-            ..Self::default()
-        }
+        let [agreement, warm_up, power_in_noise, weight_decay] = [8.0, 300.0, 0.25, 0.033];
+        Self { agreement, warm_up, power_in_noise, weight_decay, ..Self::default() }
     }
 
     /// Number of meta-parameters: some 1,000.
@@ -79,28 +74,14 @@ impl RelativeRnnConfig {
         count - Networks::readout_count(self)..count
     }
 
-    /// Where the constant of the step length's logarithm is in the readout.
-    #[must_use]
-    pub fn constant_of_length(&self) -> usize {
-        self.readout().start + self.tensor_hidden
-    }
-
-    /// Where the constant of the weight decay is in the readout.
-    #[must_use]
-    pub fn constant_of_weight_decay(&self) -> usize {
-        let row = self.readout().len() / OUTPUTS;
-        self.readout().end - row + self.tensor_hidden
-    }
-
     /// Whether an optimizer can be built.
     ///
     /// # Errors
     ///
     /// Names the first size that is 0 or above 64, or number that is out of its bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        for (field, value) in
-            [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)]
-        {
+        let sizes = [("tensor_hidden", self.tensor_hidden), ("global_hidden", self.global_hidden)];
+        for (field, value) in sizes {
             if !(1..=MOST).contains(&value) {
                 return Err(ConfigError::Size { field, value, least: 1, most: MOST });
             }

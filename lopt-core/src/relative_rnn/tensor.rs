@@ -241,15 +241,11 @@ impl Tensor {
     /// What a later run needs.
     pub(super) fn memory(&self) -> [f64; NUMBERS] {
         let mut numbers = [0.0; NUMBERS];
-        let [seen0, seen1, seen2, seen3] = self.seen;
-        let parts: [&[f64]; 9] = [
+        let parts: [&[f64]; 6] = [
             &[self.steps as f64],
             &self.sizes,
             &self.weights,
-            &seen0,
-            &seen1,
-            &seen2,
-            &seen3,
+            self.seen.as_flattened(),
             &[self.drift, self.length, self.power, self.mix, self.weight_decay, self.moved],
             &self.decays,
         ];

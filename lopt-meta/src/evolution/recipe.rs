@@ -1,7 +1,7 @@
 //! What decides a run of evolution strategies.
 
 use lopt_core::RelativeRnnConfig;
-use lopt_core::relative_rnn::{GLOBAL_INPUTS, INPUTS};
+use lopt_core::relative_rnn::{GLOBAL_INPUTS, INPUTS, OUTPUTS};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaOptimizerConfig, RecipeError, one_line, within};
@@ -171,9 +171,12 @@ impl Calibration {
     /// `psi` with this change.
     pub(super) fn apply(&self, networks: &RelativeRnnConfig, psi: &[f64]) -> Vec<f64> {
         let mut psi = psi.to_vec();
-        psi[networks.readout()].iter_mut().for_each(|x| *x *= self.readout);
-        psi[networks.constant_of_length()] += self.length;
-        psi[networks.constant_of_weight_decay()] += self.weight_decay;
+        let readout = &mut psi[networks.readout()];
+        readout.iter_mut().for_each(|x| *x *= self.readout);
+        // a row for each output, of the state, constant, of the inputs: the length first, the weight decay last
+        let (row, constant) = (readout.len() / OUTPUTS, networks.tensor_hidden);
+        readout[constant] += self.length;
+        readout[(OUTPUTS - 1) * row + constant] += self.weight_decay;
         psi
     }
 }

@@ -8,7 +8,7 @@ use super::rows::{
     DRIFT, ELEMENTS, FIRST_SIZE, GAINS, HIDDEN, INFLUENCE, LACKING, LENGTH, MIX, MOST_DECAY, MOVED,
     POWER, POWER_IN_NOISE, SEEN, SIZE, STEPS, TOLD, WEIGHT_DECAY, WEIGHTS,
 };
-use crate::gpu::functions::{at_least, at_most, ln, sigmoid, tanh};
+use crate::gpu::functions::{at_least, at_most, ln, mix, sigmoid, tanh};
 use crate::gpu::tables::{STEP, STEP_HELD, TENSOR, UPPER_THREADS, add_jobs};
 use crate::relative_rnn::tensor as rule;
 use crate::relative_rnn::{GLOBAL_INPUTS, INPUTS};
@@ -270,8 +270,7 @@ fn set_rates(
     }
     let mean = rows[row + comptime!(SEEN + 1)];
     let signal = at_most(at_least(mean, -mean) / comptime!(rule::SIGNAL as f32), 1.0f32);
-    let in_noise = rows[row + comptime!(POWER_IN_NOISE)];
-    let kept = in_noise + (1.0f32 - in_noise) * signal;
+    let kept = mix(rows[row + comptime!(POWER_IN_NOISE)], signal, 1.0f32);
     rows[row + comptime!(POWER)] =
         kept * comptime!(rule::POWER as f32) * f32::exp(within(out[4], 2.5f32));
     rows[row + comptime!(MIX)] = sigmoid(within(out[5], 4.0f32));
