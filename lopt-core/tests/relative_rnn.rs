@@ -64,7 +64,7 @@ fn train(optimizer: &mut dyn Optimizer, layout: &Layout, params: &mut [f32], ste
 }
 
 fn optimizer(psi: &[f64], layout: &Layout, level: Level) -> RelativeRnn {
-    let config = RelativeRnnConfig { warm_up: 40.0, ..RelativeRnnConfig::recommended() };
+    let config = RelativeRnnConfig { warm_up: 60.0, ..RelativeRnnConfig::recommended() };
     RelativeRnn::new(&config, psi, layout, level)
 }
 
@@ -163,7 +163,7 @@ impl Reference {
             let agreement = if single { 8.0 } else { 0.0 };
             let cosine = t.seen[0][0];
             let clear = agreement * (cosine - 0.3).max(0.0) - 4.0 * (-cosine - 0.3).max(0.0);
-            let wanted = normal * length * clear.exp() * ((t.n + 1.0) / 40.0).min(1.0);
+            let wanted = normal * length * clear.exp() * ((t.n + 1.0) / 60.0).min(1.0);
             t.n += 1.0;
             t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
             let scale = (t.sizes[0] * t.sizes[1]).sqrt();
@@ -289,7 +289,7 @@ fn the_rule_is_that_of_the_reference() {
         for (k, ours) in [(3, &params[..]), (4, ours.attended(&params))] {
             for (i, (a, b)) in ours.iter().zip(plain.points(k)).enumerate() {
                 let error = (f64::from(*a) - b).abs();
-                assert!(error < 4e-4 * b.abs().max(0.1), "step {step}, element {i}: {a} {b}");
+                assert!(error < 2e-4 * b.abs().max(0.1), "step {step}, element {i}: {a} {b}");
             }
         }
     }
@@ -307,7 +307,8 @@ fn rounding_errors_do_not_move_a_bias() {
         let mut params = start(&layout);
         let begun = params.clone();
         let mut optimizer = LearnedOptimizer::pretrained(&layout).unwrap();
-        for step in 0..400 {
+        // several times as long as steps warm up
+        for step in 0..1500 {
             let mut rng = stream(6, &[step]);
             let mut draw = |size: f64| (size * normal(&mut rng)) as f32 * unit;
             let grads = (0..layout.len()).map(|i| match layout.range(1).contains(&i) {
@@ -323,7 +324,7 @@ fn rounding_errors_do_not_move_a_bias() {
         ([distance(1), distance(2)], params)
     };
     let ([rounding, bias], params) = moved(1.0);
-    assert!(rounding < 0.03 * bias, "{rounding} {bias}");
+    assert!(rounding < 0.02 * bias, "{rounding} {bias}");
     assert!(bias > 0.02, "{bias}");
     let others = moved(1e3).1;
     assert!(params.iter().zip(others).all(|(a, b)| (a - b).abs() < 1e-4));

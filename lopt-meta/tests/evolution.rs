@@ -89,7 +89,11 @@ fn the_embedded_weights_are_those_of_the_run() {
     assert_eq!(*run.recipe(), EvolutionRecipe::parse(RECOMMENDED).unwrap());
     let embedded = Weights::embedded("recommended").unwrap();
     assert!(run.weights("").unwrap().psi() == embedded.psi());
+    assert_eq!(embedded.config(), run.weights("").unwrap().config());
     assert_eq!(embedded.record().recipe, run.recipe().to_toml());
+    // a run may also begin where the weights that were given out are
+    let begun = EvolutionTrainer::from_weights(run.recipe().clone(), &embedded).unwrap();
+    assert_eq!(begun.meta().psi, embedded.psi_f64());
 }
 
 #[test]
