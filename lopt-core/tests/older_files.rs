@@ -59,16 +59,26 @@ fn relative_config() -> OptimizerConfig {
     RelativeRnnConfig { tensor_hidden: 2, global_hidden: 1, ..others }.into()
 }
 
-/// None of its numbers is what files mean that lack it.
-fn numbers_config() -> OptimizerConfig {
-    let [agreement, warm_up, power_in_noise, weight_decay] = [2.0, 20.0, 0.5, 0.03];
+/// Its files lack what a model's depth does.
+fn numbers() -> RelativeRnnConfig {
     RelativeRnnConfig {
         tensor_hidden: 2,
         global_hidden: 1,
-        agreement,
-        warm_up,
-        power_in_noise,
-        weight_decay,
+        agreement: 2.0,
+        warm_up: 20.0,
+        power_in_noise: 0.5,
+        weight_decay: 0.03,
+        ..RelativeRnnConfig::default()
+    }
+}
+
+/// None of its numbers is what files mean that lack it.
+fn depth_config() -> OptimizerConfig {
+    RelativeRnnConfig {
+        warm_up_per_matrix: 6.0,
+        shorter_with_depth: 0.7,
+        doubt_with_depth: 0.9,
+        ..numbers()
     }
     .into()
 }
@@ -111,7 +121,8 @@ fn weights_files() -> Vec<(&'static str, Weights)> {
     let files = files.into_iter().map(|(name, config)| (name, weights(config.into())));
     let relative = [
         ("weights-7-relative.lopt", weights(relative_config())),
-        ("weights-7-numbers.lopt", weights(numbers_config())),
+        ("weights-7-numbers.lopt", weights(numbers().into())),
+        ("weights-7-depth.lopt", weights(depth_config())),
     ];
     files.chain(relative).collect()
 }
@@ -123,7 +134,7 @@ fn weights_of_every_version_are_read() {
     }
     // files that are written are those of the newest version, byte for byte
     for (name, config) in
-        [("weights-7.lopt", full().into()), ("weights-7-numbers.lopt", numbers_config())]
+        [("weights-7.lopt", full().into()), ("weights-7-depth.lopt", depth_config())]
     {
         let written = weights(config).to_bytes().unwrap();
         assert!(std::fs::read(path(name)).unwrap() == written, "{name}");
@@ -184,7 +195,8 @@ fn a_run_goes_on_from_a_state_of_every_version() {
     let runs = [
         (full().into(), "hierarchical", &[7, 8, 9][..]),
         (relative_config(), "relative", &[9]),
-        (numbers_config(), "numbers", &[]),
+        (numbers().into(), "numbers", &[]),
+        (depth_config(), "depth", &[]),
     ];
     for (config, kind, earlier) in runs {
         let weights = weights(config);
@@ -200,8 +212,8 @@ fn a_run_goes_on_from_a_state_of_every_version() {
             optimizer.to_bytes(&params).unwrap()
         };
         let newest = std::fs::read(path(&format!("state-10-{kind}.lopt"))).unwrap();
-        // that of `relative` lacks numbers, which are written since
-        assert!(kind == "relative" || written(10) == newest, "{kind}");
+        // some lack numbers, which are written since
+        assert!(["relative", "numbers"].contains(&kind) || written(10) == newest, "{kind}");
         assert!(earlier.iter().all(|&version| written(version) == written(9)), "{kind}");
         let later = |version| {
             let (mut optimizer, mut params) = read(version);
@@ -253,4 +265,16 @@ fn a_name_nobody_knows_in_a_state_is_refused() {
     let error = optimizer.from_bytes(&file).unwrap_err().to_string();
     let expected = "not usable as an optimizer state: unknown field `color`";
     assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+#[ignore = "writes"]
+fn generate() {
+    let weights = weights(depth_config());
+    weights.write(&path("weights-7-depth.lopt")).unwrap();
+    let mut optimizer = optimizer(&weights);
+    let mut params: Vec<f32> = (0..9).map(|i| 0.3 + 0.1 * i as f32).collect();
+    optimizer.set_lr_multiplier(0.3);
+    (0..30).for_each(|_| step(&mut optimizer, &mut params));
+    std::fs::write(path("state-10-depth.lopt"), optimizer.to_bytes(&params).unwrap()).unwrap();
 }

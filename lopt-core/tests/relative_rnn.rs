@@ -20,7 +20,10 @@ fn layout() -> Layout {
         ("head", vec![7, 1]),
         ("quiet", vec![6]),
     ];
-    Layout::new(shapes.map(|(name, shape)| TensorShape::new(name, shape)).to_vec()).unwrap()
+    let mut shapes = shapes.map(|(name, shape)| TensorShape::new(name, shape)).to_vec();
+    // so many that steps are shorter
+    shapes.extend((0..6).map(|layer| TensorShape::new(format!("layer{layer}"), [2, 2])));
+    Layout::new(shapes).unwrap()
 }
 
 fn random_psi(scale: f64) -> Vec<f64> {
@@ -64,7 +67,11 @@ fn train(optimizer: &mut dyn Optimizer, layout: &Layout, params: &mut [f32], ste
 }
 
 fn optimizer(psi: &[f64], layout: &Layout, level: Level) -> RelativeRnn {
-    let config = RelativeRnnConfig { warm_up: 60.0, ..RelativeRnnConfig::recommended() };
+    let config = RelativeRnnConfig {
+        warm_up: 15.0,
+        warm_up_per_matrix: 5.0,
+        ..RelativeRnnConfig::recommended()
+    };
     RelativeRnn::new(&config, psi, layout, level)
 }
 
@@ -145,6 +152,8 @@ impl Reference {
         let of_global = 3 * G * (H + 4 + G + 1);
         let readout = &self.psi[of_tensor + of_global..];
         let (mut at, mut mean, mut present, mut clock) = (0, vec![0.0; H], 0.0, 0.0_f64);
+        let is_matrix = |t: &Plain| t.shape.iter().filter(|&&e| e > 1).count() > 1;
+        let matrices = self.tensors.iter().filter(|t| is_matrix(t)).count() as f64;
         for t in &mut self.tensors {
             let count = t.mvzxy.len();
             let g = &grads[at..at + count];
@@ -163,7 +172,8 @@ impl Reference {
             let agreement = if single { 8.0 } else { 0.0 };
             let cosine = t.seen[0][0];
             let clear = agreement * (cosine - 0.3).max(0.0) - 4.0 * (-cosine - 0.3).max(0.0);
-            let wanted = normal * length * clear.exp() * ((t.n + 1.0) / 60.0).min(1.0);
+            let warm = ((t.n + 1.0) / (15.0 + 5.0 * matrices)).min(1.0);
+            let wanted = normal / (matrices / 4.0).max(1.0).sqrt() * length * clear.exp() * warm;
             t.n += 1.0;
             t.w = [b1 * t.w[0] + 1.0 - b1, b2 * t.w[1] + 1.0 - b2];
             let scale = (t.sizes[0] * t.sizes[1]).sqrt();
@@ -200,7 +210,7 @@ impl Reference {
                 seen[0] += (now - seen[0]) / t.n.min(10.0);
                 seen[1] += (now - seen[1]) / t.n.min(100.0);
             }
-            let matrix = t.shape.iter().filter(|&&e| e > 1).count() > 1;
+            let matrix = is_matrix(t);
             let longer = if matrix { *t.shape.iter().max().unwrap() as f64 } else { 1.0 };
             let x = [
                 3.0 * t.seen[0][0],
@@ -232,7 +242,7 @@ impl Reference {
             let signal = (t.seen[0][1].abs() / 0.04).min(1.0);
             t.drift = (t.drift + 0.02 * out(1).tanh()).clamp(-2.0, 2.0);
             t.rates = [
-                (within(out(0), 2.0) + t.drift).exp(),
+                ((within(out(0), 2.0) + t.drift) / (matrices / 4.0).max(1.0)).exp(),
                 sigmoid(9.0_f64.ln() + within(out(2), 3.0)),
                 sigmoid(499.0_f64.ln() + within(out(3), 3.0)),
                 8.0 * (0.25 + 0.75 * signal) * within(out(4), 2.5).exp(),
@@ -244,7 +254,7 @@ impl Reference {
         }
         let largest = self.tensors.iter().map(|t| t.influence).fold(0.0, f64::max);
         for t in self.tensors.iter_mut().filter(|t| t.influence > 0.0) {
-            if t.shape.iter().filter(|&&e| e > 1).count() < 2 {
+            if !is_matrix(t) {
                 let share = (t.influence / largest).max(1e-6);
                 t.rates[0] *= share * share / (share * share + 9e-8);
             }

@@ -1,5 +1,6 @@
 //! Writes what tuned AdamW reaches on practice jobs, as in `src/evolution/tuned.txt`:
-//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..2215`.
+//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..2215`; with the name of a kind in front, those of
+//! that kind.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -10,17 +11,21 @@ use lopt_problems::practice;
 use rayon::prelude::*;
 
 fn main() {
-    for given in std::env::args().skip(1) {
+    let (ranges, kinds): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|given| given.contains(".."));
+    for given in ranges {
         let Some(numbers) = range(&given) else {
             eprintln!("`{given}` is not a range of numbers such as 1000..2215");
             std::process::exit(2);
         };
         let numbers: Vec<u64> = numbers.collect();
-        let found: Vec<f64> = numbers
+        let found: Vec<(u64, f64)> = numbers
             .par_iter()
-            .map(|&number| tuned_adamw(&practice(number), Rows::Validation))
+            .map(|&number| (number, practice(number)))
+            .filter(|(_, task)| kinds.is_empty() || kinds.iter().any(|kind| kind == task.family))
+            .map(|(number, task)| (number, tuned_adamw(&task, Rows::Validation)))
             .collect();
-        for (number, loss) in numbers.iter().zip(found) {
+        for (number, loss) in found {
             println!("{number} {loss}");
         }
     }

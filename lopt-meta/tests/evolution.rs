@@ -231,7 +231,8 @@ fn recipes_that_cannot_be_followed_are_refused() {
     assert!(
         change("tensor_hidden = 8", "tensor_hidden = 7").starts_with("calibration.networks has")
     );
-    assert!(change("warm_up = 300.0", "warm_up = 0.0").contains("warm_up"));
+    assert!(change("warm_up = 40.0", "warm_up = 0.0").contains("warm_up is 0"));
+    assert!(change("shorter_with_depth = 0.5", "shorter_with_depth = -1.0").contains("is -1"));
     assert!(change("tensor_hidden = 8", "tensor_hidden = 0").contains("tensor_hidden is 0"));
     assert!(change("kind = \"adam\"", "kind = \"lion\"").contains("lion"));
     assert!(change("readout = 0.5", "readout = 2").starts_with("calibration.readout is 2"));

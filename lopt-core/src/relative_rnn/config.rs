@@ -21,8 +21,16 @@ pub struct RelativeRnnConfig {
     /// long, where cos is the cosine of gradient and mean gradient: gradients that keep their direction ask
     /// for longer steps.
     pub agreement: f64,
-    /// Steps until a step of a tensor has its whole length.
+    /// Steps until a step of a tensor has its whole length, in a model without matrices.
     pub warm_up: f64,
+    /// What each matrix of the model adds to that: a tensor with two axes of more than one element.
+    pub warm_up_per_matrix: f64,
+    /// Steps in a model of M matrices are `max(1, M / 4)` to the power of this shorter, as what goes through
+    /// a deep network is changed by the steps of all its layers.
+    pub shorter_with_depth: f64,
+    /// What the networks say of the logarithm of the step length counts `max(1, M / 4)` to the power of this
+    /// less.
+    pub doubt_with_depth: f64,
     /// Share of the exponent of the average of iterates where gradients are noise alone, from 0 to 1: the less,
     /// the more steps the average goes over.
     pub power_in_noise: f64,
@@ -30,8 +38,8 @@ pub struct RelativeRnnConfig {
     pub weight_decay: f64,
 }
 
-/// What files mean that lack a number: no agreement, a warm-up of 50 steps, the same exponent whether there is noise
-/// or not, and a weight decay of 0.02.
+/// What files mean that lack a number: no agreement, a warm-up of 50 steps and steps of the same length whether a model is
+/// deep or not, the same exponent whether there is noise or not, and a weight decay of 0.02.
 impl Default for RelativeRnnConfig {
     fn default() -> Self {
         Self {
@@ -39,6 +47,9 @@ impl Default for RelativeRnnConfig {
             global_hidden: 4,
             agreement: 0.0,
             warm_up: WARM_UP,
+            warm_up_per_matrix: 0.0,
+            shorter_with_depth: 0.0,
+            doubt_with_depth: 0.0,
             power_in_noise: 1.0,
             weight_decay: 0.02,
         }
@@ -49,8 +60,16 @@ impl RelativeRnnConfig {
     /// What the embedded weights `recommended` have.
     #[must_use]
     pub fn recommended() -> Self {
-        let [agreement, warm_up, power_in_noise, weight_decay] = [8.0, 300.0, 0.25, 0.033];
-        Self { agreement, warm_up, power_in_noise, weight_decay, ..Self::default() }
+        Self {
+            agreement: 8.0,
+            warm_up: 40.0,
+            warm_up_per_matrix: 12.5,
+            shorter_with_depth: 0.5,
+            doubt_with_depth: 1.0,
+            power_in_noise: 0.25,
+            weight_decay: 0.033,
+            ..Self::default()
+        }
     }
 
     /// Number of meta-parameters: some 1,000.
@@ -89,6 +108,9 @@ impl RelativeRnnConfig {
         for (field, value, least, most) in [
             ("agreement", self.agreement, 0.0, f64::MAX),
             ("warm_up", self.warm_up, 1.0, f64::MAX),
+            ("warm_up_per_matrix", self.warm_up_per_matrix, 0.0, f64::MAX),
+            ("shorter_with_depth", self.shorter_with_depth, 0.0, 2.0),
+            ("doubt_with_depth", self.doubt_with_depth, 0.0, 2.0),
             ("power_in_noise", self.power_in_noise, 0.0, 1.0),
             ("weight_decay", self.weight_decay, 0.0, 1.0),
         ] {

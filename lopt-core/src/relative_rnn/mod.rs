@@ -222,7 +222,7 @@ impl RelativeRnn {
 }
 
 fn tensors(config: &RelativeRnnConfig, layout: &Layout) -> Vec<Tensor> {
-    layout.tensors().iter().map(|shape| Tensor::new(shape, config)).collect()
+    tensor::kinds(layout, config).into_iter().map(Tensor::new).collect()
 }
 
 /// The step of a tensor, block by block: the same sums in the same order for any number of threads.

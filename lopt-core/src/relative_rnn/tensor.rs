@@ -3,7 +3,7 @@
 use super::config::RelativeRnnConfig;
 use super::networks::{INPUTS, OUTPUTS, sigmoid};
 use super::parameter::{Rates, Sums};
-use crate::layout::TensorShape;
+use crate::layout::{Layout, TensorShape};
 
 /// One tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,28 +53,41 @@ pub struct Kind {
     /// How much longer its steps get for each unit of the cosine, logarithmically; 0 for all but what gives a
     /// single output.
     pub agreement: f64,
-    /// Those of the configuration.
+    /// What the logarithm of the step length that the networks ask for is multiplied by.
+    pub trust: f64,
+    /// Steps until a step has its whole length.
     pub warm_up: f64,
+    /// That of the configuration.
     pub power_in_noise: f64,
     /// Likewise; 0 for what is no matrix.
     pub weight_decay: f64,
 }
 
+/// What the shapes of a model tell, `[T]`.
+#[must_use]
+pub fn kinds(layout: &Layout, config: &RelativeRnnConfig) -> Vec<Kind> {
+    let matrices = layout.tensors().iter().filter(|shape| sides(&shape.shape).is_some()).count();
+    layout.tensors().iter().map(|shape| Kind::of(shape, matrices as f64, config)).collect()
+}
+
 impl Kind {
-    #[must_use]
-    pub fn of(shape: &TensorShape, config: &RelativeRnnConfig) -> Self {
+    /// * `matrices`: of the whole model.
+    fn of(shape: &TensorShape, matrices: f64, config: &RelativeRnnConfig) -> Self {
         let (elements, sides) = (shape.len() as f64, sides(&shape.shape));
         let longer = sides.map_or(1.0, |[a, b]| a.max(b));
-        let RelativeRnnConfig { agreement, warm_up, power_in_noise, weight_decay, .. } = *config;
+        let RelativeRnnConfig { agreement, power_in_noise, weight_decay, .. } = *config;
+        // what goes through a deep network is changed by the steps of all its layers
+        let depth = (matrices / FEW_MATRICES).max(1.0);
         let matrix = f64::from(u8::from(sides.is_some()));
         Self {
             matrix,
             elements,
             longer,
-            normal: normal_length(&shape.shape),
+            normal: normal_length(&shape.shape) / depth.powf(config.shorter_with_depth),
             least_size: LEAST_SIZE * (MOST_SIDE / longer).sqrt().min(1.0),
             agreement: if gives_single_output(&shape.shape) { agreement } else { 0.0 },
-            warm_up,
+            trust: depth.powf(-config.doubt_with_depth),
+            warm_up: config.warm_up + config.warm_up_per_matrix * matrices,
             power_in_noise,
             weight_decay: matrix * weight_decay,
         }
@@ -95,9 +108,9 @@ impl Kind {
 }
 
 impl Tensor {
-    pub(super) fn new(shape: &TensorShape, config: &RelativeRnnConfig) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         Self {
-            kind: Kind::of(shape, config),
+            kind,
             steps: 0,
             sizes: [0.0; 2],
             weights: [0.0; 2],
@@ -200,7 +213,7 @@ impl Tensor {
     pub(super) fn set_rates(&mut self, out: &[f64; OUTPUTS]) {
         let [length, change, decay1, decay2, power, mix, weight_decay] = *out;
         self.drift = (self.drift + DRIFT * change.tanh()).clamp(-MOST_DRIFT, MOST_DRIFT);
-        self.length = (within(length, 2.0) + self.drift).exp();
+        self.length = (self.kind.trust * (within(length, 2.0) + self.drift)).exp();
         let moved = |decay: f64, by: f64| sigmoid((decay / (1.0 - decay)).ln() + within(by, 3.0));
         self.decays = [moved(DECAYS[0], decay1), moved(DECAYS[1], decay2)];
         // the steps of noise alone average out, and the more of them the better
@@ -229,12 +242,22 @@ impl Tensor {
 
     /// What kernels of a device know of a shape.
     #[cfg(feature = "cubecl")]
-    pub(crate) fn kind(&self) -> [[f64; 5]; 2] {
-        let [elements, longer] = self.kind.told();
-        let Kind { agreement, warm_up, power_in_noise, weight_decay, .. } = self.kind;
+    pub(crate) fn kind(&self) -> [f64; 11] {
+        let [count, side] = self.kind.told();
+        let Kind { matrix, elements, normal, least_size, agreement, trust, .. } = self.kind;
+        let Kind { warm_up: n, power_in_noise, weight_decay, .. } = self.kind;
         [
-            [self.kind.matrix, elements, longer, self.kind.elements, self.kind.normal],
-            [self.kind.least_size, agreement, warm_up, power_in_noise, weight_decay],
+            matrix,
+            count,
+            side,
+            elements,
+            normal,
+            least_size,
+            agreement,
+            trust,
+            n,
+            power_in_noise,
+            weight_decay,
         ]
     }
 
@@ -329,6 +352,8 @@ fn kernel_is_last(shape: &[usize]) -> bool {
 const LENGTH: f64 = 0.08;
 /// The same for a matrix, in units of the sum of the inverse roots of its sides: as long for one of 64 by 64.
 const OF_MATRIX: f64 = 0.32;
+/// Matrices of a model whose steps are not shorter for being deep.
+const FEW_MATRICES: f64 = 4.0;
 /// Bound of a step in those units.
 pub const LONGEST: f64 = 0.3;
 /// Steps until a step has its whole length, where the configuration says nothing.

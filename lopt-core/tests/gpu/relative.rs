@@ -37,7 +37,10 @@ fn random_weights(seed: u64) -> Weights {
         tensor_hidden: 5,
         global_hidden: 3,
         agreement: 2.0,
-        warm_up: 80.0,
+        warm_up: 60.0,
+        warm_up_per_matrix: 5.0,
+        shorter_with_depth: 0.4,
+        doubt_with_depth: 0.3,
         power_in_noise: 0.3,
         weight_decay: 0.04,
     };

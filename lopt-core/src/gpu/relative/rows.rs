@@ -26,7 +26,8 @@ pub(super) const ELEMENTS: usize = TOLD + 3;
 pub(super) const NORMAL: usize = ELEMENTS + 1;
 pub(super) const LEAST_SIZE: usize = NORMAL + 1;
 pub(super) const AGREEMENT: usize = LEAST_SIZE + 1;
-pub(super) const WARM_UP: usize = AGREEMENT + 1;
+pub(super) const TRUST: usize = AGREEMENT + 1;
+pub(super) const WARM_UP: usize = TRUST + 1;
 pub(super) const POWER_IN_NOISE: usize = WARM_UP + 1;
 pub(super) const MOST_DECAY: usize = POWER_IN_NOISE + 1;
 /// Of the Tensor RNN.
@@ -42,7 +43,7 @@ pub(super) fn rows_of(host: &RelativeRnn, numbers: &[f64], hidden: usize) -> Vec
         rows.extend(kept.map(|(i, &x)| if i < GAINS { x } else { 1.0 - x } as f32));
         rows.extend(numbers[WEIGHTS..SEEN].iter().map(|x| (1.0 - x) as f32));
         rows.push(0.0);
-        rows.extend(host.tensors[t].kind().as_flattened().iter().map(|&x| x as f32));
+        rows.extend(host.tensors[t].kind().iter().map(|&x| x as f32));
         rows.extend(states[t * hidden..][..hidden].iter().map(|&x| x as f32));
     }
     rows

@@ -6,7 +6,7 @@ use super::element_pass::{
 };
 use super::rows::{
     DRIFT, ELEMENTS, FIRST_SIZE, GAINS, HIDDEN, INFLUENCE, LACKING, LENGTH, MIX, MOST_DECAY, MOVED,
-    POWER, POWER_IN_NOISE, SEEN, SIZE, STEPS, TOLD, WEIGHT_DECAY, WEIGHTS,
+    POWER, POWER_IN_NOISE, SEEN, SIZE, STEPS, TOLD, TRUST, WEIGHT_DECAY, WEIGHTS,
 };
 use crate::gpu::functions::{at_least, at_most, ln, mix, sigmoid, tanh};
 use crate::gpu::tables::{STEP, STEP_HELD, TENSOR, UPPER_THREADS, add_jobs};
@@ -261,7 +261,8 @@ fn set_rates(
     let drift = rows[row + comptime!(DRIFT)] + comptime!(rule::DRIFT as f32) * tanh(out[1]);
     let drift = at_least(at_most(drift, most), -most);
     rows[row + comptime!(DRIFT)] = drift;
-    rows[row + comptime!(LENGTH)] = f32::exp(within(out[0], 2.0f32) + drift);
+    let told = rows[row + comptime!(TRUST)] * (within(out[0], 2.0f32) + drift);
+    rows[row + comptime!(LENGTH)] = f32::exp(told);
     #[unroll]
     for k in 0..2 {
         let logit = comptime!((rule::DECAYS[k] / (1.0 - rule::DECAYS[k])).ln() as f32);

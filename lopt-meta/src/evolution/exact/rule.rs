@@ -232,7 +232,7 @@ impl<'t, R: Real> Rule<'_, 't, R> {
         let decay = read(6).relu().minimum(self.tape.scalar(4.0));
         [
             drift,
-            (within(read(0), 2.0) + drift).exp(),
+            ((within(read(0), 2.0) + drift) * self.constants(|kind, _| kind.trust)).exp(),
             within(read(4), 2.5).exp() * POWER * kept,
             within(read(5), 4.0).sigmoid(),
             decay * noise * self.constants(|kind, _| kind.weight_decay),

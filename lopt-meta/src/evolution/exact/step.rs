@@ -71,8 +71,8 @@ struct Recorded<'t, R> {
 
 impl<R: Real> Steps<R> {
     pub(super) fn new(config: &RelativeRnnConfig, layout: &Layout) -> Self {
-        let kinds = layout.tensors().iter().map(|shape| Kind::of(shape, config));
-        Self { config: *config, layout: layout.clone(), kinds: kinds.collect(), tape: Tape::new() }
+        let kinds = tensor::kinds(layout, config);
+        Self { config: *config, layout: layout.clone(), kinds, tape: Tape::new() }
     }
 
     /// The state of an optimizer, whose averaged iterates are `params`, `[P]`.

@@ -1,7 +1,7 @@
 //! The step on the tape against `lopt_core::RelativeRnn`, its adjoint against finite differences in `f64`.
 
 use lopt_core::layout::Layout;
-use lopt_core::relative_rnn::tensor::Kind;
+use lopt_core::relative_rnn::tensor::kinds;
 use lopt_core::rng::{normal, stream};
 use lopt_core::{TensorShape, Weights};
 use lopt_grad::{Real, ScalarFn, Tape, Var, hessian_vector_product};
@@ -157,7 +157,7 @@ fn the_adjoint_is_right() {
             // iterate, average and attended point are one, and the root of a sum that is zero has no slope
             for i in [0, 7, 13, 16, 22] {
                 let t = (0..4).find(|&t| layout().range(t).contains(&i)).expect("is in a tensor");
-                let kind = Kind::of(&layout().tensors()[t], &RelativeRnnConfig::recommended());
+                let kind = kinds(&layout(), &RelativeRnnConfig::recommended())[t];
                 let start = &from.elements[AVERAGE];
                 let sizes: f64 = adjoint.numbers[t * NUMBERS..][..2].iter().sum();
                 let slope = start[i] / (kind.elements * from.numbers[t * NUMBERS]);

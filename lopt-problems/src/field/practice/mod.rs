@@ -3,6 +3,7 @@
 //! Every number is a job of its own, with its own data, widths, noise and horizon; none of them has
 //! data of the field suite. A run takes a fifth of a second.
 
+mod classification;
 mod language;
 mod normed;
 mod varied;
@@ -23,9 +24,10 @@ use super::vae::Vae;
 use crate::classifier::Activation;
 use crate::data::Recipe;
 use crate::instance::{Array, Dataset};
+use classification::classification;
 use language::{language, sequences};
 use normed::Normed;
-use varied::Varied;
+use varied::{Start, Varied};
 
 /// A drawn job.
 #[derive(Debug, Clone)]
@@ -55,9 +57,14 @@ pub fn plain_practice(number: u64) -> PracticeTask {
 fn draw(number: u64, augmented: bool) -> PracticeTask {
     let rng = &mut stream(PRACTICE, &[number]);
     let family = FAMILIES[(number % FAMILIES.len() as u64) as usize];
+    let mut start = Start::Usual(1.0);
     let (job, rows): (Arc<dyn Job>, usize) = match family {
         "regression" => shared(regression(rng)),
-        "classification" => shared(classification(rng)),
+        "classification" => {
+            let (job, from) = classification(rng);
+            start = from;
+            shared(job)
+        }
         "ratings" => shared(rating(rng)),
         "recurrent" => {
             let text = language(rng);
@@ -94,10 +101,15 @@ fn draw(number: u64, augmented: bool) -> PracticeTask {
     let most = log_uniform(rng, COST[0], COST[1]) / (job.layout().len() as f64 * rows as f64);
     let steps = log_uniform(rng, LEAST_STEPS, most.clamp(LEAST_STEPS, MOST_STEPS)) as usize;
     // deviations of 0.02 as GPT-2's, or up to those of other frameworks
-    let larger = if family == "attention" { log_uniform(rng, 1.0, 12.0) } else { 1.0 };
-    let varied = Varied::new(Arc::clone(&job), larger, rng);
+    if family == "attention" {
+        start = Start::Usual(log_uniform(rng, 1.0, 12.0));
+    }
+    // on few rows of another task it is always a question of when to stop
+    let fine_tuning = matches!(start, Start::Learned(_));
+    let varied = Varied::new(Arc::clone(&job), start, rng);
     let job = if augmented { Arc::new(varied) } else { job };
-    let keeps_best = matches!(family, "classification" | "normed") && unit(rng) < 0.5;
+    let keeps_best =
+        fine_tuning || matches!(family, "classification" | "normed") && unit(rng) < 0.5;
     PracticeTask { family, steps, to_zero: family == "smooth", keeps_best, job }
 }
 
@@ -138,6 +150,10 @@ impl Signal {
         };
         self.waves.iter().map(wave).sum()
     }
+}
+
+fn signals(count: usize, columns: usize, rng: &mut Rng) -> Vec<Signal> {
+    (0..count).map(|_| Signal::draw(columns, rng)).collect()
 }
 
 /// Rows of `columns` numbers, some of them far from standard.
@@ -219,22 +235,9 @@ fn regression(rng: &mut Rng) -> TableJob<TabularMlp> {
     job(model, Loss::SquaredError, batch, &table(numbers, columns, targets, 1), 300)
 }
 
-/// Classes by the largest of some signals, some of the labels wrong.
-fn classification(rng: &mut Rng) -> TableJob<TabularMlp> {
-    let (columns, count, classes) =
-        (4 + below(rng, 20), 300 + width(rng, 500, 6000), 2 + below(rng, 8));
-    let mut numbers = rows(count, columns, rng);
-    let targets = labels(&numbers, columns, classes, rng);
-    rescale(&mut numbers, columns, rng);
-    let dropout = if unit(rng) < 0.4 { uniform(rng, 0.05, 0.4) } else { 0.0 };
-    let hidden = hidden(rng);
-    let model = mlp(Activation::Relu, columns, hidden, classes, dropout);
-    let batch = width(rng, 12, 512);
-    job(model, Loss::CrossEntropy, batch, &table(numbers, columns, targets, classes), 300)
-}
-
-fn labels(numbers: &[f64], columns: usize, classes: usize, rng: &mut Rng) -> Vec<f32> {
-    let signals: Vec<Signal> = (0..classes).map(|_| Signal::draw(columns, rng)).collect();
+/// One-hot classes by the largest of as many signals, some of them wrong.
+fn labels(signals: &[Signal], numbers: &[f64], columns: usize, rng: &mut Rng) -> Vec<f32> {
+    let classes = signals.len();
     let wrong = if unit(rng) < 0.5 { uniform(rng, 0.0, 0.3) } else { 0.0 };
     let mut targets = Vec::new();
     for row in numbers.chunks_exact(columns) {
@@ -289,7 +292,7 @@ fn normed(rng: &mut Rng) -> TableJob<Normed> {
     let (columns, count, classes) =
         (4 + below(rng, 20), 300 + width(rng, 500, 6000), 2 + below(rng, 8));
     let numbers = rows(count, columns, rng);
-    let targets = labels(&numbers, columns, classes, rng);
+    let targets = labels(&signals(classes, columns, rng), &numbers, columns, rng);
     let model =
         Normed { inputs: columns, width: width(rng, 8, 32), blocks: 1 + below(rng, 3), classes };
     let batch = width(rng, 12, 512);

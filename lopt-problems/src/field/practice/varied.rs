@@ -10,6 +10,17 @@ use crate::curvature::Curvature;
 use crate::field::{Job, JobStart};
 use crate::trial::{Objective, Validation};
 
+/// Where runs begin.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// At weights of the usual start times this, or larger or smaller ones.
+    Usual(f64),
+    /// At those times this.
+    Given(f64),
+    /// Where a network has learned something else.
+    Learned(Vec<f32>),
+}
+
 /// A job in other units and from another start: the parameters of the job are those seen by an
 /// optimizer times a factor per tensor (Celo2's task augmentation), and weights and embeddings start
 /// larger or smaller than usual, as the conventions of frameworks and papers differ.
@@ -20,10 +31,12 @@ pub(super) struct Varied {
     units: Vec<f32>,
     /// Factor of its start, `[P]`.
     start: Vec<f32>,
+    /// Where it starts, `[P]`, if that is not its usual start.
+    learned: Option<Vec<f32>>,
 }
 
 impl Varied {
-    pub(super) fn new(job: Arc<dyn Job>, larger: f64, rng: &mut Rng) -> Self {
+    pub(super) fn new(job: Arc<dyn Job>, from: Start, rng: &mut Rng) -> Self {
         let most_units = if unit(rng) < 0.5 { MOST_UNITS } else { 1.0 };
         let (all, each) = match unit(rng) {
             draw if draw < 0.4 => (1.0, 1.0),
@@ -32,6 +45,12 @@ impl Varied {
         };
         // what is added to a sum, and what gives logits, often starts at zero
         let zero = unit(rng) < 0.15;
+        let given = |larger| [larger, 1.0, 1.0];
+        let ([larger, all, each], zero, learned) = match from {
+            Start::Usual(larger) => ([larger, all, each], zero, None),
+            Start::Given(larger) => (given(larger), false, None),
+            Start::Learned(learned) => (given(1.0), false, Some(learned)),
+        };
         let layout = job.layout();
         let (mut units, mut start) = (Vec::new(), Vec::new());
         for tensor in layout.tensors() {
@@ -47,7 +66,7 @@ impl Varied {
             units.extend(vec![of_units; tensor.len()]);
             start.extend(vec![of_start; tensor.len()]);
         }
-        Self { job, units, start }
+        Self { job, units, start, learned }
     }
 }
 
@@ -70,6 +89,9 @@ impl Job for Varied {
 
     fn start(&self, seed: u64) -> JobStart {
         let JobStart { mut params, objective: inner } = self.job.start(seed);
+        if let Some(learned) = &self.learned {
+            params.copy_from_slice(learned);
+        }
         let factors = self.start.iter().zip(&self.units);
         params.iter_mut().zip(factors).for_each(|(x, (start, unit))| *x *= start / unit);
         let objective = Scaled { inner, units: self.units.clone(), at: params.clone() };
@@ -146,7 +168,7 @@ mod tests {
         let count = job.layout().len();
         let at = |unit: f32| {
             let (units, start) = (vec![unit; count], vec![1.0; count]);
-            let varied = Varied { job: Arc::clone(&job), units, start };
+            let varied = Varied { job: Arc::clone(&job), units, start, learned: None };
             let JobStart { params, mut objective } = varied.start(0);
             let mut gradient = vec![0.0; count];
             objective.next_batch();
