@@ -266,15 +266,3 @@ fn a_name_nobody_knows_in_a_state_is_refused() {
     let expected = "not usable as an optimizer state: unknown field `color`";
     assert!(error.starts_with(expected), "{error}");
 }
-
-#[test]
-#[ignore = "writes"]
-fn generate() {
-    let weights = weights(depth_config());
-    weights.write(&path("weights-7-depth.lopt")).unwrap();
-    let mut optimizer = optimizer(&weights);
-    let mut params: Vec<f32> = (0..9).map(|i| 0.3 + 0.1 * i as f32).collect();
-    optimizer.set_lr_multiplier(0.3);
-    (0..30).for_each(|_| step(&mut optimizer, &mut params));
-    std::fs::write(path("state-10-depth.lopt"), optimizer.to_bytes(&params).unwrap()).unwrap();
-}
