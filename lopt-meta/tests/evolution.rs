@@ -175,7 +175,7 @@ fn scores_are_relative_to_tuned_adamw() {
 /// that learns rows by heart has less on them.
 #[test]
 fn training_rows_can_be_scored() {
-    let task = practice(1);
+    let task = practice(10);
     let run = |rows| {
         let mut slow = AdamW::new(&task.job.layout(), 1e-9, 0.0);
         Practice::new(task.clone(), rows, 0.0).run(0, &mut slow)

@@ -205,7 +205,7 @@ fn unrolls_of_practice_jobs_have_right_gradients() {
         let task = practice(number);
         let tuned = 0.3 * task.job.guessing();
         let job = Practice::new(task, Rows::Validation, tuned);
-        let run = |psi: &[f64]| unroll(&job, &networks, psi, 0.5, 5, 0..20).expect("is not lost");
+        let run = |psi: &[f64]| unroll(&job, &networks, psi, 0.5, 5, 0..10).expect("is not lost");
         let gradient = run(&psi).gradient;
         let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         // scores of losses far above guessing are limited
