@@ -1,6 +1,6 @@
 //! Writes what tuned AdamW reaches on practice jobs, as in `src/evolution/tuned.txt`:
-//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..2215`; with the name of a kind in front, those of
-//! that kind.
+//! `cargo run --release -p lopt-meta --example tuned -- 0..81 1000..2215`; with names of families beside the
+//! numbers (`classification`) only theirs.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -11,7 +11,7 @@ use lopt_problems::practice;
 use rayon::prelude::*;
 
 fn main() {
-    let (ranges, kinds): (Vec<String>, Vec<String>) =
+    let (ranges, families): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|given| given.contains(".."));
     for given in ranges {
         let Some(numbers) = range(&given) else {
@@ -22,7 +22,9 @@ fn main() {
         let found: Vec<(u64, f64)> = numbers
             .par_iter()
             .map(|&number| (number, practice(number)))
-            .filter(|(_, task)| kinds.is_empty() || kinds.iter().any(|kind| kind == task.family))
+            .filter(|(_, task)| {
+                families.is_empty() || families.iter().any(|name| name == task.family)
+            })
             .map(|(number, task)| (number, tuned_adamw(&task, Rows::Validation)))
             .collect();
         for (number, loss) in found {

@@ -38,8 +38,8 @@ pub struct RelativeRnnConfig {
     pub weight_decay: f64,
 }
 
-/// What files mean that lack a number: no agreement, a warm-up of 50 steps and steps of the same length whether a model is
-/// deep or not, the same exponent whether there is noise or not, and a weight decay of 0.02.
+/// What files mean that lack a number: no agreement, a warm-up of 50 steps, steps of one length whatever the
+/// depth, the same exponent whether there is noise or not, and a weight decay of 0.02.
 impl Default for RelativeRnnConfig {
     fn default() -> Self {
         Self {

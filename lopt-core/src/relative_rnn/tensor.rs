@@ -242,23 +242,11 @@ impl Tensor {
 
     /// What kernels of a device know of a shape.
     #[cfg(feature = "cubecl")]
-    pub(crate) fn kind(&self) -> [f64; 11] {
-        let [count, side] = self.kind.told();
-        let Kind { matrix, elements, normal, least_size, agreement, trust, .. } = self.kind;
-        let Kind { warm_up: n, power_in_noise, weight_decay, .. } = self.kind;
-        [
-            matrix,
-            count,
-            side,
-            elements,
-            normal,
-            least_size,
-            agreement,
-            trust,
-            n,
-            power_in_noise,
-            weight_decay,
-        ]
+    pub(crate) fn kind(&self) -> impl Iterator<Item = f64> {
+        let ([elements, longer], kind) = (self.kind.told(), self.kind);
+        let shape = [kind.matrix, elements, longer, kind.elements, kind.normal, kind.least_size];
+        let lengths = [kind.agreement, kind.trust, kind.warm_up];
+        shape.into_iter().chain(lengths).chain([kind.power_in_noise, kind.weight_decay])
     }
 
     /// What a later run needs.

@@ -43,7 +43,7 @@ pub(super) fn rows_of(host: &RelativeRnn, numbers: &[f64], hidden: usize) -> Vec
         rows.extend(kept.map(|(i, &x)| if i < GAINS { x } else { 1.0 - x } as f32));
         rows.extend(numbers[WEIGHTS..SEEN].iter().map(|x| (1.0 - x) as f32));
         rows.push(0.0);
-        rows.extend(host.tensors[t].kind().iter().map(|&x| x as f32));
+        rows.extend(host.tensors[t].kind().map(|x| x as f32));
         rows.extend(states[t * hidden..][..hidden].iter().map(|&x| x as f32));
     }
     rows

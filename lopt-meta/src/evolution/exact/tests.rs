@@ -11,7 +11,8 @@ use super::super::score::Rows;
 use super::rule::NUMBERS;
 use super::*;
 
-/// A noisy regression by a small network, with a table of which a step uses some rows or none.
+/// A noisy regression by a small network, with a table of which a step uses some rows or none, and matrices beside
+/// it, so many that depth counts.
 struct Fit {
     step: u64,
 }
@@ -23,7 +24,10 @@ impl ScalarFn for Fit {
             |shape: &[usize]| tape.constant_from(shape, |_| R::from_f64(normal(&mut rng)));
         let (rows, noise) = (drawn(&[6, 4]), drawn(&[6, 1]));
         let hidden = (rows.matmul(x[0]) + x[1]).tanh();
-        let loss = (hidden.matmul(x[2]) - noise * 0.3 - rows.slice(1, 0, 1)).square().mean();
+        let mut loss = (hidden.matmul(x[2]) - noise * 0.3 - rows.slice(1, 0, 1)).square().mean();
+        for &beside in &x[4..] {
+            loss = loss + (beside - 0.2).square().sum() * 0.1;
+        }
         match self.step % 3 {
             0 => loss,
             part => {
@@ -36,7 +40,9 @@ impl ScalarFn for Fit {
 
 fn layout() -> Layout {
     let shapes = [("w", vec![4, 3]), ("b", vec![3]), ("head", vec![3, 1]), ("table", vec![5, 2])];
-    Layout::new(shapes.map(|(name, shape)| TensorShape::new(name, shape)).to_vec()).expect("fits")
+    let mut shapes = shapes.map(|(name, shape)| TensorShape::new(name, shape)).to_vec();
+    shapes.extend((0..4).map(|i| TensorShape::new(format!("beside{i}"), [2, 2])));
+    Layout::new(shapes).expect("fits")
 }
 
 fn derivatives(step: u64, at: &[f64], direction: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
@@ -62,7 +68,7 @@ fn started() -> (RelativeRnn, Vec<f32>, Steps<f64>) {
 /// The states of 60 steps, of which the last is that of the optimizer.
 fn states() -> Vec<State<f64>> {
     let (mut optimizer, mut params, mut on_tape) = started();
-    let how = vec![TensorStep { multiplier: 1.5, held: false }; 4];
+    let how = vec![TensorStep { multiplier: 1.5, held: false }; layout().tensor_count()];
     let mut trend = LossTrend::default();
     let mut states = vec![on_tape.state(&optimizer.memory(), &params)];
     for step in 0..60 {
@@ -94,7 +100,7 @@ fn parts(state: &State<f64>) -> Vec<&Vec<f64>> {
 #[test]
 fn the_step_is_that_of_the_optimizer() {
     let last = states().pop().expect("has steps");
-    assert_eq!(last.steps, [60, 60, 60, 40]);
+    assert_eq!(last.steps, [60, 60, 60, 40, 60, 60, 60, 60]);
 }
 
 /// The loss after some steps from a state, and where these steps came by.
