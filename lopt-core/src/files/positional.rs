@@ -6,7 +6,8 @@
 
 use super::weights::OptimizerConfig;
 use crate::hierarchical_rnn::psi::config::{
-    GlobalInput, HierarchicalRnnConfig, Normalization, RelativeRate, StepOffset,
+    GlobalInput as Global, HierarchicalRnnConfig, Normalization as Norm, RelativeRate as Relative,
+    StepOffset as Offset,
 };
 use crate::relative_rnn::RelativeRnnConfig;
 
@@ -77,11 +78,7 @@ impl Positional for bool {
         u8::from(*self).put(to);
     }
     fn take(from: &mut &[u8]) -> Option<Self> {
-        match u8::take(from)? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
+        [false, true].get(usize::from(u8::take(from)?)).copied()
     }
 }
 
@@ -176,22 +173,10 @@ pub(crate) fn hierarchical_rnn(
         asinh: Positional::take(from)?,
         rms_decay_per_scale: Positional::take(from)?,
         previous_scale: Positional::take(from)?,
-        normalization: {
-            use Normalization::{MeanNorm, None, Rms};
-            one_of(from, [None, Rms, MeanNorm])?
-        },
-        step_offset: {
-            use StepOffset::{Attention, None, Parameter};
-            one_of(from, [None, Parameter, Attention])?
-        },
-        relative_rate: {
-            use RelativeRate::{Off, Problem, Tensor};
-            one_of(from, [Off, Tensor, Problem])?
-        },
-        global_input: {
-            use GlobalInput::{LastTensor, MeanOfTensors};
-            one_of(from, [MeanOfTensors, LastTensor])?
-        },
+        normalization: one_of(from, [Norm::None, Norm::Rms, Norm::MeanNorm])?,
+        step_offset: one_of(from, [Offset::None, Offset::Parameter, Offset::Attention])?,
+        relative_rate: one_of(from, [Relative::Off, Relative::Tensor, Relative::Problem])?,
+        global_input: one_of(from, [Global::MeanOfTensors, Global::LastTensor])?,
         learnable_decay: Positional::take(from)?,
         learnable_gradient_decay: Positional::take(from)?,
         dynamic_output_scale: Positional::take(from)?,

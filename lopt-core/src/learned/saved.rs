@@ -47,29 +47,20 @@ struct Header {
     untrained: Vec<(String, Vec<u64>)>,
 }
 
-/// What the optimizer remembers beside vectors.
-#[derive(Clone, Debug, PartialEq)]
-struct Memory {
+/// What the optimizer remembers beside vectors; in version 9 with [`EarlierNumbers`].
+struct Memory<G = GuardNumbers> {
     taken: u64,
     multiplier: f32,
     counters: Counters,
-    guard: Option<GuardNumbers>,
+    guard: Option<G>,
 }
 
 crate::positional!(Memory { taken, multiplier, counters, guard });
+crate::positional!(Memory<EarlierNumbers> { taken, multiplier, counters, guard });
 
-/// The same in version 9.
-struct EarlierMemory {
-    taken: u64,
-    multiplier: f32,
-    counters: Counters,
-    guard: Option<EarlierNumbers>,
-}
-
-crate::positional!(EarlierMemory { taken, multiplier, counters, guard });
-
-impl From<EarlierMemory> for Memory {
-    fn from(EarlierMemory { taken, multiplier, counters, guard }: EarlierMemory) -> Self {
+impl From<Memory<EarlierNumbers>> for Memory {
+    fn from(earlier: Memory<EarlierNumbers>) -> Self {
+        let Memory { taken, multiplier, counters, guard } = earlier;
         Self { taken, multiplier, counters, guard: guard.map(Into::into) }
     }
 }
@@ -79,7 +70,7 @@ fn by_names(payload: &[u8], version: u32) -> Result<(Header, Memory, &[u8]), Sta
     let (header, rest) = read_header(payload)?;
     let (memory, floats) = split_length(rest).ok_or(StateError::Contents)?;
     let memory = match version {
-        9 => EarlierMemory::from_positions(memory).map(Into::into),
+        9 => Memory::<EarlierNumbers>::from_positions(memory).map(Into::into),
         _ => Memory::from_positions(memory),
     };
     Ok((header, memory.ok_or(StateError::Contents)?, floats))

@@ -130,6 +130,18 @@ impl Builder {
     }
 }
 
+/// Names of the blocks of a GRU cell.
+macro_rules! gru_names {
+    ($cell:literal) => {
+        [
+            concat!($cell, ".gates.weight"),
+            concat!($cell, ".gates.bias"),
+            concat!($cell, ".candidate.weight"),
+            concat!($cell, ".candidate.bias"),
+        ]
+    };
+}
+
 impl MetaLayout {
     /// Lays out psi for a configuration, block after block.
     #[must_use]
@@ -138,36 +150,9 @@ impl MetaLayout {
         let (hp, ht, hg, s) = (c.parameter_hidden, c.tensor_hidden, c.global_hidden, c.timescales);
         let f = c.features();
         let mut b = Builder { blocks: Vec::new(), next: 0 };
-        let parameter = b.gru(
-            [
-                "parameter.gates.weight",
-                "parameter.gates.bias",
-                "parameter.candidate.weight",
-                "parameter.candidate.bias",
-            ],
-            f,
-            hp,
-        );
-        let tensor = b.gru(
-            [
-                "tensor.gates.weight",
-                "tensor.gates.bias",
-                "tensor.candidate.weight",
-                "tensor.candidate.bias",
-            ],
-            hp + f,
-            ht,
-        );
-        let global = b.gru(
-            [
-                "global.gates.weight",
-                "global.gates.bias",
-                "global.candidate.weight",
-                "global.candidate.bias",
-            ],
-            c.global_inputs(),
-            hg,
-        );
+        let parameter = b.gru(gru_names!("parameter"), f, hp);
+        let tensor = b.gru(gru_names!("tensor"), hp + f, ht);
+        let global = b.gru(gru_names!("global"), c.global_inputs(), hg);
         let tensor_to_parameter =
             b.affine(["tensor_to_parameter.weight", "tensor_to_parameter.bias"], ht, 3 * hp);
         let global_to_parameter =
