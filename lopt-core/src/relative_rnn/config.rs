@@ -62,8 +62,8 @@ impl RelativeRnnConfig {
     pub fn recommended() -> Self {
         Self {
             agreement: 8.0,
-            warm_up: 100.0,
-            warm_up_per_matrix: 10.0,
+            warm_up: 40.0,
+            warm_up_per_matrix: 12.5,
             shorter_with_depth: 0.5,
             doubt_with_depth: 1.0,
             power_in_noise: 0.25,

@@ -191,23 +191,16 @@ fn job<M: TableModel>(
     TableJob { name: "practice", model, loss, batch, train, validation }
 }
 
-/// Scales and means of the columns, as of tables that nobody has standardized, or none.
+/// Scales of the columns, as of tables that nobody has standardized, or ones.
 fn rescale(numbers: &mut [f64], columns: usize, rng: &mut Rng) {
     if unit(rng) < 0.3 {
-        let most = log_uniform(rng, 2.0, 30.0);
-        let mut column = || [log_uniform(rng, 1.0 / most, most), normal(rng)];
-        let units: Vec<[f64; 2]> = (0..columns).map(|_| column()).collect();
-        numbers
-            .iter_mut()
-            .zip(units.iter().cycle())
-            .for_each(|(x, [scale, mean])| *x = scale * (*x + mean));
+        let scales: Vec<f64> = (0..columns).map(|_| log_uniform(rng, 0.2, 5.0)).collect();
+        numbers.iter_mut().zip(scales.iter().cycle()).for_each(|(x, scale)| *x *= scale);
     }
 }
 
-/// Widths of hidden layers: of one to three, or of none.
 fn hidden(rng: &mut Rng) -> Vec<usize> {
-    let layers = if unit(rng) < 0.15 { 0 } else { 1 + below(rng, 3) };
-    (0..layers).map(|_| width(rng, 8, 64)).collect()
+    (0..1 + below(rng, 3)).map(|_| width(rng, 8, 64)).collect()
 }
 
 /// A network on numbers alone.

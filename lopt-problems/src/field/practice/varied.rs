@@ -22,8 +22,8 @@ pub(super) enum Start {
 }
 
 /// A job in other units and from another start: the parameters of the job are those seen by an
-/// optimizer times a factor per tensor (Celo2's task augmentation), in some jobs per row and per parameter,
-/// too, and weights and embeddings start larger or smaller than usual, as the conventions of frameworks and papers differ.
+/// optimizer times a factor per tensor (Celo2's task augmentation), and weights and embeddings start
+/// larger or smaller than usual, as the conventions of frameworks and papers differ.
 #[derive(Debug)]
 pub(super) struct Varied {
     job: Arc<dyn Job>,
@@ -52,9 +52,6 @@ impl Varied {
             Start::Learned(learned) => (given(1.0), false, Some(learned)),
         };
         let layout = job.layout();
-        // units of a row, such as the weights of an input, and of every single parameter
-        let most_within = if unit(rng) < 0.2 { log_uniform(rng, 1.0, MOST_WITHIN) } else { 1.0 };
-        let within = |rng: &mut Rng| log_uniform(rng, 1.0 / most_within, most_within) as f32;
         let (mut units, mut start) = (Vec::new(), Vec::new());
         for tensor in layout.tensors() {
             let of_units = log_uniform(rng, 1.0 / most_units, most_units) as f32;
@@ -66,11 +63,7 @@ impl Varied {
                 true => of_start as f32,
                 false => 1.0,
             };
-            let rows = tensor.shape.first().copied().unwrap_or(1);
-            for _ in 0..rows {
-                let of_row = of_units * within(rng);
-                units.extend((0..tensor.len() / rows).map(|_| of_row * within(rng)));
-            }
+            units.extend(vec![of_units; tensor.len()]);
             start.extend(vec![of_start; tensor.len()]);
         }
         Self { job, units, start, learned }
@@ -157,9 +150,6 @@ impl Objective for Scaled {
 
 /// Largest factor of a tensor's units.
 const MOST_UNITS: f64 = 4.0;
-
-/// Largest factor of the units of a row, and of a single parameter's, in some jobs.
-const MOST_WITHIN: f64 = 5.0;
 
 /// Largest factor of the start of weights.
 const MOST_START: f64 = 4.0;
