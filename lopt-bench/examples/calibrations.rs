@@ -143,9 +143,9 @@ fn losses(
     })?;
     let end = |place: usize| {
         let run = &runs[place].run;
-        let losses = run.validation.iter().map(|&(_, loss)| loss);
+        let mut losses = run.validation.iter().map(|&(_, loss)| loss);
         let keeps_best = of_field.get(place).is_some_and(|(task, _)| task.job.early_stopping());
-        let end = if keeps_best { losses.reduce(f64::min) } else { losses.last() };
+        let end = if keeps_best { losses.reduce(f64::min) } else { losses.next_back() };
         end.filter(|_| run.finished()).unwrap_or(f64::INFINITY)
     };
     let ends: Vec<f64> = (0..runs.len()).map(end).collect();
